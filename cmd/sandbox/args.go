@@ -1,0 +1,59 @@
+package main
+
+import (
+	"slices"
+	"strings"
+)
+
+// valued are the global flags that take a value.
+var valued = []string{"--root", "--log", "--log-format", "--rootless", "--criu", "--cgroup-manager"}
+
+// verbOf finds the command in what was typed, "" where there is none.
+func verbOf(args []string) string {
+	for i := 0; i < len(args); i++ {
+		switch {
+		case !strings.HasPrefix(args[i], "-"):
+			return args[i]
+		case slices.Contains(valued, double(args[i])):
+			i++
+		}
+	}
+	return ""
+}
+
+// double is a flag with two dashes.
+func double(arg string) string {
+	if strings.HasPrefix(arg, "-") && !strings.HasPrefix(arg, "--") {
+		return "-" + arg
+	}
+	return arg
+}
+
+// singleDash are the long flags that callers of runc write with one dash, as
+// Go's own flag package takes them (go-runc passes -no-subreaper).
+var singleDash = []string{
+	"root", "log", "log-format", "debug", "systemd-cgroup", "rootless", "criu", "bundle", "console-socket", "pid-file", "no-subreaper",
+	"no-pivot", "no-new-keyring", "preserve-fds", "detach", "keep", "force", "all", "format", "quiet", "process", "tty", "user", "env", "cwd",
+	"help", "version",
+}
+
+// longFlags gives those their second dash, up to the first word that is not a
+// flag of ours.
+func longFlags(args []string) []string {
+	out := slices.Clone(args)
+	words := 0
+	for i, arg := range out {
+		if arg == "--" || words > 2 {
+			break
+		}
+		if !strings.HasPrefix(arg, "-") {
+			words++
+			continue
+		}
+		name, _, _ := strings.Cut(strings.TrimLeft(arg, "-"), "=")
+		if len(name) > 1 && slices.Contains(singleDash, name) {
+			out[i] = double(arg)
+		}
+	}
+	return out
+}

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/pflag"
+
+	"sandbox/pkg/console"
+	"sandbox/pkg/lifecycle"
+	"sandbox/pkg/spec"
+)
+
+// bundleFlags are those of create and of run with a bundle, runc's.
+type bundleFlags struct {
+	bundle, pidFile, consoleSocket     string
+	preserveFds                        int
+	noPivot, noNewKeyring, noSubreaper bool
+	report                             string
+	require                            []string
+}
+
+func (b *bundleFlags) add(f *pflag.FlagSet) {
+	f.StringVarP(&b.bundle, "bundle", "b", "", "`DIR` with config.json (default: the current directory)")
+	f.StringVar(&b.pidFile, "pid-file", "", "write the container's process id to `FILE`")
+	f.StringVar(&b.consoleSocket, "console-socket", "", "send the terminal's master to the unix `SOCKET`")
+	f.IntVar(&b.preserveFds, "preserve-fds", 0, "pass `N` file descriptors from 3 on")
+	f.BoolVar(&b.noPivot, "no-pivot", false, "change the root without pivot_root, for a root on a ramdisk")
+	f.BoolVar(&b.noNewKeyring, "no-new-keyring", false, "leave the caller's session keyring")
+	f.BoolVar(&b.noSubreaper, "no-subreaper", false, "accepted for runc's callers")
+	_ = f.MarkHidden("no-subreaper")
+	f.StringVar(&b.report, "report", "", "write what was granted, degraded or refused to `FILE`, as JSON")
+	f.StringSliceVar(&b.require, "require", nil, "fail unless these `FEATURES` are granted")
+}
+
+// options are what the flags and the bundle say.
+func (b *bundleFlags) options(id string) (lifecycle.Options, error) {
+	o := b.common(id)
+	dir, err := filepath.Abs(b.bundle)
+	if err != nil {
+		return o, err
+	}
+	o.Bundle = dir
+	if err := spec.ValidID(id); err != nil {
+		return o, err
+	}
+	if o.Spec, err = spec.Load(dir); err != nil {
+		return o, err
+	}
+	if err := spec.Validate(o.Spec, dir); err != nil {
+		return o, err
+	}
+	return o, nil
+}
+
+func (b *bundleFlags) common(id string) lifecycle.Options {
+	return lifecycle.Options{
+		ID: id, PidFile: b.pidFile, PreserveFds: b.preserveFds, NoPivot: b.noPivot, NoNewKeyring: b.noNewKeyring, Require: b.require,
+	}
+}
+
+// dial connects the console socket where there is one, and refuses a terminal
+// that nobody would hold.
+func (b *bundleFlags) dial(o *lifecycle.Options, detached bool) error {
+	switch {
+	case b.consoleSocket != "" && !o.Spec.Process.Terminal:
+		return fmt.Errorf("--console-socket: process.terminal is false, so there is no terminal to send")
+	case b.consoleSocket != "":
+		f, err := console.Dial(b.consoleSocket)
+		if err != nil {
+			return err
+		}
+		o.Console = f
+	case o.Spec.Process.Terminal && detached:
+		return fmt.Errorf("process.terminal is true: nobody would hold the terminal without --console-socket")
+	}
+	return nil
+}
+
+// writeReport writes the contract for --report.
+func writeReport(path string, c *lifecycle.Container) error {
+	if path == "" {
+		return nil
+	}
+	b, err := indent(c.Contract)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(path, b, 0o644); err != nil {
+		return fmt.Errorf("--report: %w", err)
+	}
+	return nil
+}

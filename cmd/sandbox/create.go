@@ -1,0 +1,43 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+)
+
+func (a *app) create(cmd *cobra.Command) {
+	var b bundleFlags
+	cmd.Long = `Create a container from a bundle. Its process exists, in its namespaces and with
+its root, and waits; "sandbox start ID" lets it run its program.`
+	cmd.Example = "  sandbox create --bundle ./bundle --pid-file pid web\n  sandbox start web"
+	cmd.Args = exactly(1)
+	b.add(cmd.Flags())
+	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		r, err := a.runtime()
+		if err != nil {
+			return err
+		}
+		o, err := b.options(args[0])
+		if err != nil {
+			return err
+		}
+		if err := b.dial(&o, true); err != nil {
+			return err
+		}
+		c, err := r.Create(o)
+		if err != nil {
+			return err
+		}
+		return writeReport(b.report, c)
+	}
+}
+
+func (a *app) start(cmd *cobra.Command) {
+	cmd.Args = exactly(1)
+	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		r, err := a.runtime()
+		if err != nil {
+			return err
+		}
+		return r.Start(args[0])
+	}
+}

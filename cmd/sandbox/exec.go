@@ -1,0 +1,186 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"sandbox/pkg/console"
+	"sandbox/pkg/lifecycle"
+	"sandbox/pkg/spec"
+)
+
+// execFlags are runc's.
+type execFlags struct {
+	process, pidFile, consoleSocket, cwd, user string
+	apparmor, label, cgroup                    string
+	env, caps, gids                            []string
+	tty, detach, noNewPrivs, ignorePaused      bool
+	noSubreaper                                bool
+	preserveFds                                int
+}
+
+func (e *execFlags) add(f *pflag.FlagSet) {
+	f.StringVarP(&e.process, "process", "p", "", "read the process from `FILE`, an OCI process object")
+	f.BoolVarP(&e.detach, "detach", "d", false, "do not wait for it")
+	f.BoolVarP(&e.tty, "tty", "t", false, "give it a terminal")
+	f.BoolP("interactive", "i", false, "standard input; always passed on")
+	f.StringVar(&e.pidFile, "pid-file", "", "write its process id to `FILE`")
+	f.StringVar(&e.consoleSocket, "console-socket", "", "send the terminal's master to the unix `SOCKET`")
+	f.StringVar(&e.cwd, "cwd", "", "working directory `DIR`")
+	f.StringVarP(&e.user, "user", "u", "", "`UID[:GID]`")
+	f.StringArrayVarP(&e.env, "env", "e", nil, "set `NAME=VALUE`")
+	f.StringArrayVarP(&e.caps, "cap", "c", nil, "add `CAPABILITY`")
+	f.StringArrayVarP(&e.gids, "additional-gids", "g", nil, "add group `GID`")
+	f.BoolVar(&e.noNewPrivs, "no-new-privs", false, "forbid new privileges")
+	f.IntVar(&e.preserveFds, "preserve-fds", 0, "pass `N` file descriptors from 3 on")
+	f.BoolVar(&e.ignorePaused, "ignore-paused", false, "also in a paused container")
+	f.StringVar(&e.apparmor, "apparmor", "", "AppArmor `PROFILE`")
+	f.StringVar(&e.label, "process-label", "", "SELinux `LABEL`")
+	f.StringVar(&e.cgroup, "cgroup", "", "sub-`CGROUP` to run in")
+	f.BoolVar(&e.noSubreaper, "no-subreaper", false, "accepted for runc's callers")
+	_ = f.MarkHidden("no-subreaper")
+}
+
+func (a *app) exec(cmd *cobra.Command) {
+	var e execFlags
+	cmd.Long = `Run a command in a running container. Everything after ID is the command.
+The exit status is the command's; 255 when it could not be run.`
+	cmd.Example = "  sandbox exec web ps\n  sandbox exec -t web sh\n  sandbox exec -d --pid-file pid -p process.json web"
+	cmd.Flags().SetInterspersed(false)
+	e.add(cmd.Flags())
+	a.status = 255
+	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		if len(args) == 0 || len(args) == 1 && e.process == "" {
+			return &usageError{fmt.Errorf("\"exec\" takes a container and a command: %s", cmd.UseLine()), 255}
+		}
+		r, err := a.runtime()
+		if err != nil {
+			return err
+		}
+		return a.execIn(r, &e, args)
+	}
+}
+
+func (a *app) execIn(r *lifecycle.Runtime, e *execFlags, args []string) error {
+	o := &lifecycle.ExecOptions{PidFile: e.pidFile, PreserveFds: e.preserveFds, Attached: !e.detach}
+	t := &foreground{}
+	defer t.close()
+	o.Process = func(container *specs.Process) (*specs.Process, error) {
+		p, err := e.describe(container, args[1:])
+		if err != nil {
+			return nil, err
+		}
+		if err := spec.ValidateProcess(p, nil); err != nil {
+			return nil, err
+		}
+		o.Console, err = e.terminal(p, t)
+		return p, err
+	}
+	c, err := r.Exec(args[0], o)
+	if err != nil {
+		return err
+	}
+	if e.detach {
+		return nil
+	}
+	a.exit, err = t.wait(c)
+	return err
+}
+
+// terminal is the socket that gets the master, where the process wants one.
+func (e *execFlags) terminal(p *specs.Process, t *foreground) (*os.File, error) {
+	switch {
+	case !p.Terminal:
+		return nil, nil
+	case e.consoleSocket != "":
+		f, err := console.Dial(e.consoleSocket)
+		t.dialed = f
+		return f, err
+	case e.detach:
+		return nil, fmt.Errorf("--tty: nobody would hold the terminal without --console-socket")
+	}
+	var err error
+	t.ours, t.theirs, err = console.Pair()
+	if p.ConsoleSize == nil {
+		p.ConsoleSize = terminalSize()
+	}
+	return t.theirs, err
+}
+
+// describe is the process: the file's, or the container's own with what the
+// flags change.
+func (e *execFlags) describe(container *specs.Process, args []string) (*specs.Process, error) {
+	if e.process != "" {
+		p, err := spec.LoadProcess(e.process)
+		if err == nil && e.tty {
+			p.Terminal = true
+		}
+		return p, err
+	}
+	p := *container
+	p.Args, p.Terminal = args, e.tty
+	p.Env = slices.Clone(container.Env)
+	p.Env = append(p.Env, e.env...)
+	if e.cwd != "" {
+		p.Cwd = e.cwd
+	}
+	p.NoNewPrivileges = p.NoNewPrivileges || e.noNewPrivs
+	if e.apparmor != "" {
+		p.ApparmorProfile = e.apparmor
+	}
+	if e.label != "" {
+		p.SelinuxLabel = e.label
+	}
+	if err := e.ids(&p); err != nil {
+		return nil, err
+	}
+	if len(e.caps) > 0 {
+		p.Capabilities = withCaps(container.Capabilities, e.caps)
+	}
+	return &p, nil
+}
+
+func (e *execFlags) ids(p *specs.Process) error {
+	if e.user != "" {
+		uid, gid, both := strings.Cut(e.user, ":")
+		u, err := strconv.ParseUint(uid, 10, 32)
+		if err != nil {
+			return fmt.Errorf("--user %q: a number, or two with a colon", e.user)
+		}
+		p.User.UID = uint32(u)
+		if both {
+			g, err := strconv.ParseUint(gid, 10, 32)
+			if err != nil {
+				return fmt.Errorf("--user %q: a number, or two with a colon", e.user)
+			}
+			p.User.GID = uint32(g)
+		}
+	}
+	for _, s := range e.gids {
+		g, err := strconv.ParseUint(s, 10, 32)
+		if err != nil {
+			return fmt.Errorf("--additional-gids %q: a number", s)
+		}
+		p.User.AdditionalGids = append(slices.Clone(p.User.AdditionalGids), uint32(g))
+	}
+	return nil
+}
+
+// withCaps adds capabilities to the sets that count at exec, as runc does.
+func withCaps(base *specs.LinuxCapabilities, caps []string) *specs.LinuxCapabilities {
+	c := specs.LinuxCapabilities{}
+	if base != nil {
+		c = *base
+	}
+	for _, set := range []*[]string{&c.Bounding, &c.Effective, &c.Permitted} {
+		*set = append(slices.Clone(*set), caps...)
+	}
+	return &c
+}

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"sandbox/pkg/kernel"
+)
+
+func (a *app) explain(cmd *cobra.Command) {
+	var format string
+	cmd.Flags().StringVar(&format, "format", "table", "table or json")
+	cmd.Args = cobra.MaximumNArgs(1)
+	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		list := kernel.List()
+		if len(args) == 1 {
+			c, ok := kernel.Lookup(args[0])
+			if !ok {
+				return fmt.Errorf("no cause has the code %q; `sandbox explain` lists them", args[0])
+			}
+			list = []kernel.Cause{c}
+		}
+		if format == "json" {
+			return printJSON(list)
+		}
+		if len(args) == 1 {
+			_, err := os.Stdout.WriteString(list[0].Long())
+			return err
+		}
+		w := tabwriter.NewWriter(os.Stdout, 0, 1, 2, ' ', 0)
+		for _, c := range list {
+			fmt.Fprintf(w, "%s\t%s\n", c.Code, c.Summary)
+		}
+		return w.Flush()
+	}
+}
+
+func (a *app) check(cmd *cobra.Command) {
+	var format string
+	cmd.Flags().StringVar(&format, "format", "table", "table or json")
+	cmd.Args = exactly(0)
+	cmd.RunE = func(*cobra.Command, []string) error {
+		found := kernel.Host{}.Check(os.Getenv)
+		if format == "json" {
+			return json.NewEncoder(os.Stdout).Encode(found)
+		}
+		w := tabwriter.NewWriter(os.Stdout, 0, 1, 2, ' ', 0)
+		for _, f := range found {
+			detail := f.Detail
+			if f.Cause != nil {
+				detail += " [" + string(f.Cause.Code) + "]"
+			}
+			fmt.Fprintf(w, "%s\t%s\t%s\n", f.Feature, f.State, detail)
+		}
+		return w.Flush()
+	}
+}

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"sandbox/pkg/lifecycle"
+)
+
+// The main goroutine stays on the first thread, which lives as long as the
+// process: a container that is to end with us is told so by the death of the
+// thread that made it (PR_SET_PDEATHSIG, prctl(2)).
+func init() { runtime.LockOSThread() }
+
+func main() {
+	// Commands are short and allocate little. Collecting garbage would cost
+	// a start-up its second processor; the limit is for those that run long.
+	debug.SetGCPercent(-1)
+	debug.SetMemoryLimit(64 << 20)
+	os.Exit(execute(os.Args[1:]))
+}
+
+func execute(args []string) int {
+	app := &app{}
+	root := app.command(verbOf(args))
+	root.SetArgs(longFlags(args))
+	err := root.Execute()
+	if err == nil {
+		return app.exit
+	}
+	var usage *usageError
+	if errors.As(err, &usage) {
+		fmt.Fprintln(os.Stderr, "sandbox: "+err.Error())
+		return app.failed(usage.status)
+	}
+	app.report(err)
+	return app.failed(1)
+}
+
+// app is one invocation.
+type app struct {
+	root, log, logFormat, cgroupManager, mode, criu string
+	debug, systemdCgroup                            bool
+
+	exit   int // status of a payload that ran
+	status int // status of our own failures, where a command has its own; 0 is the caller's
+	human  bool
+}
+
+func (a *app) failed(status int) int {
+	if a.status != 0 {
+		return a.status
+	}
+	return status
+}
+
+// runtime is the lifecycle with this invocation's global flags.
+func (a *app) runtime() (*lifecycle.Runtime, error) {
+	switch a.mode {
+	case "true", "false", "auto":
+	default:
+		return nil, &usageError{fmt.Errorf("invalid --rootless value %q: true, false or auto", a.mode), 1}
+	}
+	r, err := lifecycle.New(a.root)
+	if err != nil {
+		return nil, err
+	}
+	r.Warn = a.warn
+	return r, nil
+}
+
+// usageError is something typed that cannot be meant.
+type usageError struct {
+	error
+	status int
+}
+
+func (e *usageError) Unwrap() error { return e.error }
+
+// command is the command line. Only the command that was typed gets its flags:
+// making all of them would be a tenth of a start.
+func (a *app) command(verb string) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "sandbox",
+		Short: "Run commands and OCI containers without root",
+		Long: `Run commands and OCI containers without root.
+
+  sandbox run -- make test        a command of yours on this host's tree, which it cannot change
+  sandbox run ./rootfs sh         a command in a directory tree
+  sandbox run -b BUNDLE ID        an OCI bundle; with create, start, state, kill, delete: runc's commands`,
+		SilenceErrors: true, SilenceUsage: true, TraverseChildren: true,
+		Version: version, Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetVersionTemplate(versionText())
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return &usageError{fmt.Errorf("%w (see '%s --help')", err, cmd.CommandPath()), 1}
+	})
+	f := root.PersistentFlags()
+	f.StringVar(&a.root, "root", "", "directory of all containers' `DIR` state (default $XDG_RUNTIME_DIR/sandbox, for root /run/sandbox)")
+	f.StringVar(&a.log, "log", "", "also append errors to `FILE`")
+	f.StringVar(&a.logFormat, "log-format", "text", "how: text or json")
+	f.BoolVar(&a.debug, "debug", false, "say more")
+	f.BoolVar(&a.systemdCgroup, "systemd-cgroup", false, "accepted for runc's callers")
+	f.StringVar(&a.cgroupManager, "cgroup-manager", "", "accepted for crun's callers")
+	f.StringVar(&a.mode, "rootless", "auto", "accepted for runc's callers: true, false or auto")
+	f.StringVar(&a.criu, "criu", "", "accepted for runc's callers")
+	for _, name := range []string{"systemd-cgroup", "cgroup-manager", "rootless", "criu"} {
+		_ = f.MarkHidden(name)
+	}
+	for _, c := range a.verbs() {
+		cmd := &cobra.Command{Use: c.use, Short: c.short, Hidden: c.hidden}
+		if name, _, _ := strings.Cut(c.use, " "); verb == "" || verb == name || verb == "help" || verb == "__complete" {
+			c.build(cmd)
+		}
+		root.AddCommand(cmd)
+	}
+	return root
+}
+
+// verb is one command before it is built.
+type verb struct {
+	use, short string
+	hidden     bool
+	build      func(*cobra.Command)
+}
+
+func (a *app) verbs() []verb {
+	return []verb{
+		{"run [flags] -- CMD [ARG...] | ROOTFS [CMD...] | -b BUNDLE ID", "Run a command in a new container", false, a.run},
+		{"create [flags] ID", "Create a container from a bundle; start runs it", false, a.create},
+		{"start ID", "Start a created container", false, a.start},
+		{"state ID", "Print the state of a container", false, a.state},
+		{"exec [flags] ID CMD [ARG...]", "Run a command in a running container", false, a.exec},
+		{"kill [flags] ID [SIGNAL]", "Send a signal to a container (default TERM)", false, a.kill},
+		{"delete [flags] ID", "Delete a container", false, a.delete},
+		{"list [flags]", "List containers", false, a.list},
+		{"ps [flags] ID [ps options]", "List the processes of a container", false, a.ps},
+		{"plan [flags] -- CMD [ARG...] | ROOTFS [CMD...] | -b BUNDLE", "Print every step a start would take, and take none", false, a.plan},
+		{"spec [flags]", "Write a config.json to begin with", false, a.spec},
+		{"explain [CODE]", "Explain a cause code, or list them all", false, a.explain},
+		{"check", "Say what this host allows", false, a.check},
+		{"recvtty [flags] SOCKET", "Receive the terminal of a container at a console socket", false, a.recvtty},
+	}
+}

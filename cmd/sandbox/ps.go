@@ -1,0 +1,72 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+func (a *app) ps(cmd *cobra.Command) {
+	var format string
+	cmd.Flags().StringVarP(&format, "format", "f", "table", "table or json")
+	cmd.Flags().SetInterspersed(false)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return exactly(1)(cmd, args)
+		}
+		// `ps ID -f json` is ours, `ps ID -ef` goes to ps.
+		if len(args) > 1 && (args[1] == "-f" || strings.HasPrefix(args[1], "--format")) {
+			if err := cmd.Flags().Parse(args[1:]); err != nil {
+				return err
+			}
+			args = append(args[:1], cmd.Flags().Args()...)
+		}
+		r, err := a.runtime()
+		if err != nil {
+			return err
+		}
+		pids, err := r.Ps(args[0])
+		if err != nil {
+			return err
+		}
+		switch format {
+		case "json":
+			return json.NewEncoder(os.Stdout).Encode(pids)
+		case "table":
+			return psTable(pids, args[1:])
+		}
+		return &usageError{fmt.Errorf("--format %q: table or json", format), 1}
+	}
+}
+
+// psTable shows the lines of ps(1) that belong to the container.
+func psTable(pids []int, options []string) error {
+	if len(options) == 0 {
+		options = []string{"-ef"}
+	}
+	out, err := exec.Command("ps", options...).Output()
+	if err != nil {
+		return fmt.Errorf("ps %s: %w (install procps, or use --format json)", strings.Join(options, " "), err)
+	}
+	lines := strings.Split(strings.TrimRight(string(out), "\n"), "\n")
+	column := slices.Index(strings.Fields(lines[0]), "PID")
+	if column < 0 {
+		return fmt.Errorf("ps %s: its output has no column PID", strings.Join(options, " "))
+	}
+	fmt.Println(lines[0])
+	for _, line := range lines[1:] {
+		fields := strings.Fields(line)
+		if column < len(fields) {
+			if pid, err := strconv.Atoi(fields[column]); err == nil && slices.Contains(pids, pid) {
+				fmt.Println(line)
+			}
+		}
+	}
+	return nil
+}

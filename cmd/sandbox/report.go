@@ -1,0 +1,46 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+)
+
+// report tells an error: once to standard error, in one write, because a
+// monitor reads its pipe once; and to the log file where there is one. What a
+// caller reads as JSON must be one line of level "error" and no other.
+func (a *app) report(err error) {
+	text := strings.ReplaceAll(err.Error(), "\n", " ")
+	os.Stderr.WriteString("sandbox: " + text + "\n")
+	if a.log == "" {
+		return
+	}
+	f, openErr := os.OpenFile(a.log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+	if openErr != nil {
+		fmt.Fprintln(os.Stderr, "sandbox: open the log: "+openErr.Error())
+		return
+	}
+	defer f.Close()
+	now := time.Now().UTC().Format(time.RFC3339)
+	if a.logFormat != "json" {
+		fmt.Fprintf(f, "time=%q level=error msg=%q\n", now, text)
+		return
+	}
+	line, _ := json.Marshal(struct {
+		Level string `json:"level"`
+		Msg   string `json:"msg"`
+		Time  string `json:"time"`
+	}{"error", text, now})
+	f.Write(append(line, '\n'))
+}
+
+// warn tells what somebody at a terminal should know although all went well.
+// Programs that read our standard error on success would be confused by it
+// (go-runc, Slurm), so the verbs they call stay quiet unless asked.
+func (a *app) warn(text string) {
+	if a.human || a.debug {
+		os.Stderr.WriteString("sandbox: " + strings.ReplaceAll(text, "\n", " ") + "\n")
+	}
+}

@@ -1,0 +1,346 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/console"
+	"sandbox/pkg/kernel"
+	"sandbox/pkg/lifecycle"
+	"sandbox/pkg/spec"
+)
+
+// runFlags are those of run and plan, in all three forms.
+type runFlags struct {
+	bundleFlags
+	wish                          spec.Wish
+	name                          string
+	detach, keep, rm, interactive bool
+	init                          bool
+	entrypoint                    string
+}
+
+func (r *runFlags) add(f *pflag.FlagSet) {
+	r.bundleFlags.add(f)
+	w := &r.wish
+	f.BoolVarP(&r.detach, "detach", "d", false, "run in the background and print the container's id")
+	f.BoolVar(&r.keep, "keep", false, "keep the container when it has ended")
+	f.BoolVar(&r.rm, "rm", false, "remove it when it has ended; the default")
+	f.StringVar(&r.name, "name", "", "`ID` of the container (default: random)")
+	f.StringVar(&w.Rootfs, "rootfs", "", "root directory of the container, `DIR`")
+	f.BoolVarP(&r.interactive, "interactive", "i", false, "standard input; always passed on")
+	f.BoolVarP(&w.Terminal, "tty", "t", false, "give it a terminal")
+	f.StringArrayVarP(&w.Env, "env", "e", nil, "set `NAME=VALUE`, or pass NAME on")
+	f.StringArrayVar(&w.EnvFiles, "env-file", nil, "read environment variables from `FILE`")
+	f.StringVarP(&w.Workdir, "workdir", "w", "", "working directory `DIR` inside")
+	f.StringVarP(&w.User, "user", "u", "", "`USER[:GROUP]` inside, names or numbers")
+	f.StringArrayVarP(&w.Volumes, "volume", "v", nil, "bind `SRC[:DST[:OPTIONS]]`; option O makes it copy-on-write")
+	f.StringArrayVar(&w.Mounts, "mount", nil, "`type=bind|tmpfs,src=...,dst=...,...`")
+	f.StringArrayVar(&w.Tmpfs, "tmpfs", nil, "mount a tmpfs at `DST[:OPTIONS]`")
+	f.BoolVar(&w.ReadOnly, "read-only", false, "make the root read-only")
+	f.BoolVar(&w.Cow, "cow", false, "make the writable directory copy-on-write: the real one stays as it is")
+	f.StringVar(&w.Hostname, "hostname", "", "`NAME` of the host inside")
+	f.StringSliceVar(&w.CapAdd, "cap-add", nil, "add `CAPABILITIES`")
+	f.StringSliceVar(&w.CapDrop, "cap-drop", nil, "drop `CAPABILITIES`")
+	f.StringArrayVar(&w.Ulimits, "ulimit", nil, "`NAME=SOFT[:HARD]`")
+	f.BoolVar(&r.init, "init", false, "an init that reaps processes and lets signals end the command (default with --)")
+	f.StringVar(&w.Userns, "userns", "", "user namespace: `MODE` auto, single, keep-id or host")
+	f.StringVar(&w.UTS, "uts", "", "UTS namespace: `MODE` private, host or ns:PATH")
+	f.StringVar(&w.IPC, "ipc", "", "IPC namespace: `MODE` private, host or ns:PATH")
+	f.StringVar(&w.PID, "pid", "", "PID namespace: `MODE` private, host or ns:PATH")
+	f.StringVar(&w.Network, "network", "", "network: `MODE` none or host")
+	f.StringArrayVar(&w.SecurityOpt, "security-opt", nil, "`OPTION` such as no-new-privileges")
+	f.StringVar(&r.entrypoint, "entrypoint", "", "`PROGRAM` that is put before the command")
+	f.StringArrayVar(&w.Annotations, "annotation", nil, "add annotation `KEY=VALUE`")
+	f.StringArrayVar(&w.Devices, "device", nil, "add device `SRC[:DST[:rwm]]`")
+	f.StringVar(&w.Umask, "umask", "", "umask inside, octal")
+	f.StringSliceVar(&w.GroupAdd, "group-add", nil, "add `GROUPS`, or keep-groups")
+}
+
+const runLong = `Run a command in a new container, in one of three forms.
+
+  sandbox run [flags] -- CMD [ARG...]
+      On this host's tree. You stay who you are. The host is read-only; the working
+      directory is the real one and writable; the rest of your home is an empty
+      throw-away directory; /tmp, /var/tmp and /run are private. -v adds paths.
+  sandbox run [flags] ROOTFS [CMD...]
+      In a directory tree (a word with a slash, or --rootfs DIR).
+  sandbox run -b BUNDLE [flags] ID
+      An OCI bundle, as runc does it. Inside a bundle directory: sandbox run ID.
+
+The exit status is the command's, 128+n when signal n ended it; 125 when sandbox
+failed, 126 when the command cannot be run, 127 when it is not found.`
+
+const runExample = `  sandbox run -- make test
+  sandbox run --cow -- rm -rf .
+  sandbox run -v ~/.cache/go-build -- go build ./...
+  sandbox run -it ./rootfs sh
+  sandbox run -u 1000 --read-only --tmpfs /tmp ./rootfs id
+  sandbox run -b ./bundle web`
+
+func (a *app) run(cmd *cobra.Command) {
+	var f runFlags
+	cmd.Long, cmd.Example = runLong, runExample
+	cmd.Flags().SetInterspersed(false)
+	f.add(cmd.Flags())
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
+		return &usageError{fmt.Errorf("%w (see 'sandbox run --help')", err), 125}
+	})
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		r, o, err := a.prepare(cmd, &f, args)
+		if err != nil {
+			return err
+		}
+		return a.launch(r, &f, o)
+	}
+}
+
+// prepare turns what was typed into options, whichever form it is.
+func (a *app) prepare(cmd *cobra.Command, f *runFlags, args []string) (*lifecycle.Runtime, lifecycle.Options, error) {
+	var o lifecycle.Options
+	form, args, err := f.form(cmd, args)
+	if err != nil {
+		a.status = 125
+		return nil, o, err
+	}
+	a.human = form != formBundle
+	if a.human {
+		a.status = 125
+	}
+	r, err := a.runtime()
+	if err != nil {
+		return nil, o, err
+	}
+	if form == formBundle {
+		o, err = f.options(args[0])
+	} else {
+		o, err = a.wished(r, f, form, args)
+	}
+	if err != nil {
+		return nil, o, err
+	}
+	o.Init = o.Init || f.init
+	return r, o, f.dial(&o, f.detach)
+}
+
+type form int
+
+const (
+	formTree form = iota
+	formRootfs
+	formBundle
+)
+
+// form finds out which of the three was typed. Flags may also follow the first
+// word (runc's callers write `run ID -b DIR`), but not the command.
+func (f *runFlags) form(cmd *cobra.Command, args []string) (form, []string, error) {
+	fs := cmd.Flags()
+	if fs.ArgsLenAtDash() == 0 {
+		return f.formOf(args, true)
+	}
+	if len(args) > 1 && strings.HasPrefix(args[1], "-") {
+		first := args[0]
+		if err := fs.Parse(args[1:]); err != nil {
+			return 0, nil, &usageError{fmt.Errorf("%w (see 'sandbox run --help')", err), 125}
+		}
+		args = append([]string{first}, fs.Args()...)
+	}
+	if fs.Changed("entrypoint") {
+		f.wish.Entrypoint = &f.entrypoint
+	}
+	return f.formOf(args, false)
+}
+
+func (f *runFlags) formOf(args []string, dash bool) (form, []string, error) {
+	usage := func(text string) error { return &usageError{fmt.Errorf("%s (see 'sandbox run --help')", text), 125} }
+	switch {
+	case f.bundle != "" && len(args) == 1:
+		return formBundle, args, nil
+	case f.bundle != "":
+		return 0, nil, &usageError{fmt.Errorf("--bundle takes one container id, not %d words", len(args)), 1}
+	case f.wish.Rootfs != "":
+		return formRootfs, args, nil
+	case dash && len(args) > 0:
+		return formTree, args, nil
+	case len(args) == 0:
+		return 0, nil, usage("nothing to run")
+	case strings.Contains(args[0], "/") || args[0] == "." || args[0] == "..":
+		f.wish.Rootfs = args[0]
+		return formRootfs, args[1:], nil
+	case len(args) == 1 && isBundle("."):
+		return formBundle, args, nil
+	}
+	return 0, nil, usage(fmt.Sprintf("%q would be an image, and images are not supported yet: a directory has a slash (./%[1]s), a command of this host comes after -- (sandbox run -- %[1]s)", args[0]))
+}
+
+// isBundle says whether a directory holds a bundle's config.json.
+func isBundle(dir string) bool {
+	b, err := os.ReadFile(filepath.Join(dir, spec.ConfigName))
+	return err == nil && strings.Contains(string(b), `"ociVersion"`)
+}
+
+// wished makes options of the flags of the first two forms.
+func (a *app) wished(r *lifecycle.Runtime, f *runFlags, form form, args []string) (lifecycle.Options, error) {
+	o := f.common(f.name)
+	var err error
+	if o.ID == "" {
+		if o.ID, err = randomID(); err != nil {
+			return o, err
+		}
+	}
+	w := &f.wish
+	w.Tree, w.Args = form == formTree, args
+	ids, contract, err := r.ChooseIDs(w.Userns, w.Tree)
+	if err != nil {
+		return o, err
+	}
+	o.Contract = contract
+	for _, lost := range contract {
+		a.warn(lost.Lost + ": " + lost.Cause.String())
+	}
+	caller, err := whoTyped(r)
+	if err != nil {
+		return o, err
+	}
+	var notices []spec.Notice
+	if o.Spec, notices, err = w.Spec(caller, ids); err != nil {
+		return o, err
+	}
+	for _, n := range notices {
+		a.warn(n.Text)
+	}
+	o.Bundle = caller.Cwd
+	o.Init = w.Tree
+	return o, spec.Validate(o.Spec, o.Bundle)
+}
+
+// whoTyped is the caller as a spec depends on it.
+func whoTyped(r *lifecycle.Runtime) (spec.Caller, error) {
+	cwd, err := os.Getwd()
+	if err != nil {
+		return spec.Caller{}, fmt.Errorf("the working directory: %w", err)
+	}
+	return spec.Caller{
+		UID: r.Caller.UID, GID: r.Caller.GID, Groups: r.Caller.Groups, Name: r.Name(),
+		Home: os.Getenv("HOME"), PasswdHome: r.Home(), Cwd: cwd, Env: os.Environ(), Nested: !r.Self.InitialUserns(),
+	}, nil
+}
+
+func randomID() (string, error) {
+	var b [6]byte
+	if _, err := unix.Getrandom(b[:], 0); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%x", b), nil
+}
+
+// launch runs it: in the foreground until the payload ends, or in the
+// background.
+func (a *app) launch(r *lifecycle.Runtime, f *runFlags, o lifecycle.Options) error {
+	o.Attached = !f.detach
+	o.AutoRemove = !f.detach && !f.keep
+	o.Silent = f.detach && a.human
+	t, err := openTerminal(&o, f.detach)
+	if err != nil {
+		return err
+	}
+	defer t.close()
+	c, err := r.Run(o)
+	if err != nil {
+		return a.startError(err)
+	}
+	if err := writeReport(f.report, c); err != nil {
+		return err
+	}
+	if f.detach {
+		if a.human {
+			fmt.Println(c.ID)
+		}
+		return nil
+	}
+	a.exit, err = t.wait(c)
+	if o.AutoRemove {
+		r.Remove(c)
+	}
+	return err
+}
+
+// startError keeps the exit status that a shell would give for a program that
+// cannot be run. With a bundle it is runc's: 1.
+func (a *app) startError(err error) error {
+	if a.human {
+		a.status = lifecycle.ExitStatus(err)
+	}
+	return err
+}
+
+// foreground is the caller's terminal while a payload has one of its own, or
+// nothing.
+type foreground struct{ ours, theirs, dialed *os.File }
+
+// openTerminal makes the socket over which a foreground run gets the master.
+func openTerminal(o *lifecycle.Options, detached bool) (*foreground, error) {
+	t := &foreground{}
+	if detached || o.Console != nil || !o.Spec.Process.Terminal {
+		return t, nil
+	}
+	var err error
+	if t.ours, t.theirs, err = console.Pair(); err != nil {
+		return nil, err
+	}
+	o.Console = t.theirs
+	return t, nil
+}
+
+func (t *foreground) close() {
+	for _, f := range []*os.File{t.ours, t.theirs, t.dialed} {
+		if f != nil {
+			f.Close()
+		}
+	}
+}
+
+// wait forwards signals and the terminal until the payload ends.
+func (t *foreground) wait(c *lifecycle.Container) (int, error) {
+	stop := c.Forward()
+	defer stop()
+	if t.ours == nil {
+		return c.Wait()
+	}
+	t.theirs.Close()
+	master, _, err := console.Receive(t.ours)
+	if err != nil {
+		return 0, err
+	}
+	session, err := console.Attach(master, os.Stdin, os.Stdout)
+	if err != nil {
+		return 0, err
+	}
+	defer session.Close()
+	return c.Wait()
+}
+
+// terminalSize is that of the caller's terminal, for the payload's first look.
+func terminalSize() *specs.Box {
+	size, err := unix.IoctlGetWinsize(0, unix.TIOCGWINSZ)
+	if err != nil || size.Row == 0 {
+		return nil
+	}
+	return &specs.Box{Height: uint(size.Row), Width: uint(size.Col)}
+}
+
+// reportLoss prints one line for each loss of a contract.
+func (a *app) reportLoss(c kernel.Contract) {
+	for _, o := range c {
+		if o.Result != kernel.Granted && o.Cause != nil {
+			a.warn(o.Lost + ": " + o.Cause.String())
+		}
+	}
+}

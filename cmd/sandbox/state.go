@@ -1,0 +1,99 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"sandbox/pkg/lifecycle"
+)
+
+// indent is JSON for reading, as runc prints it, with a newline at its end.
+func indent(v any) ([]byte, error) {
+	b, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return nil, err
+	}
+	return append(b, '\n'), nil
+}
+
+func printJSON(v any) error {
+	b, err := indent(v)
+	if err != nil {
+		return err
+	}
+	_, err = os.Stdout.Write(b)
+	return err
+}
+
+// exactly is cobra.ExactArgs with a message that says what is missing.
+func exactly(n int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == n {
+			return nil
+		}
+		return &usageError{fmt.Errorf("%q takes exactly %d argument(s), not %d: %s", cmd.Name(), n, len(args), cmd.UseLine()), 1}
+	}
+}
+
+func (a *app) state(cmd *cobra.Command) {
+	cmd.Args = exactly(1)
+	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		r, err := a.runtime()
+		if err != nil {
+			return err
+		}
+		s, err := r.State(args[0])
+		if err != nil {
+			return err
+		}
+		return printJSON(s)
+	}
+}
+
+func (a *app) list(cmd *cobra.Command) {
+	var quiet bool
+	var format string
+	cmd.Aliases = []string{"ls"}
+	cmd.Args = exactly(0)
+	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "print only ids")
+	cmd.Flags().StringVarP(&format, "format", "f", "table", "table or json")
+	cmd.RunE = func(*cobra.Command, []string) error {
+		if format != "table" && format != "json" {
+			return &usageError{fmt.Errorf("--format %q: table or json", format), 1}
+		}
+		a.human = true
+		r, err := a.runtime()
+		if err != nil {
+			return err
+		}
+		all, err := r.List()
+		if err != nil {
+			return err
+		}
+		if quiet {
+			for _, s := range all {
+				fmt.Println(s.ID)
+			}
+			return nil
+		}
+		if format == "json" {
+			return json.NewEncoder(os.Stdout).Encode(all)
+		}
+		return table(all)
+	}
+}
+
+// table has runc's columns.
+func table(all []lifecycle.State) error {
+	w := tabwriter.NewWriter(os.Stdout, 12, 1, 3, ' ', 0)
+	fmt.Fprintln(w, "ID\tPID\tSTATUS\tBUNDLE\tCREATED\tOWNER")
+	for _, s := range all {
+		fmt.Fprintln(w, strings.Join([]string{s.ID, fmt.Sprint(s.Pid), string(s.Status), s.Bundle, s.Created, s.Owner}, "\t"))
+	}
+	return w.Flush()
+}

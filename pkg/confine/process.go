@@ -1,0 +1,118 @@
+package confine
+
+import (
+	"strconv"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/plan"
+)
+
+// Facts are what the steps depend on besides the spec.
+type Facts struct {
+	Have       Set                       // capabilities the child has when it gets here
+	KeepGroups bool                      // leave the caller's supplementary groups
+	HardLimit  func(resource int) uint64 // the most an rlimit can be set to
+}
+
+// Process appends the steps that confine one process.
+type Process struct {
+	spec  *specs.Process
+	facts Facts
+	caps  sets
+
+	// What the host could not give, in words; complete after New and Limits.
+	Unknown []string // capability names the kernel does not know
+	Lost    Set      // capabilities asked for that we do not have ourselves
+	Limited []string // rlimits that were cut
+
+	umask plan.Reg
+}
+
+// New reads the process's confinement.
+func New(spec *specs.Process, f Facts) *Process {
+	c := &Process{spec: spec, facts: f}
+	c.caps, c.Unknown = setsOf(spec.Capabilities)
+	c.Lost = c.caps.clip(f.Have)
+	return c
+}
+
+// OpenUmask makes file modes in the following steps mean what they say.
+func (c *Process) OpenUmask(p *plan.Plan) {
+	p.Act("set the umask aside")
+	c.umask = p.Do("umask", unix.SYS_UMASK, plan.C(0)).To("umask")
+}
+
+// OOMScore appends the adjustment of the out-of-memory score, through the
+// caller's /proc and while the process still owns its own files there. To
+// lower it needs CAP_SYS_RESOURCE; what is refused goes on (note "oom").
+func (c *Process) OOMScore(p *plan.Plan) {
+	if c.spec.OOMScoreAdj == nil {
+		return
+	}
+	p.Act("set the out-of-memory score to %d", *c.spec.OOMScoreAdj)
+	p.WriteFile(plan.Cwd(), "/proc/self/oom_score_adj", strconv.Itoa(*c.spec.OOMScoreAdj), unix.EACCES, unix.EPERM)
+}
+
+// Limits appends the rlimits.
+func (c *Process) Limits(p *plan.Plan) error {
+	lost, err := limits(p, c.spec.Rlimits, c.facts.HardLimit)
+	c.Limited = lost
+	return err
+}
+
+// Drop appends the change to the payload's ids and capabilities.
+func (c *Process) Drop(p *plan.Plan) {
+	c.caps.dropBounding(p)
+	p.Act("become uid %d gid %d", c.spec.User.UID, c.spec.User.GID)
+	p.Prctl(unix.PR_SET_KEEPCAPS, plan.C(1))
+	c.groups(p)
+	gid, uid := int(c.spec.User.GID), int(c.spec.User.UID)
+	p.Do("setresgid", unix.SYS_SETRESGID, plan.C(gid), plan.C(gid), plan.C(gid))
+	p.Do("setresuid", unix.SYS_SETRESUID, plan.C(uid), plan.C(uid), plan.C(uid))
+	p.Prctl(unix.PR_SET_KEEPCAPS, plan.C(0))
+	c.caps.apply(p)
+	if c.spec.NoNewPrivileges {
+		p.Act("forbid new privileges")
+		p.Prctl(unix.PR_SET_NO_NEW_PRIVS, plan.C(1))
+	}
+	if c.umask != 0 {
+		p.Act("set the umask")
+		mask := plan.R(c.umask)
+		if c.spec.User.Umask != nil {
+			mask = plan.C(int(*c.spec.User.Umask & 0o777))
+		}
+		p.Do("umask", unix.SYS_UMASK, mask)
+	}
+}
+
+// NoteGroups says that the caller's supplementary groups stayed.
+const NoteGroups = "groups.kept"
+
+// groups sets the supplementary groups. Where setgroups(2) is denied
+// (user_namespaces(7), single-id maps) none can be added, and the caller's own
+// stay: dropping a group could open files that deny it.
+func (c *Process) groups(p *plan.Plan) {
+	if c.facts.KeepGroups {
+		return
+	}
+	list := c.spec.User.AdditionalGids
+	set := p.Do("setgroups", unix.SYS_SETGROUPS, plan.C(len(list)), plan.M(plan.Words(list...)))
+	if len(list) > 0 {
+		return
+	}
+	denied, done := p.Label("groups denied"), p.Label("groups set")
+	set.On(unix.EPERM, denied)
+	p.Goto(done)
+	p.Here(denied)
+	p.Note(NoteGroups)
+	p.Here(done)
+}
+
+// Cwd appends the change to the payload's working directory, with the
+// payload's own rights.
+func (c *Process) Cwd(p *plan.Plan) {
+	p.Act("change to the working directory %s", c.spec.Cwd)
+	p.Chdir(c.spec.Cwd)
+}

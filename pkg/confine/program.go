@@ -1,0 +1,85 @@
+package confine
+
+import (
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/plan"
+)
+
+// Find appends the search for the program, as execvp(3) does it but inside the
+// container and with the payload's rights, and returns where its path will be.
+// It runs before the container counts as created, so a missing program fails
+// create and not start.
+//
+// A failure is named `exec: "name"`, with ENOENT for not found, EACCES for no
+// permission and EISDIR for a directory.
+func (c *Process) Find(p *plan.Plan) plan.Reg {
+	name := c.spec.Args[0]
+	p.Act("exec: %q", name)
+	program, found := p.Reg("program"), p.Label("found "+name)
+	paths := candidates(name, c.spec.Env)
+	denied := p.Reg("denied")
+	p.Set(denied, plan.C(0))
+	for _, path := range paths {
+		c.try(p, path, program, denied, found)
+	}
+	// Like execvp(3): a program that may not be run is reported only when
+	// nothing better was found.
+	missing := p.Label("not found")
+	p.Set(denied, plan.R(denied)).IfZero(missing)
+	p.Fail(unix.EACCES)
+	p.Here(missing)
+	p.Fail(unix.ENOENT)
+	p.Here(found)
+	return program
+}
+
+func (c *Process) try(p *plan.Plan, path string, program, denied plan.Reg, found plan.Label) {
+	next, file, no := p.Label("next"), p.Label("a file"), p.Label("may not")
+	p.Set(program, plan.S(path))
+	dir := p.OpenAt(plan.Cwd(), path, unix.O_PATH|unix.O_DIRECTORY, 0)
+	dir.On(unix.ENOTDIR, file).On(unix.ENOENT, next).On(unix.EACCES, no).On(unix.ELOOP, next).On(unix.ENAMETOOLONG, next)
+	fd := dir.To("directory")
+	p.Close(fd)
+	if path == c.spec.Args[0] {
+		p.Fail(unix.EISDIR)
+	}
+	p.Here(no)
+	p.Set(denied, plan.C(1))
+	p.Goto(next)
+	p.Here(file)
+	p.Do("faccessat2", unix.SYS_FACCESSAT2, plan.Cwd(), plan.S(path), plan.C(unix.X_OK), plan.C(unix.AT_EACCESS)).
+		On(unix.ENOENT, next).On(unix.ENOTDIR, next).On(plan.AnyErrno, no)
+	p.Goto(found)
+	p.Here(next)
+}
+
+// candidates are the paths that may be meant by name.
+func candidates(name string, env []string) []string {
+	if strings.Contains(name, "/") {
+		return []string{name}
+	}
+	path := ""
+	for _, e := range env {
+		if v, ok := strings.CutPrefix(e, "PATH="); ok {
+			path = v
+		}
+	}
+	var list []string
+	for _, dir := range strings.Split(path, ":") {
+		if dir == "" {
+			dir = "." // an empty element is the working directory (execvp(3))
+		}
+		list = append(list, dir+"/"+name)
+	}
+	return list
+}
+
+// Exec appends the last step.
+func (c *Process) Exec(p *plan.Plan, program plan.Reg) {
+	p.Act("exec: %q", c.spec.Args[0])
+	p.Note("exec")
+	p.Do("execve", unix.SYS_EXECVE, plan.R(program), plan.M(plan.CStrings(c.spec.Args)), plan.M(plan.CStrings(c.spec.Env)))
+}

@@ -1,0 +1,144 @@
+package idmap
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+	"unicode"
+)
+
+// helper is a running newuidmap or newgidmap. syscall and not os/exec: no
+// goroutine, no poller and no probe for pidfds on the way of every start.
+type helper struct {
+	path   string
+	pid    int
+	status syscall.WaitStatus
+	lost   bool
+}
+
+// startHelper gives the pipe as all three standard streams: a setuid program
+// whose streams are closed opens /dev/null for each, and they are of no use to
+// it. LC_ALL so that what it says can be read by programs.
+func startHelper(path string, argv []string, stderr int) (helper, error) {
+	w := uintptr(stderr)
+	pid, err := syscall.ForkExec(path, argv, &syscall.ProcAttr{
+		Env:   []string{"LC_ALL=C"},
+		Files: []uintptr{w, w, w},
+	})
+	if err != nil {
+		return helper{}, fmt.Errorf("starting %s: %w", path, err)
+	}
+	return helper{path: path, pid: pid}, nil
+}
+
+func (p *helper) wait() error {
+	for {
+		_, err := syscall.Wait4(p.pid, &p.status, 0, nil)
+		if errors.Is(err, syscall.EINTR) {
+			continue
+		}
+		p.lost = err != nil
+		if err != nil {
+			return fmt.Errorf("waiting for %s: %w", p.path, err)
+		}
+		return nil
+	}
+}
+
+func (p *helper) verdict(said []byte) error {
+	if p.lost || p.status.Exited() && p.status.ExitStatus() == 0 {
+		return nil
+	}
+	return &HelperError{Path: p.path, Status: p.status, Stderr: p.own(said)}
+}
+
+// own picks the helper's lines from the pipe that both write to. They begin
+// with its name; a loader's or a plug-in's message does not and is everybody's.
+func (p *helper) own(said []byte) string {
+	name := p.path[strings.LastIndexByte(p.path, '/')+1:]
+	var out []string
+	for line := range bytes.Lines(said) {
+		s := strings.TrimSpace(strings.Map(printable, string(line)))
+		other := strings.HasPrefix(s, "newuidmap:") || strings.HasPrefix(s, "newgidmap:")
+		if s != "" && (!other || strings.HasPrefix(s, name+":")) {
+			out = append(out, strings.TrimPrefix(s, name+": "))
+		}
+	}
+	return strings.Join(out, "; ")
+}
+
+func printable(r rune) rune {
+	if unicode.IsPrint(r) || r == '\n' {
+		return r
+	}
+	return '?'
+}
+
+// HelperError is a helper that did not do its work. Stderr is what it said, on
+// one line and without its name.
+type HelperError struct {
+	Path   string
+	Status syscall.WaitStatus
+	Stderr string
+}
+
+func (e *HelperError) Error() string {
+	end := fmt.Sprintf("exit status %d", e.Status.ExitStatus())
+	if e.Status.Signaled() {
+		end = "killed by " + e.Status.Signal().String()
+	}
+	if e.Stderr == "" {
+		return fmt.Sprintf("%s: %s", e.Path, end)
+	}
+	return fmt.Sprintf("%s: %s (%s)", e.Path, e.Stderr, end)
+}
+
+// pipe is the helpers' shared stderr.
+type pipe struct{ r, w int }
+
+var noPipe = pipe{-1, -1}
+
+// open makes it non-blocking on both ends: a helper that says more than the pipe
+// holds loses the rest and cannot hang, and a process that it left behind with
+// the pipe open cannot hold us up after the helper is done.
+func (p *pipe) open() error {
+	if p.w >= 0 {
+		return nil
+	}
+	var fds [2]int
+	if err := syscall.Pipe2(fds[:], syscall.O_CLOEXEC|syscall.O_NONBLOCK); err != nil {
+		return err
+	}
+	*p = pipe{fds[0], fds[1]}
+	return nil
+}
+
+func (p *pipe) closeWrite() {
+	if p.w >= 0 {
+		syscall.Close(p.w)
+		p.w = -1
+	}
+}
+
+// drain takes what is there, up to 4 KiB, and closes the pipe.
+func (p *pipe) drain() []byte {
+	if p.r < 0 {
+		return nil
+	}
+	defer func() { syscall.Close(p.r); p.r = -1 }()
+	b := make([]byte, 4096)
+	n := 0
+	for n < len(b) {
+		m, err := syscall.Read(p.r, b[n:])
+		if errors.Is(err, syscall.EINTR) {
+			continue
+		}
+		if err != nil || m == 0 {
+			break
+		}
+		n += m
+	}
+	return b[:n]
+}

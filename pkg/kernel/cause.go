@@ -1,0 +1,156 @@
+package kernel
+
+import (
+	"strings"
+	"unicode"
+)
+
+// Audience is who can apply a fix.
+type Audience string
+
+// A fix is for the person who typed the command, for the one who has root on
+// the host, or for whoever wrote the container or pod we are running in.
+const (
+	You   Audience = "you"
+	Admin Audience = "admin"
+	Pod   Audience = "pod"
+)
+
+// Fix is one way out.
+type Fix struct {
+	For Audience `json:"for"`
+	// Do is one line: a command, a configuration line or a flag.
+	Do string `json:"do"`
+	// More is what does not fit on a line, such as the text of a file.
+	More string `json:"more,omitempty"`
+}
+
+// Cause is why something failed or was lost on this host.
+type Cause struct {
+	Code    Code   `json:"code"`
+	Summary string `json:"summary"`
+	// Evidence is what was read from the host, one fact each, such as
+	// "user.max_user_namespaces = 0". Empty in causes that only explain.
+	Evidence []string `json:"evidence,omitempty"`
+	Fixes    []Fix    `json:"fixes,omitempty"`
+}
+
+// New is the cause with that code and the evidence the caller saw. It is for
+// losses that have no errno, such as "no network yet"; after a failed step ask
+// [Host.Explain]. A code that is not in the table gives a cause that says so,
+// since a broken report must not hide the failure being reported.
+func New(code Code, evidence ...string) Cause {
+	return fill(code, nil, evidence...)
+}
+
+// Lookup is the cause named by a code in any letter case, without evidence.
+func Lookup(code string) (Cause, bool) {
+	want := Code(strings.ToUpper(strings.TrimSpace(code)))
+	if entryOf(want) == nil {
+		return Cause{}, false
+	}
+	return fill(want, nil), true
+}
+
+// List is every known cause, without evidence, in the order of the table.
+func List() []Cause {
+	all := make([]Cause, 0, len(table))
+	for i := range table {
+		all = append(all, fill(table[i].code, nil))
+	}
+	return all
+}
+
+func entryOf(code Code) *entry {
+	for i := range table {
+		if table[i].code == code {
+			return &table[i]
+		}
+	}
+	return nil
+}
+
+// fill makes a cause from its table entry. Words in the fixes such as {PATH}
+// are replaced from vars (name, value, name, value...); one that has no value
+// stays as the bare word, which is what an explanation without a host wants.
+func fill(code Code, vars []string, evidence ...string) Cause {
+	e := entryOf(code)
+	if e == nil {
+		return Cause{Code: code, Summary: "unlisted cause", Evidence: oneLine(evidence)}
+	}
+	pairs := append(make([]string, 0, len(vars)+2*len(words)+2), "{CODE}", string(code))
+	for i := 0; i+1 < len(vars); i += 2 {
+		pairs = append(pairs, "{"+vars[i]+"}", vars[i+1])
+	}
+	for _, w := range words {
+		pairs = append(pairs, "{"+w[0]+"}", w[1])
+	}
+	r := strings.NewReplacer(pairs...)
+	c := Cause{Code: code, Summary: e.summary, Evidence: oneLine(evidence)}
+	for _, f := range e.fixes {
+		c.Fixes = append(c.Fixes, Fix{f.For, oneLineText(r.Replace(f.Do)), r.Replace(f.More)})
+	}
+	return c
+}
+
+// String is the cause on one line: summary [CODE]: evidence; fix: (who) what.
+func (c Cause) String() string {
+	var b strings.Builder
+	b.WriteString(c.Summary + " [" + string(c.Code) + "]")
+	if len(c.Evidence) > 0 {
+		b.WriteString(": " + strings.Join(c.Evidence, ", "))
+	}
+	for i, f := range c.Fixes {
+		b.WriteString(pick(i == 0, "; fix: (", "; or (") + string(f.For) + ") " + f.Do)
+	}
+	return b.String()
+}
+
+// Long is the cause for reading: several lines, ending in a newline.
+func (c Cause) Long() string {
+	var b strings.Builder
+	b.WriteString(string(c.Code) + ": " + c.Summary + "\n")
+	if e := entryOf(c.Code); e != nil {
+		b.WriteString("\n" + e.why + "\n")
+	}
+	if len(c.Evidence) > 0 {
+		b.WriteString("\nseen here:\n  " + strings.Join(c.Evidence, "\n  ") + "\n")
+	}
+	for _, f := range c.Fixes {
+		b.WriteString("\nfix (" + string(f.For) + "):\n  " + f.Do + "\n")
+		if f.More != "" {
+			b.WriteString("\n    " + strings.ReplaceAll(f.More, "\n", "\n    ") + "\n")
+		}
+	}
+	return b.String()
+}
+
+// oneLine keeps evidence printable on one line: it quotes paths and labels that
+// somebody else chose.
+func oneLine(evidence []string) []string {
+	out := make([]string, 0, len(evidence))
+	for _, e := range evidence {
+		if e != "" {
+			out = append(out, oneLineText(e))
+		}
+	}
+	return out
+}
+
+// oneLineText replaces control characters, so that neither a path with a
+// newline forges a second log line nor one with an escape repaints a terminal.
+func oneLineText(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return '?'
+		}
+		return r
+	}, s)
+}
+
+func pick[T any](first bool, a, b T) T {
+	if first {
+		return a
+	}
+	return b
+}

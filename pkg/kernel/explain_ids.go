@@ -1,0 +1,80 @@
+package kernel
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// idUnmapped: setuid(2), setgid(2) and chown(2) document EINVAL for an id that
+// the user namespace does not map, and for nothing else that a valid call has.
+func idUnmapped(s *sight) (Cause, bool) {
+	if !s.is(unix.EINVAL) || !s.nested() {
+		return Cause{}, false
+	}
+	evidence := []string{fmt.Sprintf("id %d", s.op.ID)}
+	if s.op.Map != "" {
+		m, err := parseIDMap(s.op.Map)
+		if err != nil || m.contains(s.op.ID) {
+			return Cause{}, false
+		}
+		evidence = append(evidence, "the map is "+strings.Join(strings.Fields(s.op.Map), " "))
+	}
+	if s.op.Path != "" {
+		evidence = append(evidence, "for "+s.op.Path)
+	}
+	return fill(IDUnmapped, s.you(), evidence...), true
+}
+
+func setgroupsDenied(s *sight) (Cause, bool) {
+	denied := read(s.proc("self/setgroups")) == "deny"
+	if !s.is(unix.EPERM) || !denied && !s.op.InUserns || s.appArmorRestricts() {
+		return Cause{}, false
+	}
+	evidence := s.got("setgroups")
+	if denied {
+		evidence = "/proc/self/setgroups is deny"
+	}
+	return fill(SetgroupsDeny, s.you(), evidence), true
+}
+
+// you are the words for usermod. The login name is not looked up: it would cost
+// a read of /etc/passwd or a directory service, and callers who know it use
+// [IDMapCause].
+func (s *sight) you() []string {
+	vars := Who{UID: int(s.self.EUID)}.vars()
+	vars[1] = "$(id -un)"
+	return vars
+}
+
+func devptsGid(s *sight) (Cause, bool) {
+	for option := range strings.SplitSeq(s.op.Data, ",") {
+		value, isGid := strings.CutPrefix(option, "gid=")
+		if isGid && s.is(unix.EINVAL) && s.nested() && !s.mapHas(value) {
+			return fill(DevptsGid, nil, option+" in the options of devpts"), true
+		}
+	}
+	return Cause{}, false
+}
+
+// mapHas: is the id known to be mapped? Without a map it is not.
+func (s *sight) mapHas(id string) bool {
+	n, err := strconv.ParseUint(id, 10, 32)
+	m, err2 := parseIDMap(s.op.Map)
+	return err == nil && err2 == nil && m.contains(uint32(n))
+}
+
+func mknodRefused(s *sight) (Cause, bool) {
+	vars := []string{"PATH", shellWord(s.op.Path)}
+	switch {
+	case !s.is(unix.EPERM):
+		return Cause{}, false
+	case s.nested():
+		return fill(MknodRefused, vars, "not in the host's user namespace", s.op.Path), true
+	case s.self.Err == nil && !s.self.Has(unix.CAP_MKNOD):
+		return fill(MknodRefused, vars, fmt.Sprintf("CapEff: %016x has no CAP_MKNOD", s.self.CapEff), s.op.Path), true
+	}
+	return Cause{}, false
+}

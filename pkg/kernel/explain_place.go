@@ -1,0 +1,101 @@
+package kernel
+
+import (
+	"fmt"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// cgroupTree is what is mounted: "v2" (alone), "hybrid", "v1" or "none".
+func cgroupTree(all []mount) string {
+	// What is on top counts: a private mount hides the tree it was put over.
+	if m, found := mountOf(all, "/sys/fs/cgroup"); found && m.fstype == "cgroup2" {
+		return "v2"
+	}
+	v1, v2 := false, false
+	for _, m := range all {
+		switch m.fstype {
+		case "cgroup":
+			v1 = true
+		case "cgroup2":
+			v2 = true
+		}
+	}
+	switch {
+	case v1 && v2:
+		return "hybrid"
+	case v1:
+		return "v1"
+	case v2:
+		return "v2"
+	}
+	return "none"
+}
+
+// cgroupPath is our own group, from the "0::" line of /proc/self/cgroup.
+func (h Host) cgroupPath() string {
+	for line := range strings.Lines(read(h.proc("self/cgroup"))) {
+		if path, ok := strings.CutPrefix(line, "0::"); ok {
+			return strings.TrimSuffix(path, "\n")
+		}
+	}
+	return ""
+}
+
+func cgroupNoV2(s *sight) (Cause, bool) {
+	all := s.mounts("self")
+	tree := cgroupTree(all)
+	if !s.is(unix.ENOENT, unix.ENODEV, unix.EACCES, unix.EPERM, unix.EROFS, unix.EOPNOTSUPP) || len(all) == 0 || tree == "v2" {
+		return Cause{}, false
+	}
+	return fill(CgroupNoV2, nil, "cgroups mounted: "+tree), true
+}
+
+func cgroupDelegated(s *sight) (Cause, bool) {
+	if !s.is(unix.EACCES, unix.EPERM, unix.EROFS) {
+		return Cause{}, false
+	}
+	evidence := []string{"our group is " + s.cgroupPath()}
+	if m, found := mountOf(s.mounts("self"), "/sys/fs/cgroup"); found && m.fstype == "cgroup2" && m.has("ro") {
+		evidence = append(evidence, "/sys/fs/cgroup is mounted read-only")
+	}
+	return fill(CgroupDelegated, s.exeVars(), evidence...), true
+}
+
+func runtimeDirectory(s *sight) (Cause, bool) {
+	vars := []string{"PATH", shellWord(s.op.Path)}
+	switch s.errno {
+	case unix.EROFS:
+		return fill(RuntimeReadOnly, vars, s.op.Path), true
+	case unix.ENOSPC, unix.EDQUOT:
+		return fill(RuntimeFull, vars, s.op.Path, s.space()), true
+	case unix.EACCES, unix.EPERM:
+		return fill(RuntimeAccess, vars, s.op.Path, fmt.Sprintf("you are uid %d", s.self.EUID)), true
+	}
+	return Cause{}, false
+}
+
+// space tells a full disk from a full table of inodes: the same errno.
+func (s *sight) space() string {
+	var st unix.Statfs_t
+	switch err := unix.Statfs(s.op.Path, &st); {
+	case err != nil || s.is(unix.EDQUOT):
+		return s.got("writing it")
+	case st.Files > 0 && st.Ffree == 0:
+		return "no inodes left"
+	}
+	return fmt.Sprintf("%d KiB left", st.Bavail*uint64(st.Bsize)/1024)
+}
+
+func tunDevice(s *sight) (Cause, bool) {
+	switch s.errno {
+	case unix.ENOENT:
+		return fill(TunMissing, nil, s.got("open")), true
+	case unix.EACCES, unix.EPERM:
+		return fill(TunDenied, nil, s.got("open")), true
+	case unix.ENODEV, unix.ENXIO:
+		return fill(TunModule, nil, s.got("open"), "this is Linux "+s.release()), true
+	}
+	return Cause{}, false
+}

@@ -1,0 +1,40 @@
+package kernel
+
+// The isolation features of a run, by the names that --require takes. Stable.
+const (
+	FeatUserns       = "userns"
+	FeatIDRange      = "idmap.range"
+	FeatMountns      = "mountns"
+	FeatPidns        = "pidns"
+	FeatIpcns        = "ipcns"
+	FeatUtsns        = "utsns"
+	FeatCgroupns     = "cgroupns"
+	FeatNetns        = "netns"
+	FeatTimens       = "timens"
+	FeatProcFresh    = "proc.fresh"
+	FeatSysfsFresh   = "sysfs.fresh"
+	FeatCgroup       = "cgroup" // a group of its own; says nothing about controllers
+	FeatCgroupMemory = "cgroup.memory"
+	FeatCgroupCPU    = "cgroup.cpu"
+	FeatCgroupPids   = "cgroup.pids"
+	FeatSeccomp      = "seccomp"
+	FeatAppArmor     = "apparmor"
+	FeatSELinux      = "selinux"
+	FeatRlimits      = "rlimits"
+	FeatDevices      = "devices"
+	FeatGroups       = "groups"
+	FeatKeyring      = "keyring"
+	FeatNetwork      = "network"
+	FeatCow          = "cow"
+	FeatTerminal     = "terminal"
+)
+
+// Features lists every feature name, in the order of a start.
+func Features() []string {
+	return []string{
+		FeatUserns, FeatIDRange, FeatMountns, FeatPidns, FeatIpcns, FeatUtsns, FeatCgroupns, FeatNetns, FeatTimens,
+		FeatProcFresh, FeatSysfsFresh, FeatCgroup, FeatCgroupMemory, FeatCgroupCPU, FeatCgroupPids,
+		FeatSeccomp, FeatAppArmor, FeatSELinux, FeatRlimits, FeatDevices, FeatGroups, FeatKeyring,
+		FeatNetwork, FeatCow, FeatTerminal,
+	}
+}

@@ -1,0 +1,153 @@
+package kernel
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Host is where evidence is read. The zero value is the real host; tests point
+// the fields at folders.
+type Host struct {
+	Proc string // "" is /proc
+	Sys  string // "" is /sys
+	Dev  string // "" is /dev
+	Run  string // "" is /run
+	Tmp  string // "" is /tmp
+
+	// Exe is the path of this program as an admin would write it into a
+	// profile. "" asks /proc/self/exe.
+	Exe string
+
+	// Try does an operation for real in a throw-away child and returns how it
+	// ended, nil for success. nil tries what a clone can try without this
+	// package knowing plans (a user namespace, its single id map, a mount in
+	// it) and answers [ErrNotTried] to the rest.
+	Try func(Op) error
+
+	// Filtered asks whether a system call is answered by a seccomp filter and
+	// not by the kernel. nil makes a malformed call (see filtered) when Proc is
+	// the real one, and does not know otherwise.
+	Filtered func(call string) (yes, known bool)
+
+	// lstat and access are the owner and permission questions of RuntimeDir
+	// and Check; tests answer them for users they cannot become.
+	lstat  func(path string, st *unix.Stat_t) error
+	access func(path string, mode uint32) error
+}
+
+// A file of /proc is as long as its owner makes it: a mount table has a line
+// for each mount, and 100,000 of them are possible (fs.mount-max).
+const maxRead = 16 << 20
+
+func (h Host) proc(name string) string { return filepath.Join(orRoot(h.Proc, "/proc"), name) }
+func (h Host) sys(name string) string  { return filepath.Join(orRoot(h.Sys, "/sys"), name) }
+func (h Host) dev(name string) string  { return filepath.Join(orRoot(h.Dev, "/dev"), name) }
+
+func orRoot(dir, root string) string { return pick(dir == "", root, dir) }
+
+// read returns the file without the white space around it; "" when it cannot be
+// read, because evidence that cannot be seen is no evidence.
+func read(path string) string {
+	data, err := readAll(path)
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(data))
+}
+
+// readAll uses plain system calls: os.File would start the runtime's poller for
+// a file in /proc, which Self pays on every start. O_NONBLOCK because a fake or
+// masked root may hold a fifo where a file was.
+func readAll(path string) ([]byte, error) {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: path, Err: err}
+	}
+	defer unix.Close(fd)
+	data := make([]byte, 0, 4096)
+	for len(data) < maxRead {
+		data = slices.Grow(data, 2048)
+		n, err := unix.Read(fd, data[len(data):cap(data)])
+		switch {
+		case err == unix.EINTR:
+		case err != nil:
+			return nil, &os.PathError{Op: "read", Path: path, Err: err}
+		case n == 0:
+			return data, nil
+		default:
+			data = data[:len(data)+n]
+		}
+	}
+	return data, nil
+}
+
+// sysctl reads a value by its dotted name, as people write it.
+func (h Host) sysctl(name string) string {
+	return read(h.proc("sys/" + strings.ReplaceAll(name, ".", "/")))
+}
+
+// seen is the evidence line of a sysctl.
+func seen(name, value string) string { return name + " = " + value }
+
+// label is our AppArmor or SELinux label, "" when no such module is active. The
+// directory of the own module comes first: attr/current belongs to whichever
+// module claimed it (LSM stacking, Linux 5.8).
+func (h Host) label() string {
+	own := read(h.proc("self/attr/apparmor/current"))
+	return strings.Trim(pick(own != "", own, read(h.proc("self/attr/current"))), "\x00\n ")
+}
+
+func (h Host) selinuxEnforcing() bool { return read(h.sys("fs/selinux/enforce")) == "1" }
+
+func (h Host) release() string { return h.sysctl("kernel.osrelease") }
+
+// olderThan compares a release such as "5.10.0-23-amd64". A release that cannot
+// be read as a version is not older.
+func olderThan(release string, major, minor int) bool {
+	head, rest, _ := strings.Cut(release, ".")
+	end := 0
+	for end < len(rest) && rest[end] >= '0' && rest[end] <= '9' {
+		end++
+	}
+	a, err := strconv.Atoi(head)
+	b, err2 := strconv.Atoi(rest[:end])
+	if err != nil || err2 != nil {
+		return false
+	}
+	return a < major || a == major && b < minor
+}
+
+// exe is our path for a profile, "" when it is not one an admin can use: a
+// sealed copy runs from a memfd, and a replaced binary shows as deleted.
+func (h Host) exe() string {
+	path := h.Exe
+	if path == "" {
+		path, _ = os.Readlink(h.proc("self/exe"))
+	}
+	path = strings.TrimSuffix(path, " (deleted)")
+	if !filepath.IsAbs(path) || strings.HasPrefix(path, "/memfd:") || path != oneLineText(path) {
+		return ""
+	}
+	return path
+}
+
+func (h Host) stat(path string, st *unix.Stat_t) error {
+	if h.lstat != nil {
+		return h.lstat(path, st)
+	}
+	return unix.Lstat(path, st)
+}
+
+// may is access(2) with the effective ids, as the operation itself would be
+// judged; a read-only file system answers EROFS here too.
+func (h Host) may(path string, mode uint32) bool {
+	if h.access != nil {
+		return h.access(path, mode) == nil
+	}
+	return unix.Faccessat(unix.AT_FDCWD, path, mode, unix.AT_EACCESS) == nil
+}

@@ -1,0 +1,112 @@
+package kernel
+
+import (
+	"strconv"
+	"strings"
+)
+
+// mount is one line of /proc/PID/mountinfo, proc_pid_mountinfo(5).
+type mount struct {
+	id      int
+	root    string // the part of the file system that is mounted
+	point   string
+	options string // of this mount: rw,nosuid,...
+	fstype  string
+}
+
+func (m mount) has(option string) bool {
+	for o := range strings.SplitSeq(m.options, ",") {
+		if o == option {
+			return true
+		}
+	}
+	return false
+}
+
+func (h Host) mounts(pid string) []mount {
+	data, err := readAll(h.proc(pid + "/mountinfo"))
+	if err != nil {
+		return nil
+	}
+	return parseMountinfo(string(data))
+}
+
+// parseMountinfo skips lines it does not understand: the fields before the dash
+// have grown before (optional fields), and one odd line must not hide the rest.
+func parseMountinfo(text string) []mount {
+	var all []mount
+	for line := range strings.Lines(text) {
+		before, after, found := strings.Cut(line, " - ")
+		left, right := strings.Fields(before), strings.Fields(after)
+		if !found || len(left) < 6 || len(right) < 1 {
+			continue
+		}
+		id, err := strconv.Atoi(left[0])
+		if err != nil {
+			continue
+		}
+		all = append(all, mount{id, unescape(left[3]), unescape(left[4]), left[5], right[0]})
+	}
+	return all
+}
+
+// unescape undoes seq_path's mangling: space, tab, newline and backslash are
+// written as a backslash and three octal digits.
+func unescape(s string) string {
+	if !strings.Contains(s, `\`) {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '\\' && i+4 <= len(s) {
+			if n, err := strconv.ParseUint(s[i+1:i+4], 8, 8); err == nil {
+				b.WriteByte(byte(n))
+				i += 3
+				continue
+			}
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}
+
+// under reports whether path is dir or inside it.
+func under(path, dir string) bool {
+	rest, ok := strings.CutPrefix(path, strings.TrimSuffix(dir, "/"))
+	return ok && (rest == "" || rest[0] == '/')
+}
+
+// mountOf is the mount that a path is on. Of two mounts on one point the later
+// line hides the earlier one.
+func mountOf(all []mount, path string) (mount, bool) {
+	var best mount
+	found := false
+	for _, m := range all {
+		if under(path, m.point) && (!found || len(m.point) >= len(best.point)) {
+			best, found = m, true
+		}
+	}
+	return best, found
+}
+
+// below lists the mount points strictly inside dir, each once.
+func below(all []mount, dir string) []string {
+	var out []string
+	known := map[string]bool{}
+	for _, m := range all {
+		if m.point != dir && under(m.point, dir) && !known[m.point] {
+			known[m.point] = true
+			out = append(out, m.point)
+		}
+	}
+	return out
+}
+
+// some shortens a list for evidence.
+func some(list []string) string {
+	const most = 3
+	if len(list) <= most {
+		return strings.Join(list, " ")
+	}
+	return strings.Join(list[:most], " ") + " and " + strconv.Itoa(len(list)-most) + " more"
+}

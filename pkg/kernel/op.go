@@ -1,0 +1,57 @@
+package kernel
+
+// Action is what was tried when something failed.
+type Action string
+
+// The actions that have known causes of failure. The texts are for reading.
+const (
+	NewUserns    Action = "create user namespace" // the clone or unshare, with all its namespace flags
+	WriteIDMap   Action = "write id map"          // uid_map, gid_map, setgroups; without a helper
+	MountProc    Action = "mount proc"
+	MountSysfs   Action = "mount sysfs"
+	MountCgroup  Action = "mount cgroup2"
+	MountOverlay Action = "mount overlay"
+	MountDevpts  Action = "mount devpts"
+	Mount        Action = "mount" // any other mount, move or pivot
+	Remount      Action = "change mount flags"
+	Mknod        Action = "make device node"
+	Setgroups    Action = "set groups"
+	SetID        Action = "set id"
+	Chown        Action = "change owner"
+	Setrlimit    Action = "set resource limit"
+	SetOOMScore  Action = "set oom_score_adj"
+	NewKeyring   Action = "create session keyring"
+	UseCgroup    Action = "use cgroup"
+	UseRuntime   Action = "use runtime directory"
+	OpenTun      Action = "open tun device"
+	OtherCall    Action = "call kernel" // any other step
+)
+
+// Op is the operation that failed, with what only its caller knows.
+type Op struct {
+	Do Action
+
+	// Path is what it acted on: the mount point, the device, the directory; for
+	// Remount the source whose flags stayed; for Setrlimit the name (nofile).
+	Path string
+
+	// Lower and Upper are the directories of an overlay, absolute and resolved.
+	Lower []string
+	Upper string
+
+	// Data is the mount's options, or the system call's name for OtherCall.
+	Data string
+
+	// ID and Map are the id of SetID, Setgroups, Chown and the map it is not
+	// in, as /proc/PID/uid_map prints it.
+	ID  uint32
+	Map string
+
+	// Want is the limit that was asked for (RLIM_INFINITY is its maximum), or
+	// the score, a negative one converted as it is.
+	Want uint64
+
+	// InUserns: the step ran in a user namespace that this run created. OwnNet
+	// and OwnCgroup: also in a network or cgroup namespace of its own.
+	InUserns, OwnNet, OwnCgroup bool
+}

@@ -1,0 +1,125 @@
+package lifecycle
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/confine"
+	"sandbox/pkg/kernel"
+	"sandbox/pkg/rootfs"
+	"sandbox/pkg/userns"
+)
+
+// note records which rung of a ladder the plan took.
+func (b *birth) note(name string) {
+	k := b.program.run.Kernel
+	cause := func(op kernel.Op, code kernel.Code) kernel.Cause {
+		op.InUserns, op.OwnNet, op.OwnCgroup = b.userns(), b.fresh(unix.CLONE_NEWNET), b.fresh(unix.CLONE_NEWCGROUP)
+		if c, ok := k.Explain(op, unix.EPERM); ok {
+			return c
+		}
+		return kernel.New(code)
+	}
+	switch name {
+	case rootfs.NoteProcBound:
+		b.contract.Degrade(kernel.FeatProcFresh, "/proc is the host's: other processes are visible", cause(kernel.Op{Do: kernel.MountProc, Path: "/proc"}, kernel.ProcMasked))
+	case rootfs.NoteSysBound:
+		b.contract.Degrade(kernel.FeatSysfsFresh, "/sys is the host's", cause(kernel.Op{Do: kernel.MountSysfs, Path: "/sys"}, kernel.SysfsNoNetns))
+	case rootfs.NoteCgroupBound:
+		b.contract.Degrade(kernel.FeatCgroupns, "/sys/fs/cgroup is the host's", cause(kernel.Op{Do: kernel.MountCgroup, Path: "/sys/fs/cgroup"}, kernel.CgroupMount))
+	case rootfs.NoteMqueueBound:
+		b.contract.Degrade(kernel.FeatIpcns, "/dev/mqueue is the host's", cause(kernel.Op{Do: kernel.Mount, Path: "/dev/mqueue"}, kernel.MountLocked))
+	case confine.NoteGroups:
+		b.contract.Degrade(kernel.FeatGroups, "the caller's supplementary groups stay", kernel.New(kernel.SetgroupsDeny))
+	case noteKeyring:
+		b.contract.Degrade(kernel.FeatKeyring, "the caller's session keyring stays", kernel.New(kernel.KeyringQuota))
+	}
+}
+
+// degrade records the losses that were known before the fork.
+func (b *birth) degrade() {
+	if b.proc.Lost != 0 {
+		b.contract.Degrade(kernel.FeatUserns, "capabilities we do not have ourselves: "+strings.Join(b.proc.Lost.Names(), " "), kernel.New(kernel.UsernsLimit))
+	}
+	if len(b.proc.Limited) > 0 {
+		b.contract.Degrade(kernel.FeatRlimits, strings.Join(b.proc.Limited, ", "), kernel.New(kernel.RlimitHard))
+	}
+	if l := b.Spec.Linux; l != nil && l.Seccomp != nil {
+		b.contract.Degrade(kernel.FeatSeccomp, "the seccomp profile is not loaded by this version", kernel.New(kernel.SeccompBlocked))
+	}
+}
+
+// execError words a failure to run the program as clients of OCI runtimes
+// expect it: podman and Docker make exit status 126 or 127 of the words.
+func execError(e *userns.Error) error {
+	name, ok := strings.CutPrefix(e.Act, "exec: ")
+	if !ok {
+		return nil
+	}
+	bare := !strings.Contains(name, "/")
+	switch {
+	case e.Errno == unix.ENOENT && bare:
+		return &ExecError{Status: 127, Text: "exec: " + name + ": executable file not found in $PATH", Errno: e.Errno}
+	case e.Errno == unix.ENOENT || e.Errno == unix.ENOTDIR:
+		return &ExecError{Status: 127, Text: "exec: " + name + ": stat " + strings.Trim(name, `"`) + ": no such file or directory", Errno: e.Errno}
+	}
+	return &ExecError{Status: 126, Text: "exec: " + name + ": " + e.Errno.Error(), Errno: e.Errno}
+}
+
+// ExecError is a program that could not be run in a container that was all
+// right otherwise.
+type ExecError struct {
+	Status int // 127 not found, 126 found but not runnable, as shells say it
+	Text   string
+	Errno  unix.Errno
+}
+
+func (e *ExecError) Error() string { return e.Text }
+
+// Unwrap gives the errno to errors.Is.
+func (e *ExecError) Unwrap() error { return e.Errno }
+
+// operation says what a failed step was about, for the search of its cause.
+func operation(e *userns.Error) kernel.Op {
+	switch {
+	case e.Call == "setgroups":
+		return kernel.Op{Do: kernel.Setgroups}
+	case e.Call == "setresuid", e.Call == "setresgid":
+		return kernel.Op{Do: kernel.SetID}
+	case e.Call == "prlimit64":
+		return kernel.Op{Do: kernel.Setrlimit, Path: strings.TrimPrefix(e.Act, "set ")}
+	case e.Call == "mknodat":
+		return kernel.Op{Do: kernel.Mknod, Path: strings.TrimPrefix(e.Act, "make device ")}
+	}
+	var fstype, dest string
+	if n, _ := fmt.Sscanf(e.Act, "mount %s on %s", &fstype, &dest); n == 2 {
+		do := map[string]kernel.Action{
+			"proc": kernel.MountProc, "sysfs": kernel.MountSysfs, "cgroup2": kernel.MountCgroup, "devpts": kernel.MountDevpts,
+		}[fstype]
+		if do == "" {
+			do = kernel.Mount
+		}
+		return kernel.Op{Do: do, Path: path.Clean(dest)}
+	}
+	switch e.Call {
+	case "mount_setattr":
+		return kernel.Op{Do: kernel.Remount, Path: e.Act}
+	case "mount", "move_mount", "open_tree", "pivot_root", "fsopen", "fsconfig", "fsmount":
+		return kernel.Op{Do: kernel.Mount, Path: e.Act}
+	}
+	return kernel.Op{Do: kernel.OtherCall, Data: e.Call}
+}
+
+// ExitStatus is what a shell would exit with for an error of a start: 127 and
+// 126 for the program, 125 for everything else (chroot(1), env(1), podman).
+func ExitStatus(err error) int {
+	var e *ExecError
+	if errors.As(err, &e) {
+		return e.Status
+	}
+	return 125
+}

@@ -1,0 +1,280 @@
+package lifecycle
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/kernel"
+	"sandbox/pkg/userns"
+)
+
+// Options say how a container is to be started; what it is, the spec says.
+type Options struct {
+	ID     string
+	Bundle string // absolute
+	Spec   *specs.Spec
+
+	PidFile      string
+	Console      *os.File // connected socket that gets the terminal's master
+	PreserveFds  int      // how many fds from 3 on the payload inherits
+	NoPivot      bool
+	NoNewKeyring bool
+
+	Attached   bool // the payload ends with this process (foreground run)
+	AutoRemove bool // remove it when it has ended
+	Init       bool // the container's first process only reaps
+	Silent     bool // 0, 1 and 2 are the null device
+
+	Contract kernel.Contract // what was decided before, such as the id range
+	Require  []string        // features that must be granted
+}
+
+// Container is one that was just made by this process.
+type Container struct {
+	Record
+	run    *Runtime
+	child  *userns.Child
+	status *os.File // where init tells how the payload ended
+}
+
+// Create makes a container that waits for Start. When it returns an error,
+// nothing of it is left.
+func (r *Runtime) Create(o Options) (*Container, error) { return r.spawn(o, false) }
+
+// spawn is create, or create and start in one.
+func (r *Runtime) spawn(o Options, started bool) (*Container, error) {
+	if err := kernel.ValidFeatures(o.Require); err != nil {
+		return nil, err
+	}
+	if err := checkPreserved(o.PreserveFds); err != nil {
+		return nil, err
+	}
+	d, err := r.claim(o.ID)
+	if err != nil {
+		return nil, err
+	}
+	defer d.close()
+	var undo cleanup
+	defer undo.run()
+	undo.add(d.remove)
+	g, err := r.newProgram(o, d.path)
+	if err != nil {
+		return nil, err
+	}
+	defer g.ns.close()
+	b := &birth{program: g, dir: d, started: started, contract: append(g.features(), o.Contract...)}
+	c, err := b.run()
+	if err != nil {
+		return nil, err
+	}
+	undo.release()
+	return c, nil
+}
+
+// birth is one spawn under way.
+type birth struct {
+	*program
+	dir      *dir
+	started  bool
+	contract kernel.Contract
+	record   Record
+	begin    uint64
+	pid      int
+	hooked   error
+}
+
+func (b *birth) run() (*Container, error) {
+	c := &Container{run: b.program.run}
+	files, err := b.openFiles(c)
+	defer func() {
+		for _, f := range files {
+			f.Close()
+		}
+	}()
+	if err != nil {
+		return nil, err
+	}
+	if err := b.write(); err != nil {
+		return nil, err
+	}
+	if rewrite := b.program.run.Rewrite; rewrite != nil {
+		rewrite(b.plan)
+	}
+	until := ""
+	if !b.started {
+		until = gateReady
+	}
+	r := b.program.run
+	c.child, err = userns.Spawn(userns.Request{
+		New: b.flags(), Plan: b.plan, IDs: b.ids, Maps: r.Maps, Caller: r.Caller,
+		Born: b.born, Gate: b.gate, Note: b.note, Until: until,
+	})
+	if err != nil {
+		if c.status != nil {
+			c.status.Close()
+		}
+		return nil, r.explain(b.program, err)
+	}
+	c.Record = b.record
+	return c, nil
+}
+
+// openFiles opens what the child inherits by number: the start socket, or the
+// pipe of init.
+func (b *birth) openFiles(c *Container) (files []*os.File, err error) {
+	if !b.started {
+		l, err := listen(b.dir)
+		if err != nil {
+			return nil, b.program.run.because(kernel.Op{Do: kernel.UseRuntime, Path: b.dir.path}, err)
+		}
+		b.listen, files = int(l.Fd()), append(files, l)
+	}
+	if b.Init && b.Attached {
+		r, w, err := os.Pipe()
+		if err != nil {
+			return files, err
+		}
+		c.status, b.status, files = r, int(w.Fd()), append(files, w)
+	}
+	return files, nil
+}
+
+// born is called when there is a process, while it works on its first steps:
+// whatever happens to us from here on, the record leads to it. A child that
+// finds no parent at its next gate ends by itself.
+func (b *birth) born(pid int) error {
+	s, err := statOf(pid)
+	if err != nil {
+		return fmt.Errorf("look at the new process: %w", err)
+	}
+	b.pid, b.begin = pid, s.begin
+	return nil
+}
+
+func (b *birth) save(c *userns.Child) error {
+	b.record = b.newRecord()
+	if c.Payload != c.Pid {
+		s, err := statOf(c.Payload)
+		if err != nil {
+			return fmt.Errorf("look at the new process: %w", err)
+		}
+		b.record.Init, b.record.Pid, b.record.Begin = c.Pid, c.Payload, s.begin
+	}
+	if err := b.dir.write(&b.record); err != nil {
+		return b.program.run.because(kernel.Op{Do: kernel.UseRuntime, Path: b.dir.path}, fmt.Errorf("record the state: %w", err))
+	}
+	if b.PidFile == "" {
+		return nil
+	}
+	// Without a newline: containerd parses the whole file as a number.
+	if err := writeFile(b.PidFile, []byte(strconv.Itoa(b.record.Pid)), 0o644); err != nil {
+		return fmt.Errorf("write the pid file: %w", err)
+	}
+	return nil
+}
+
+func (b *birth) newRecord() Record {
+	s := b.Spec
+	return Record{
+		OCIVersion: s.Version, ID: b.ID, Pid: b.pid, Begin: b.begin, Boot: bootID(),
+		Bundle: b.Bundle, Rootfs: b.tree.Path(), Created: time.Now().UTC().Format(time.RFC3339Nano),
+		Owner: b.program.run.Caller.UID, Annotations: s.Annotations,
+		AutoRemove: b.AutoRemove, NoPivot: b.NoPivot, OwnPID: b.fresh(unix.CLONE_NEWPID),
+		Process: s.Process, Hooks: s.Hooks, Contract: b.contract,
+	}
+}
+
+// gate answers the child's gates.
+func (b *birth) gate(c *userns.Child, name string) error {
+	switch name {
+	case gateHooks:
+		b.record = b.newRecord()
+		return b.runtimeHooks()
+	case gateReady:
+		b.degrade()
+		if err := b.contract.Require(b.Require); err != nil {
+			return err
+		}
+		if err := b.save(c); err != nil {
+			return err
+		}
+		if b.started {
+			return b.program.run.startHooks(&b.record)
+		}
+	}
+	return nil
+}
+
+// explain turns the failure of a step into an error for people: its cause when
+// the host shows one.
+func (r *Runtime) explain(g *program, err error) error {
+	var birth *userns.BirthError
+	var ids *userns.MapError
+	var step *userns.Error
+	switch {
+	case errors.As(err, &birth):
+		return r.because(kernel.Op{Do: kernel.NewUserns, InUserns: birth.Flags&unix.CLONE_NEWUSER != 0}, err)
+	case errors.As(err, &ids):
+		for _, s := range r.Maps.Explain(g.ids, r.Caller) {
+			return &kernel.Refusal{Cause: r.idCause(s), Err: err}
+		}
+		return r.because(kernel.Op{Do: kernel.WriteIDMap, InUserns: true}, err)
+	case errors.As(err, &step):
+		if e := execError(step); e != nil {
+			return e
+		}
+		op := operation(step)
+		op.InUserns, op.OwnNet, op.OwnCgroup = g.userns(), g.fresh(unix.CLONE_NEWNET), g.fresh(unix.CLONE_NEWCGROUP)
+		return r.because(op, err)
+	}
+	return err
+}
+
+// Wait waits for the end of a container that this process started in the
+// foreground and returns the payload's exit status, 128+n for signal n.
+func (c *Container) Wait() (int, error) {
+	end, err := c.child.Wait()
+	if err != nil {
+		return 0, err
+	}
+	if c.status == nil {
+		return exitStatus(end), nil
+	}
+	defer c.status.Close()
+	var told [4]byte
+	if _, err := io.ReadFull(c.status, told[:]); err != nil {
+		return exitStatus(end), nil // init was killed, and the payload with it
+	}
+	return exitStatus(unix.WaitStatus(binary.NativeEndian.Uint32(told[:]))), nil
+}
+
+func exitStatus(s unix.WaitStatus) int {
+	if s.Signaled() {
+		return 128 + int(s.Signal())
+	}
+	return s.ExitStatus()
+}
+
+// checkPreserved refuses fds that are not there: the payload would get
+// something else under that number. Fds of our own are close-on-exec, those
+// we were given are not.
+func checkPreserved(n int) error {
+	if n < 0 {
+		return fmt.Errorf("--preserve-fds: %d is negative", n)
+	}
+	for fd := 3; fd < 3+n; fd++ {
+		flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+		if err != nil || flags&unix.FD_CLOEXEC != 0 {
+			return fmt.Errorf("--preserve-fds %d: file descriptor %d is not open", n, fd)
+		}
+	}
+	return nil
+}

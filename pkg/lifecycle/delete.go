@@ -1,0 +1,72 @@
+package lifecycle
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// Delete removes a container that has stopped or was never started; force ends
+// a running one first, removes whatever a killed create has left, and is
+// content when there is nothing.
+func (r *Runtime) Delete(id string, force bool) error {
+	d, rec, err := r.lock(id)
+	if err != nil {
+		return r.deleteLeftover(d, err, force)
+	}
+	status := rec.statusIn(d.path)
+	if status != Stopped && status != Created && !force {
+		d.close()
+		return fmt.Errorf("cannot delete container %s that is not stopped: %s", id, status)
+	}
+	if err := rec.end(); err != nil {
+		d.close()
+		return err
+	}
+	d.remove()
+	r.hooks("poststop", rec.Hooks, rec, Stopped)
+	return nil
+}
+
+// deleteLeftover handles a directory without a readable record.
+func (r *Runtime) deleteLeftover(d *dir, err error, force bool) error {
+	switch {
+	case d == nil && errors.Is(err, ErrNotExist) && force:
+		return nil
+	case d == nil:
+		return err
+	case force:
+		d.remove()
+		return nil
+	case errors.Is(err, fs.ErrNotExist):
+		d.close()
+		return ErrNotExist
+	}
+	d.close()
+	return err
+}
+
+// Remove removes a container of our own that has ended.
+func (r *Runtime) Remove(c *Container) {
+	path, err := r.path(c.ID)
+	if err != nil {
+		return
+	}
+	d, err := openDir(path, unix.LOCK_EX)
+	if err != nil {
+		if !errors.Is(err, os.ErrNotExist) {
+			r.Warn("remove the container's state: " + err.Error())
+		}
+		return
+	}
+	// Another container may have taken the name since.
+	if rec, err := d.read(); err == nil && (rec.Pid != c.Pid || rec.Begin != c.Begin) {
+		d.close()
+		return
+	}
+	d.remove()
+	r.hooks("poststop", c.Hooks, &c.Record, Stopped)
+}

@@ -1,0 +1,205 @@
+package lifecycle
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/kernel"
+	"sandbox/pkg/spec"
+)
+
+// The files of a container's directory.
+const (
+	recordFile = "state.json" // written by rename; without it there is no container, only leftovers
+	startFile  = "start"      // the socket on which a created container waits; gone once it was started
+)
+
+// dir is one container's directory, open and locked. Holding the lock is
+// holding the right to change the container. flock(2) ends with the process,
+// so a verb that is killed leaves no lock behind.
+type dir struct {
+	path string
+	f    *os.File
+}
+
+// path is where a container's state lives. Ids are checked here, once for
+// every verb, because an id becomes a path.
+func (r *Runtime) path(id string) (string, error) {
+	if err := spec.ValidID(id); err != nil {
+		return "", err
+	}
+	if len(id) > unix.NAME_MAX {
+		return "", fmt.Errorf("invalid container ID format: %d bytes, and a directory name has at most %d", len(id), unix.NAME_MAX)
+	}
+	return filepath.Join(r.Root, id), nil
+}
+
+// claim makes the directory of a new container. What a killed create left
+// behind, and a foreground run that was killed, make room; anything else with
+// that id is an error and stays untouched.
+func (r *Runtime) claim(id string) (*dir, error) {
+	path, err := r.path(id)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(r.Root, 0o700); err != nil {
+		return nil, r.because(kernel.Op{Do: kernel.UseRuntime, Path: r.Root}, err)
+	}
+	for {
+		err := os.Mkdir(path, 0o700)
+		if err != nil && !errors.Is(err, fs.ErrExist) {
+			return nil, r.because(kernel.Op{Do: kernel.UseRuntime, Path: r.Root}, err)
+		}
+		d, openErr := openDir(path, unix.LOCK_EX|unix.LOCK_NB)
+		switch {
+		case errors.Is(openErr, fs.ErrNotExist):
+			continue // a delete was quicker
+		case errors.Is(openErr, unix.EWOULDBLOCK):
+			return nil, fmt.Errorf("container with given ID already exists: %q is being changed by another process", id)
+		case openErr != nil:
+			return nil, openErr
+		case err == nil:
+			return d, nil
+		}
+		if err := r.evict(d, id); err != nil {
+			d.close()
+			return nil, err
+		}
+		d.remove()
+	}
+}
+
+// evict says whether what is in d may make room.
+func (r *Runtime) evict(d *dir, id string) error {
+	rec, err := d.read()
+	if errors.Is(err, fs.ErrNotExist) || err == nil && rec.AutoRemove && !rec.alive() {
+		return nil
+	}
+	return fmt.Errorf("container with given ID already exists: %s", quote(id))
+}
+
+// openDir opens and locks. The directory may be removed while we wait for the
+// lock; then it is fs.ErrNotExist.
+func openDir(path string, how int) (*dir, error) {
+	f, err := os.OpenFile(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	if err := flock(f, how); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("lock %s: %w", path, err)
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil || st.Nlink == 0 {
+		f.Close()
+		return nil, fs.ErrNotExist
+	}
+	return &dir{path: path, f: f}, nil
+}
+
+// lockPatience is how long a verb waits for another one on the same container.
+const lockPatience = 10 * time.Second
+
+func flock(f *os.File, how int) error {
+	deadline := time.Now().Add(lockPatience)
+	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
+		err := unix.Flock(int(f.Fd()), how|unix.LOCK_NB)
+		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) || how&unix.LOCK_NB != 0 || time.Now().After(deadline) {
+			return err
+		}
+		time.Sleep(pause)
+	}
+}
+
+// lock opens an existing container for a change.
+func (r *Runtime) lock(id string) (*dir, *Record, error) {
+	path, err := r.path(id)
+	if err != nil {
+		return nil, nil, err
+	}
+	d, err := openDir(path, unix.LOCK_EX)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) {
+		return nil, nil, ErrNotExist
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	rec, err := d.read()
+	if err != nil {
+		return d, nil, err
+	}
+	return d, rec, nil
+}
+
+func (d *dir) close() { d.f.Close() }
+
+// write records the state: complete or not at all, also on a full disk.
+func (d *dir) write(rec *Record) error {
+	b, err := json.Marshal(rec)
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(d.path, recordFile)
+	return writeFile(path, b, 0o600)
+}
+
+// writeFile replaces a file by rename, so that a reader sees the old one or the
+// new one.
+func writeFile(path string, b []byte, mode os.FileMode) error {
+	tmp := path + ".new"
+	err := os.WriteFile(tmp, b, mode)
+	if err == nil {
+		err = os.Rename(tmp, path)
+	}
+	if err != nil {
+		os.Remove(tmp)
+		return err
+	}
+	return nil
+}
+
+// recordLimit is far above any record we write.
+const recordLimit = 16 << 20
+
+// read reads the record. fs.ErrNotExist means that creation never got that far.
+func (d *dir) read() (*Record, error) { return readRecord(d.path) }
+
+func readRecord(dir string) (*Record, error) {
+	path := filepath.Join(dir, recordFile)
+	info, err := os.Lstat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() || info.Size() > recordLimit {
+		return nil, fmt.Errorf("%s is not a state file of ours; `delete --force` removes the container", path)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var rec Record
+	if err := spec.Decode(b, &rec); err != nil {
+		return nil, fmt.Errorf("%s is damaged (%w); `delete --force` removes the container", path, err)
+	}
+	return &rec, nil
+}
+
+// remove deletes the directory; the lock ends with it.
+func (d *dir) remove() {
+	_ = os.RemoveAll(d.path)
+	d.close()
+}
+
+// inside is a path in the directory that fits a socket address whatever the
+// length of --root: through the open directory.
+func (d *dir) inside(name string) string { return fmt.Sprintf("/proc/self/fd/%d/%s", d.f.Fd(), name) }
+
+// because adds the cause that the host shows for an error.
+func (r *Runtime) because(op kernel.Op, err error) error { return r.Kernel.Because(op, err) }

@@ -1,0 +1,71 @@
+package lifecycle
+
+import (
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/plan"
+	"sandbox/pkg/userns"
+)
+
+// entry is a way into the namespaces of a running process.
+type entry struct {
+	pidfd, root *os.File
+	userns      bool
+	launcher    plan.Label
+}
+
+// enter begins a plan with the steps into the namespaces of pid; 0 stays where
+// we are. The process must be held by its recorded start time or be our own
+// child, so that the pid is still its own.
+func (r *Runtime) enter(p *plan.Plan, pid int) (*entry, error) {
+	e := &entry{}
+	if pid == 0 {
+		return e, nil
+	}
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open the container's process: %w", err)
+	}
+	e.pidfd = os.NewFile(uintptr(fd), "pidfd")
+	flags, err := foreign(pid)
+	if err != nil {
+		e.close()
+		return nil, err
+	}
+	e.userns = flags&unix.CLONE_NEWUSER != 0
+	// What runs here must not be looked into by processes of the container
+	// before it has become one of them (CVE-2016-9962).
+	p.Act("keep the container out of this process")
+	p.Prctl(unix.PR_SET_DUMPABLE, plan.C(0))
+	if flags == 0 {
+		return e, nil
+	}
+	p.Act("join the namespaces of process %d", pid)
+	p.Setns(plan.C(int(e.pidfd.Fd())), flags)
+	if flags&unix.CLONE_NEWPID != 0 {
+		p.Act("be born in the container's pid namespace")
+		e.launcher = p.Label("first process")
+		p.Fork(0, e.launcher)
+		p.Note(userns.NoteBorn)
+	}
+	return e, nil
+}
+
+// leave ends the plan's first process, whose brother goes on.
+func (e *entry) leave(p *plan.Plan) {
+	if e.launcher != 0 {
+		p.Here(e.launcher)
+		p.Exit(0)
+	}
+}
+
+func (e *entry) close() {
+	for _, f := range []*os.File{e.pidfd, e.root} {
+		if f != nil {
+			f.Close()
+		}
+	}
+}

@@ -1,0 +1,146 @@
+package lifecycle
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/confine"
+	"sandbox/pkg/plan"
+	"sandbox/pkg/userns"
+)
+
+// ExecOptions say how a process joins a container.
+type ExecOptions struct {
+	// Process describes it. It is given the container's own to begin with.
+	Process func(container *specs.Process) (*specs.Process, error)
+
+	PidFile     string
+	Console     *os.File
+	PreserveFds int
+	Attached    bool
+}
+
+// Exec runs one more process in a container.
+func (r *Runtime) Exec(id string, o *ExecOptions) (*Container, error) {
+	if err := checkPreserved(o.PreserveFds); err != nil {
+		return nil, err
+	}
+	path, err := r.path(id)
+	if err != nil {
+		return nil, err
+	}
+	rec, err := readRecord(path)
+	if err != nil {
+		return nil, notExist(nil, err)
+	}
+	held, err := rec.open()
+	if err != nil {
+		return nil, errors.New("cannot exec in a stopped container")
+	}
+	defer held.Close()
+	proc, err := o.Process(rec.Process)
+	if err != nil {
+		return nil, err
+	}
+	s := &specs.Spec{Process: proc, Annotations: rec.Annotations}
+	if err := unsupported(s); err != nil {
+		return nil, err
+	}
+	return r.exec(rec, s, o)
+}
+
+func (r *Runtime) exec(rec *Record, s *specs.Spec, o *ExecOptions) (*Container, error) {
+	p := plan.New()
+	where, err := r.enter(p, rec.Pid)
+	if err != nil {
+		return nil, err
+	}
+	defer where.close()
+	if err := r.execPlan(p, where, rec, s, o); err != nil {
+		return nil, err
+	}
+	if r.Rewrite != nil {
+		r.Rewrite(p)
+	}
+	c := &Container{run: r}
+	c.child, err = userns.Spawn(userns.Request{Plan: p, Gate: func(child *userns.Child, _ string) error {
+		c.Pid = child.Pid
+		st, err := statOf(child.Pid)
+		if err != nil {
+			return fmt.Errorf("look at the new process: %w", err)
+		}
+		c.Begin, c.Boot = st.begin, bootID()
+		if o.PidFile == "" {
+			return nil
+		}
+		if err := writeFile(o.PidFile, []byte(strconv.Itoa(child.Pid)), 0o644); err != nil {
+			return fmt.Errorf("write the pid file: %w", err)
+		}
+		return nil
+	}})
+	var step *userns.Error
+	if errors.As(err, &step) {
+		if e := execError(step); e != nil {
+			return nil, e
+		}
+		return nil, r.because(operation(step), err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// execPlan appends everything behind the entry: the second half of a start,
+// without a tree to make.
+func (r *Runtime) execPlan(p *plan.Plan, where *entry, rec *Record, s *specs.Spec, o *ExecOptions) error {
+	proc := confine.New(s.Process, r.facts(s, where.userns))
+	proc.OpenUmask(p)
+	if rec.NoPivot {
+		if err := where.chroot(p, rec.Pid); err != nil {
+			return err
+		}
+	}
+	p.Act("begin a session")
+	p.Do("setsid", unix.SYS_SETSID)
+	if s.Process.Terminal {
+		controlling(p, terminal(p, 0, s.Process, o.Console, false))
+	}
+	ownPipes(p, s.Process)
+	if err := proc.Limits(p); err != nil {
+		return err
+	}
+	proc.Drop(p)
+	proc.Cwd(p)
+	program := proc.Find(p)
+	p.Act("close every other file descriptor")
+	p.CloseFrom(3+o.PreserveFds, unix.CLOSE_RANGE_CLOEXEC)
+	if o.Attached {
+		p.Act("end with the foreground process")
+		p.Prctl(unix.PR_SET_PDEATHSIG, plan.C(int(unix.SIGKILL)))
+	}
+	p.Act("wait until the process is recorded")
+	p.Gate(gateReady)
+	proc.Exec(p, program)
+	where.leave(p)
+	return nil
+}
+
+// chroot follows a container that was started with --no-pivot: its root is not
+// the root of its mount namespace.
+func (e *entry) chroot(p *plan.Plan, pid int) error {
+	f, err := os.OpenFile("/proc/"+itoa(pid)+"/root", unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("open the container's root: %w", err)
+	}
+	e.root = f
+	p.Act("change to the container's root")
+	p.Do("fchdir", unix.SYS_FCHDIR, plan.C(int(f.Fd())))
+	p.Do("chroot", unix.SYS_CHROOT, plan.S("."))
+	return nil
+}

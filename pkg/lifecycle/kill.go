@@ -1,0 +1,141 @@
+package lifecycle
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// ErrNotRunning is said of a container that has ended. Clients of OCI
+// runtimes match on the words.
+var ErrNotRunning = errors.New("container not running")
+
+// Signal reads a signal as people and programs write it: 15, TERM, SIGTERM.
+func Signal(s string) (unix.Signal, error) {
+	if n, err := strconv.Atoi(s); err == nil {
+		if n < 0 || n > 64 {
+			return 0, fmt.Errorf("unknown signal %q", s)
+		}
+		return unix.Signal(n), nil
+	}
+	name := strings.ToUpper(s)
+	if !strings.HasPrefix(name, "SIG") {
+		name = "SIG" + name
+	}
+	if sig := unix.SignalNum(name); sig != 0 {
+		return sig, nil
+	}
+	if rt, ok := strings.CutPrefix(name, "SIGRTMIN"); ok {
+		if n, err := strconv.Atoi("0" + strings.TrimPrefix(rt, "+")); err == nil && n <= 30 {
+			return unix.Signal(34 + n), nil
+		}
+	}
+	return 0, fmt.Errorf("unknown signal %q", s)
+}
+
+// Kill signals the container's process, or with all every process in it.
+func (r *Runtime) Kill(id string, sig unix.Signal, all bool) error {
+	path, err := r.path(id)
+	if err != nil {
+		return err
+	}
+	rec, err := readRecord(path)
+	if err != nil {
+		return notExist(nil, err)
+	}
+	if all {
+		return rec.killAll(sig)
+	}
+	return rec.signal(sig)
+}
+
+// signal goes through a pidfd whose process was looked at after it was opened:
+// the pid may have become somebody else's at any time before.
+func (r *Record) signal(sig unix.Signal) error {
+	fd, err := r.open()
+	if err != nil {
+		return err
+	}
+	defer fd.Close()
+	if err := unix.PidfdSendSignal(int(fd.Fd()), sig, nil, 0); err != nil {
+		if errors.Is(err, unix.ESRCH) {
+			return ErrNotRunning
+		}
+		return fmt.Errorf("signal the container: %w", err)
+	}
+	return nil
+}
+
+// open returns a pidfd of the recorded process, ErrNotRunning when it is gone.
+func (r *Record) open() (*os.File, error) {
+	if r.Pid <= 0 {
+		return nil, ErrNotRunning
+	}
+	fd, err := unix.PidfdOpen(r.Pid, 0)
+	if err != nil {
+		return nil, ErrNotRunning
+	}
+	f := os.NewFile(uintptr(fd), "pidfd")
+	if !r.alive() {
+		f.Close()
+		return nil, ErrNotRunning
+	}
+	return f, nil
+}
+
+// killAll signals every process of the container. Where it has a pid
+// namespace of its own those are the processes in it; otherwise only the first
+// is known to be its own.
+func (r *Record) killAll(sig unix.Signal) error {
+	if !r.alive() {
+		return nil // as runc: nothing is left to signal
+	}
+	pids, err := r.processes()
+	if err != nil {
+		return err
+	}
+	for _, pid := range pids {
+		if err := unix.Kill(pid, sig); err != nil && !errors.Is(err, unix.ESRCH) {
+			return fmt.Errorf("signal process %d of the container: %w", pid, err)
+		}
+	}
+	return nil
+}
+
+// endPatience is how long a killed process may take to be gone.
+const endPatience = 10 * time.Second
+
+// end kills the container and waits until it is dead. Init goes first where
+// there is one: it takes the whole pid namespace along.
+func (r *Record) end() error {
+	fd, err := r.open()
+	if errors.Is(err, ErrNotRunning) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer fd.Close()
+	if err := unix.PidfdSendSignal(int(fd.Fd()), unix.SIGKILL, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
+		return fmt.Errorf("kill the container: %w", err)
+	}
+	poll := []unix.PollFd{{Fd: int32(fd.Fd()), Events: unix.POLLIN}}
+	deadline := time.Now().Add(endPatience)
+	for {
+		n, err := unix.Poll(poll, int(time.Until(deadline).Milliseconds())+1)
+		if n > 0 {
+			return nil
+		}
+		if err != nil && !errors.Is(err, unix.EINTR) {
+			return fmt.Errorf("wait for the container's end: %w", err)
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("process %d of the container does not end within %s after SIGKILL", r.Pid, endPatience)
+		}
+	}
+}

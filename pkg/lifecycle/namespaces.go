@@ -1,0 +1,138 @@
+package lifecycle
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// kinds are the namespaces by their name in the spec, with the flag and the
+// file below /proc/PID/ns. The user namespace comes first: joining it is what
+// gives the right to join the others. The pid namespace is last because it
+// only takes effect for the next fork.
+var kinds = []struct {
+	name    specs.LinuxNamespaceType
+	flag    uintptr
+	file    string
+	feature string
+}{
+	{specs.UserNamespace, unix.CLONE_NEWUSER, "user", "userns"},
+	{specs.CgroupNamespace, unix.CLONE_NEWCGROUP, "cgroup", "cgroupns"},
+	{specs.IPCNamespace, unix.CLONE_NEWIPC, "ipc", "ipcns"},
+	{specs.UTSNamespace, unix.CLONE_NEWUTS, "uts", "utsns"},
+	{specs.NetworkNamespace, unix.CLONE_NEWNET, "net", "netns"},
+	{specs.MountNamespace, unix.CLONE_NEWNS, "mnt", "mountns"},
+	{specs.TimeNamespace, unix.CLONE_NEWTIME, "time", "timens"},
+	{specs.PIDNamespace, unix.CLONE_NEWPID, "pid", "pidns"},
+}
+
+// join is a namespace that exists.
+type join struct {
+	flag uintptr
+	path string
+	file *os.File
+}
+
+// namespaces says which are made and which are joined.
+type namespaces struct {
+	fresh uintptr
+	joins []join
+}
+
+// openNamespaces opens the joined ones. A path that is no namespace, or one of
+// another type, is refused here, before anything exists.
+func openNamespaces(s *specs.Spec) (namespaces, error) {
+	var n namespaces
+	if s.Linux == nil {
+		return n, nil
+	}
+	for _, kind := range kinds {
+		for i, ns := range s.Linux.Namespaces {
+			if ns.Type != kind.name {
+				continue
+			}
+			if ns.Path == "" {
+				n.fresh |= kind.flag
+				continue
+			}
+			f, err := openNamespace(ns.Path, kind.flag)
+			if err != nil {
+				n.close()
+				return n, fmt.Errorf("linux.namespaces[%d].path: %w", i, err)
+			}
+			if same(f, "/proc/self/ns/"+kind.file) {
+				// setns(2) into one's own user namespace is EINVAL, and into
+				// any other of one's own it does nothing.
+				f.Close()
+				continue
+			}
+			n.joins = append(n.joins, join{flag: kind.flag, path: ns.Path, file: f})
+		}
+	}
+	return n, nil
+}
+
+func (n *namespaces) close() {
+	for _, j := range n.joins {
+		j.file.Close()
+	}
+}
+
+func (n *namespaces) joined(flag uintptr) bool {
+	for _, j := range n.joins {
+		if j.flag == flag {
+			return true
+		}
+	}
+	return false
+}
+
+func openNamespace(path string, flag uintptr) (*os.File, error) {
+	// O_NONBLOCK: the path is the spec's and could be a FIFO.
+	f, err := os.OpenFile(path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	kind, err := unix.IoctlRetInt(int(f.Fd()), unix.NS_GET_NSTYPE)
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("%s is not a namespace", path)
+	}
+	if uintptr(kind) != flag {
+		f.Close()
+		return nil, fmt.Errorf("%s is a namespace of another type", path)
+	}
+	return f, nil
+}
+
+// same says whether f is the namespace that a /proc link names.
+func same(f *os.File, link string) bool {
+	var a, b unix.Stat_t
+	return unix.Fstat(int(f.Fd()), &a) == nil && unix.Stat(link, &b) == nil && a.Ino == b.Ino && a.Dev == b.Dev
+}
+
+// foreign lists the namespaces in which pid differs from us, as flags for one
+// setns(2) on its pidfd.
+func foreign(pid int) (uintptr, error) {
+	var flags uintptr
+	for _, kind := range kinds {
+		theirs, err := os.Readlink("/proc/" + strconv.Itoa(pid) + "/ns/" + kind.file)
+		if os.IsNotExist(err) && kind.flag == unix.CLONE_NEWTIME {
+			continue // CONFIG_TIME_NS is off
+		}
+		if err != nil {
+			return 0, fmt.Errorf("look at the container's namespaces: %w", err)
+		}
+		ours, err := os.Readlink("/proc/self/ns/" + kind.file)
+		if err != nil {
+			return 0, fmt.Errorf("look at our namespaces: %w", err)
+		}
+		if ours != theirs {
+			flags |= kind.flag
+		}
+	}
+	return flags, nil
+}

@@ -1,0 +1,440 @@
+package lifecycle
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/confine"
+	"sandbox/pkg/idmap"
+	"sandbox/pkg/kernel"
+	"sandbox/pkg/plan"
+	"sandbox/pkg/rootfs"
+	"sandbox/pkg/userns"
+)
+
+// Gates of a start, besides the id map's.
+const (
+	gateHooks = "hooks" // the tree is complete, the root not changed: hooks of the runtime and of the container's namespaces
+	gateReady = "ready" // all that can fail before the program has been done
+)
+
+// noteOOM and the like are what a plan says on its way that the contract
+// turns into words.
+const noteKeyring = "keyring.kept"
+
+// program is a container's start while it is written.
+type program struct {
+	Options
+	run  *Runtime
+	ns   namespaces
+	ids  idmap.Map
+	tree *rootfs.Tree
+	proc *confine.Process
+	plan *plan.Plan
+
+	listen int // fd of the start socket; -1 for run
+	status int // fd on which init reports the payload's status; -1 without
+	slave  plan.Reg
+}
+
+// newProgram reads the spec into a plan. Nothing is done yet.
+func (r *Runtime) newProgram(o Options, scratch string) (*program, error) {
+	g := &program{Options: o, run: r, ids: mapOf(o.Spec.Linux), plan: plan.New(), listen: -1, status: -1}
+	var err error
+	if g.ns, err = openNamespaces(o.Spec); err != nil {
+		return nil, err
+	}
+	if err := g.compile(scratch); err != nil {
+		g.ns.close()
+		return nil, err
+	}
+	return g, nil
+}
+
+func (g *program) compile(scratch string) error {
+	if err := unsupported(g.Spec); err != nil {
+		return err
+	}
+	if g.fresh(unix.CLONE_NEWUSER) {
+		if err := g.ids.Validate(); err != nil {
+			return fmt.Errorf("linux.uidMappings: %w", err)
+		}
+	} else {
+		g.ids = idmap.Map{}
+	}
+	var err error
+	g.tree, err = rootfs.New(g.Spec, rootfs.Facts{
+		Bundle: g.Bundle, Scratch: scratch,
+		Mknod:    !g.userns() && g.run.Self.Has(unix.CAP_MKNOD) && g.run.Self.InitialUserns(),
+		MapsGID:  func(gid uint32) bool { _, ok := g.ids.HostGID(gid); return ok },
+		Inherits: g.ns.joined(unix.CLONE_NEWNS), NewMount: g.fresh(unix.CLONE_NEWNS),
+	})
+	if err != nil {
+		return err
+	}
+	g.proc = confine.New(g.Spec.Process, g.run.facts(g.Spec, g.userns()))
+	return nil
+}
+
+func (g *program) fresh(flag uintptr) bool { return g.ns.fresh&flag != 0 }
+
+// userns says whether the container is in another user namespace than we.
+func (g *program) userns() bool {
+	return g.fresh(unix.CLONE_NEWUSER) || g.ns.joined(unix.CLONE_NEWUSER)
+}
+
+// facts for the confinement of a process. A new user namespace gives all
+// capabilities (user_namespaces(7)); otherwise there are our own.
+func (r *Runtime) facts(s *specs.Spec, userns bool) confine.Facts {
+	f := confine.Facts{
+		Have: confine.Set(r.Self.CapPrm & r.Self.CapBnd), HardLimit: r.hardLimit,
+		KeepGroups: s.Annotations["run.oci.keep_original_groups"] == "1",
+	}
+	if userns {
+		f.Have = ^confine.Set(0)
+	}
+	return f
+}
+
+// hardLimit is the most that an rlimit can be set to: our own hard limit,
+// unless we may raise it. CAP_SYS_RESOURCE counts in the initial user
+// namespace only, and the child may have left that.
+func (r *Runtime) hardLimit(resource int) uint64 {
+	var l unix.Rlimit
+	if r.Self.Has(unix.CAP_SYS_RESOURCE) && r.Self.InitialUserns() || unix.Getrlimit(resource, &l) != nil {
+		return unix.RLIM_INFINITY
+	}
+	return l.Max
+}
+
+// write appends the whole start, top to bottom.
+func (g *program) write() error {
+	p := g.plan
+	launcher := g.join()
+	g.proc.OpenUmask(p)
+	g.proc.OOMScore(p)
+	g.tree.Prepare(p)
+	g.becomeRoot()
+	g.names()
+	g.sysctls()
+	g.keyring()
+	g.tree.Assemble(p)
+	if g.Spec.Process.Terminal {
+		g.slave = terminal(p, g.tree.Root(), g.Spec.Process, g.Console, true)
+	}
+	g.cwd()
+	if hooked(g.Spec.Hooks) {
+		p.Act("run the hooks that see the tree from outside")
+		p.Gate(gateHooks)
+	}
+	g.tree.Seal(p)
+	g.tree.Pivot(p, g.NoPivot)
+	init := g.forkInit()
+	if err := g.payload(); err != nil {
+		return err
+	}
+	g.becomeInit(init)
+	if launcher != 0 {
+		p.Here(launcher)
+		p.Act("leave the rest to the process in the namespaces")
+		p.Exit(0)
+	}
+	return nil
+}
+
+// join appends the entry into existing namespaces. It takes a second fork,
+// from inside them, to be born into the new ones and into a joined pid
+// namespace.
+func (g *program) join() plan.Label {
+	if len(g.ns.joins) == 0 {
+		return 0
+	}
+	p := g.plan
+	for _, j := range g.ns.joins {
+		p.Act("join the namespace %s", j.path)
+		p.Setns(plan.C(int(j.file.Fd())), j.flag)
+	}
+	p.Act("be born in the container's namespaces")
+	if g.fresh(unix.CLONE_NEWTIME) {
+		p.Unshare(unix.CLONE_NEWTIME) // clone(2) has no bit for it
+	}
+	launcher := p.Label("first process")
+	p.Fork(g.ns.fresh&^unix.CLONE_NEWTIME, launcher)
+	p.Note(userns.NoteBorn)
+	return launcher
+}
+
+// flags are the namespaces of the first fork.
+func (g *program) flags() uintptr {
+	if len(g.ns.joins) > 0 {
+		return 0
+	}
+	return g.ns.fresh
+}
+
+// becomeRoot waits for the id map and takes the container's root id, where
+// there is one: files made from here on must have an owner inside.
+func (g *program) becomeRoot() {
+	p := g.plan
+	if g.fresh(unix.CLONE_NEWUSER) {
+		p.Act("wait for the id map")
+		p.Gate(userns.GateMapped)
+	}
+	_, uid := g.ids.HostUID(0)
+	_, gid := g.ids.HostGID(0)
+	if g.userns() && uid && gid {
+		p.Act("become root of the user namespace")
+		p.Do("setresgid", unix.SYS_SETRESGID, plan.C(0), plan.C(0), plan.C(0))
+		p.Do("setresuid", unix.SYS_SETRESUID, plan.C(0), plan.C(0), plan.C(0))
+	}
+}
+
+func (g *program) names() {
+	p := g.plan
+	if h := g.Spec.Hostname; h != "" {
+		p.Act("set the hostname to %s", h)
+		p.Do("sethostname", unix.SYS_SETHOSTNAME, plan.S(h), plan.C(len(h)))
+	}
+	if d := g.Spec.Domainname; d != "" {
+		p.Act("set the domain name to %s", d)
+		p.Do("setdomainname", unix.SYS_SETDOMAINNAME, plan.S(d), plan.C(len(d)))
+	}
+}
+
+// sysctls are written through the caller's /proc: the values of a network, ipc
+// or uts namespace are those of whoever opens the file, and the container's
+// own /proc/sys may be read-only.
+func (g *program) sysctls() {
+	if g.Spec.Linux == nil {
+		return
+	}
+	keys := make([]string, 0, len(g.Spec.Linux.Sysctl))
+	for k := range g.Spec.Linux.Sysctl {
+		keys = append(keys, k)
+	}
+	sort.Strings(keys)
+	for _, k := range keys {
+		g.plan.Act("set sysctl %s", k)
+		g.plan.WriteFile(plan.Cwd(), sysctlPath(k), g.Spec.Linux.Sysctl[k])
+	}
+}
+
+// sysctlPath is the file of a sysctl. A key with a slash is a path already, so
+// that an interface name with a dot can be said (sysctl(8)).
+func sysctlPath(key string) string {
+	if !strings.Contains(key, "/") {
+		key = strings.ReplaceAll(key, ".", "/")
+	}
+	return filepath.Join("/proc/sys", filepath.Clean("/"+key))
+}
+
+// keyring gives the container a session keyring of its own, so that it cannot
+// read keys of the caller's session. Keys count against a per-user quota, and
+// some hosts refuse; the caller's session keyring is then left as well.
+func (g *program) keyring() {
+	if g.NoNewKeyring {
+		return
+	}
+	p := g.plan
+	p.Act("make a session keyring")
+	kept, done := p.Label("keyring kept"), p.Label("keyring made")
+	p.Do("keyctl", unix.SYS_KEYCTL, plan.C(unix.KEYCTL_JOIN_SESSION_KEYRING), plan.S("_ses."+g.ID)).
+		On(unix.ENOSYS, done).On(plan.AnyErrno, kept)
+	p.Goto(done)
+	p.Here(kept)
+	p.Note(noteKeyring)
+	p.Here(done)
+}
+
+// cwd makes a missing working directory, as runc and crun do.
+func (g *program) cwd() {
+	if dir := g.Spec.Process.Cwd; g.fresh(unix.CLONE_NEWNS) && dir != "/" {
+		g.plan.Act("make the working directory %s", dir)
+		g.tree.Make(g.plan, dir)
+	}
+}
+
+// forkInit makes the payload a child of the container's first process, which
+// stays as its init. Only the fork is here; see becomeInit.
+func (g *program) forkInit() plan.Label {
+	if !g.Init {
+		return 0
+	}
+	p := g.plan
+	p.Act("fork the payload from init")
+	// Nobody inside may look into init: it keeps all capabilities.
+	p.Prctl(unix.PR_SET_DUMPABLE, plan.C(0))
+	init := p.Label("init")
+	p.ForkChild(init)
+	p.Note(userns.NoteInit)
+	return init
+}
+
+// becomeInit is what init does: wait for every orphan, and when the payload has
+// ended, say how and end too, which ends the whole pid namespace
+// (pid_namespaces(7)).
+func (g *program) becomeInit(init plan.Label) {
+	if init == 0 {
+		return
+	}
+	p := g.plan
+	p.Here(init)
+	p.Act("wait for orphans and for the payload")
+	if g.Attached {
+		p.Prctl(unix.PR_SET_PDEATHSIG, plan.C(int(unix.SIGKILL)))
+	}
+	keep := 0
+	if g.status >= 0 {
+		p.Do("dup3", unix.SYS_DUP3, plan.C(g.status), plan.C(0), plan.C(0))
+		keep = 1
+	}
+	p.CloseFrom(keep, 0)
+	again := p.Label("wait")
+	status, who := plan.Words(0), plan.Words(0)
+	p.Here(again)
+	r := p.Do("wait4", unix.SYS_WAIT4, plan.C(-1), plan.M(status), plan.C(0), plan.C(0)).To("ended")
+	p.Put(who, 0, r)
+	// The payload was the first fork in this pid namespace.
+	p.Expect(who, 0, ^uint32(0), 2, unix.EAGAIN).On(unix.EAGAIN, again)
+	if g.status >= 0 {
+		p.Do("write", unix.SYS_WRITE, plan.C(0), plan.M(status), plan.C(4)).Ignore()
+	}
+	p.Exit(0)
+}
+
+// payload appends what only the payload's process does.
+func (g *program) payload() error {
+	p := g.plan
+	p.Act("begin a session")
+	p.Do("setsid", unix.SYS_SETSID)
+	if g.slave != 0 {
+		controlling(p, g.slave)
+	}
+	if g.Silent {
+		p.Act("leave the caller's standard files")
+		null := p.Open(os.DevNull, unix.O_RDWR).To("null")
+		for fd := range 3 {
+			p.Dup2(null, fd)
+		}
+	} else {
+		ownPipes(p, g.Spec.Process)
+	}
+	if err := g.proc.Limits(p); err != nil {
+		return err
+	}
+	g.proc.Drop(p)
+	g.proc.Cwd(p)
+	program := g.proc.Find(p)
+	g.visible()
+	g.descriptors()
+	if g.Attached && !g.Init {
+		// After the change of ids, which clears it (prctl(2)); the gate behind
+		// it finds a parent that has died before.
+		p.Act("end with the foreground process")
+		p.Prctl(unix.PR_SET_PDEATHSIG, plan.C(int(unix.SIGKILL)))
+	}
+	p.Act("wait until the state is recorded")
+	p.Gate(gateReady)
+	if g.listen >= 0 {
+		g.waitForStart()
+	}
+	g.proc.Exec(p, program)
+	return nil
+}
+
+// visible lets the caller look at the namespaces of the waiting process. Only
+// in a pid namespace of its own: elsewhere a process of another container
+// could look into it too (CVE-2016-9962).
+func (g *program) visible() {
+	dumpable := 0
+	if g.fresh(unix.CLONE_NEWPID) {
+		dumpable = 1
+	}
+	g.plan.Act("set who may look into the waiting process")
+	g.plan.Prctl(unix.PR_SET_DUMPABLE, plan.C(dumpable))
+}
+
+// descriptors leaves the payload with 0, 1, 2 and those asked for. A container
+// that waits has really closed everything else: its /proc/1/fd is visible to
+// others (CVE-2024-21626).
+func (g *program) descriptors() {
+	p := g.plan
+	p.Act("close every other file descriptor")
+	first := 3 + g.PreserveFds
+	if g.listen < 0 {
+		p.CloseFrom(first, unix.CLOSE_RANGE_CLOEXEC)
+		return
+	}
+	// Both sockets move out of the way before they take the first two numbers.
+	far := plan.C(first + 2)
+	listen := p.Do("fcntl", unix.SYS_FCNTL, plan.C(g.listen), plan.C(unix.F_DUPFD_CLOEXEC), far).To("start socket")
+	parent := p.Do("fcntl", unix.SYS_FCNTL, plan.Parent(), plan.C(unix.F_DUPFD_CLOEXEC), far).To("parent")
+	p.Do("dup3", unix.SYS_DUP3, plan.R(listen), plan.C(first), plan.C(unix.O_CLOEXEC))
+	low := p.Do("dup3", unix.SYS_DUP3, plan.R(parent), plan.C(first+1), plan.C(unix.O_CLOEXEC)).To("parent")
+	p.Report(low)
+	p.CloseFrom(first+2, 0)
+}
+
+// waitForStart is the last gate: one byte from anybody who may open the socket.
+// A caller that dies between connecting and writing changes nothing.
+func (g *program) waitForStart() {
+	p := g.plan
+	p.Act("wait to be started")
+	again, drop := p.Label("wait"), p.Label("not meant")
+	first := 3 + g.PreserveFds
+	p.CloseNumber(first + 1)
+	p.Here(again)
+	conn := p.Do("accept4", unix.SYS_ACCEPT4, plan.C(first), plan.C(0), plan.C(0), plan.C(unix.SOCK_CLOEXEC)).
+		On(unix.ECONNABORTED, again).To("starter")
+	p.Do("read", unix.SYS_READ, plan.R(conn), plan.M(plan.Words(0)), plan.C(1)).IfZero(drop).On(plan.AnyErrno, drop)
+	started := p.Label("started")
+	p.Goto(started)
+	p.Here(drop)
+	p.Close(conn)
+	p.Goto(again)
+	p.Here(started)
+	p.Report(conn)
+}
+
+// ownPipes gives the payload the pipes it inherits, so that it may open
+// /dev/stdout again by name. Only pipes: a file or terminal of the caller's
+// stays the caller's.
+func ownPipes(p *plan.Plan, proc *specs.Process) {
+	if proc.User.UID == 0 || proc.Terminal {
+		return
+	}
+	for fd := 0; fd < 3; fd++ {
+		var st unix.Stat_t
+		if unix.Fstat(fd, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFIFO {
+			p.Act("give the payload its pipe %d", fd)
+			p.Do("fchown", unix.SYS_FCHOWN, plan.C(fd), plan.C(int(proc.User.UID)), plan.C(-1)).Ignore(unix.EPERM, unix.EINVAL)
+		}
+	}
+}
+
+// Plan is what Run with these options would do, and does nothing.
+func (r *Runtime) Plan(o Options) (*plan.Plan, error) {
+	g, err := r.newProgram(o, filepath.Join(r.Root, o.ID))
+	if err != nil {
+		return nil, err
+	}
+	defer g.ns.close()
+	return g.plan, g.write()
+}
+
+// features are what the spec asks for, granted until something says otherwise.
+func (g *program) features() kernel.Contract {
+	var c kernel.Contract
+	for _, kind := range kinds {
+		if g.fresh(kind.flag) {
+			c.Grant(kind.feature)
+		}
+	}
+	return c
+}

@@ -1,0 +1,73 @@
+package lifecycle
+
+import (
+	"os"
+	"slices"
+	"strconv"
+)
+
+// Ps lists the container's processes by their pids as seen from here.
+func (r *Runtime) Ps(id string) ([]int, error) {
+	path, err := r.path(id)
+	if err != nil {
+		return nil, err
+	}
+	rec, err := readRecord(path)
+	if err != nil {
+		return nil, notExist(nil, err)
+	}
+	if !rec.alive() {
+		return nil, ErrNotRunning
+	}
+	return rec.processes()
+}
+
+// processes are those in the container's pid namespace, or the first one and
+// its descendants where it has none of its own.
+func (r *Record) processes() ([]int, error) {
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return nil, err
+	}
+	ours := func(int) bool { return false }
+	if r.OwnPID {
+		ns, err := os.Readlink("/proc/" + itoa(r.Pid) + "/ns/pid")
+		if err != nil {
+			return nil, ErrNotRunning
+		}
+		ours = func(pid int) bool {
+			link, err := os.Readlink("/proc/" + itoa(pid) + "/ns/pid")
+			return err == nil && link == ns && pid != r.Init
+		}
+	}
+	pids := []int{r.Pid}
+	parents := map[int]int{}
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil || pid == r.Pid {
+			continue
+		}
+		if ours(pid) {
+			pids = append(pids, pid)
+		} else if !r.OwnPID {
+			parents[pid] = parentOf(pid)
+		}
+	}
+	pids = append(pids, descendants(r.Pid, parents)...)
+	slices.Sort(pids)
+	return pids, nil
+}
+
+func descendants(root int, parents map[int]int) []int {
+	var list []int
+	for pid, parent := range parents {
+		if parent == root {
+			list = append(list, pid)
+			delete(parents, pid)
+		}
+	}
+	for _, pid := range slices.Clone(list) {
+		list = append(list, descendants(pid, parents)...)
+	}
+	return list
+}

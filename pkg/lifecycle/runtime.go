@@ -1,0 +1,160 @@
+package lifecycle
+
+import (
+	"fmt"
+	"os"
+	"os/user"
+	"strconv"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/idmap"
+	"sandbox/pkg/kernel"
+	"sandbox/pkg/plan"
+	"sandbox/pkg/spec"
+)
+
+// Runtime is who runs the verbs and where their state lives. Everything that
+// differs between root and anybody else is a fact in here; no verb asks who it
+// is.
+type Runtime struct {
+	Root   string       // directory of all containers' state
+	Kernel kernel.Host  // where evidence is read
+	Maps   idmap.Host   // where id ranges and helpers are found
+	Self   kernel.Facts // our capabilities
+	Caller idmap.Caller // our ids
+
+	// Warn is told what the caller should know although all went well.
+	Warn func(text string)
+
+	// Rewrite, when set, may change a plan before it runs. Tests inject a
+	// failure into every step with it.
+	Rewrite func(*plan.Plan)
+
+	looked bool   // in the user database
+	home   string // what it says
+}
+
+// New looks at the current process. root "" is the default state directory
+// for this caller.
+func New(root string) (*Runtime, error) {
+	r := &Runtime{Warn: func(string) {}}
+	r.Self = r.Kernel.Self()
+	r.Caller = idmap.Caller{UID: r.Self.EUID, GID: r.Self.EGID, Groups: r.Self.Groups}
+	r.Root = root
+	if root != "" {
+		return r, nil
+	}
+	dir, notice, err := r.Kernel.RuntimeDir(os.Getenv, int(r.Self.EUID), r.Self.EUID != 0 || r.Self.InitialUserns())
+	if err != nil {
+		return nil, err
+	}
+	if notice != nil {
+		r.Warn(notice.String())
+	}
+	r.Root = dir
+	return r, nil
+}
+
+// Name is the caller's login name, "" without a passwd entry. newuidmap looks
+// ranges up by it.
+func (r *Runtime) Name() string {
+	r.lookUp()
+	return r.Caller.Name
+}
+
+// Home is the caller's home directory as the user database has it; $HOME may
+// say something else (sudo, CI).
+func (r *Runtime) Home() string {
+	r.lookUp()
+	return r.home
+}
+
+func (r *Runtime) lookUp() {
+	if r.looked {
+		return
+	}
+	r.looked = true
+	if u, err := user.LookupId(strconv.Itoa(int(r.Caller.UID))); err == nil {
+		r.Caller.Name, r.home = u.Username, u.HomeDir
+	}
+}
+
+// ChooseIDs turns the value of --userns into mappings. What had to be given up
+// for lack of subordinate ids is told in the returned contract. keep says what
+// no value means: to stay who we are, with no id besides, or auto.
+func (r *Runtime) ChooseIDs(mode string, keep bool) (spec.IDs, kernel.Contract, error) {
+	if mode == "" && keep && !r.mounts() {
+		mode = fmt.Sprintf("single:uid=%d,gid=%d", r.Caller.UID, r.Caller.GID)
+	}
+	if !strings.HasPrefix(mode, idmap.ModeSingle) && mode != idmap.ModeHost {
+		r.Name()
+	}
+	want, err := idmap.ParseWant(mode, r.Caller)
+	if err != nil {
+		return spec.IDs{}, nil, err
+	}
+	m, short, err := r.Maps.Choose(want, r.Caller)
+	if err != nil {
+		return spec.IDs{}, nil, err
+	}
+	var c kernel.Contract
+	for _, s := range short {
+		c.Degrade(kernel.FeatIDRange, "one id instead of a range", r.idCause(s))
+	}
+	return spec.IDs{UID: mappings(m.UIDs), GID: mappings(m.GIDs)}, c, nil
+}
+
+// mounts says whether a mount namespace can be had without a user namespace.
+func (r *Runtime) mounts() bool { return r.Caller.UID == 0 && r.Self.Has(unix.CAP_SYS_ADMIN) }
+
+// idCause is a shortfall of ids as a cause with its fix.
+func (r *Runtime) idCause(s idmap.Shortfall) kernel.Cause {
+	who := kernel.Who{Name: r.Name(), UID: int(r.Caller.UID)}
+	if free, ok := r.Maps.Free(65536); ok {
+		who.SubUIDs, who.SubGIDs = free.String(), free.String()
+	}
+	return kernel.IDMapCause(string(s.Reason), s.Evidence, who)
+}
+
+func mappings(extents []idmap.Extent) []specs.LinuxIDMapping {
+	var list []specs.LinuxIDMapping
+	for _, e := range extents {
+		list = append(list, specs.LinuxIDMapping{ContainerID: e.Container, HostID: e.Host, Size: e.Size})
+	}
+	return list
+}
+
+func extents(mappings []specs.LinuxIDMapping) []idmap.Extent {
+	var list []idmap.Extent
+	for _, m := range mappings {
+		list = append(list, idmap.Extent{Container: m.ContainerID, Host: m.HostID, Size: m.Size})
+	}
+	return list
+}
+
+// mapOf is the id map of a spec; the identity where it has none.
+func mapOf(l *specs.Linux) idmap.Map {
+	if l == nil {
+		return idmap.Map{}
+	}
+	return idmap.Map{UIDs: extents(l.UIDMappings), GIDs: extents(l.GIDMappings)}
+}
+
+// cleanup is a stack of undo steps, run in reverse unless released.
+type cleanup []func()
+
+func (c *cleanup) add(f func()) { *c = append(*c, f) }
+
+func (c *cleanup) release() { *c = nil }
+
+func (c *cleanup) run() {
+	for i := len(*c) - 1; i >= 0; i-- {
+		(*c)[i]()
+	}
+}
+
+// quote names a container in a message.
+func quote(id string) string { return fmt.Sprintf("%q", id) }

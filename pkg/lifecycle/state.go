@@ -1,0 +1,119 @@
+package lifecycle
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"sandbox/pkg/kernel"
+)
+
+// Status is where a container is between create and delete (runtime-spec,
+// "State").
+type Status string
+
+// The statuses; Creating is only seen by hooks.
+const (
+	Creating Status = "creating"
+	Created  Status = "created"
+	Running  Status = "running"
+	Paused   Status = "paused"
+	Stopped  Status = "stopped"
+)
+
+// State is what `state` and `list` print, field by field what runc prints, and
+// the contract.
+type State struct {
+	OCIVersion  string            `json:"ociVersion"`
+	ID          string            `json:"id"`
+	Pid         int               `json:"pid"` // 0 when stopped
+	Status      Status            `json:"status"`
+	Bundle      string            `json:"bundle"`
+	Rootfs      string            `json:"rootfs"`
+	Created     string            `json:"created"`
+	Annotations map[string]string `json:"annotations,omitempty"`
+	Owner       string            `json:"owner"`
+	Contract    kernel.Contract   `json:"contract,omitempty"`
+}
+
+// statusIn is the status of the container whose directory that is.
+func (r *Record) statusIn(dir string) Status {
+	if !r.alive() {
+		return Stopped
+	}
+	if _, err := os.Lstat(filepath.Join(dir, startFile)); err == nil {
+		return Created
+	}
+	return Running
+}
+
+// State looks at one container.
+func (r *Runtime) State(id string) (*State, error) {
+	path, err := r.path(id)
+	if err != nil {
+		return nil, err
+	}
+	rec, err := readRecord(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, ErrNotExist
+	}
+	if err != nil {
+		return nil, err
+	}
+	return rec.state(rec.statusIn(path)), nil
+}
+
+func (r *Record) state(status Status) *State {
+	s := &State{
+		OCIVersion: r.OCIVersion, ID: r.ID, Pid: r.Pid, Status: status, Bundle: r.Bundle, Rootfs: r.Rootfs,
+		Created: r.Created, Annotations: r.Annotations, Owner: ownerName(r.Owner), Contract: r.Contract,
+	}
+	if status == Stopped {
+		s.Pid = 0
+	}
+	return s
+}
+
+// ownerName is the login name of a uid, or "#uid" as runc prints one without.
+func ownerName(uid uint32) string {
+	id := strconv.Itoa(int(uid))
+	u, err := user.LookupId(id)
+	if err != nil {
+		return "#" + id
+	}
+	return u.Username
+}
+
+// List looks at all containers, by name. Directories without a record are
+// being made or left over, and are no containers; a damaged record is told
+// through warn and does not hide the others.
+func (r *Runtime) List() ([]State, error) {
+	entries, err := os.ReadDir(r.Root)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var list []State
+	for _, e := range entries {
+		if !e.IsDir() {
+			continue
+		}
+		s, err := r.State(e.Name())
+		if err != nil {
+			if !errors.Is(err, ErrNotExist) {
+				r.Warn(err.Error())
+			}
+			continue
+		}
+		list = append(list, *s)
+	}
+	slices.SortFunc(list, func(a, b State) int { return strings.Compare(a.ID, b.ID) })
+	return list, nil
+}

@@ -1,0 +1,83 @@
+package lifecycle
+
+import (
+	"encoding/binary"
+	"os"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/plan"
+)
+
+// terminal appends the making of a pty in the container's own devpts, and sends
+// its master end over the console socket. root is where the container's tree
+// is, none for the current root. The slave is taken from the master by fd
+// (TIOCGPTPEER, Linux 4.13), never by its name in a tree that others may
+// change (CVE-2025-52565).
+func terminal(p *plan.Plan, root plan.Reg, proc *specs.Process, console *os.File, device bool) plan.Reg {
+	p.Act("allocate a terminal")
+	flags := unix.O_RDWR | unix.O_NOCTTY
+	var open *plan.Step
+	if root != 0 {
+		open = p.OpenInRoot(root, "dev/pts/ptmx", flags)
+	} else {
+		open = p.Open("/dev/pts/ptmx", flags)
+	}
+	master := open.To("master")
+	p.Ioctl("TIOCSPTLCK", master, unix.TIOCSPTLCK, plan.M(plan.Words(0)))
+	slave := p.Ioctl("TIOCGPTPEER", master, unix.TIOCGPTPEER, plan.C(flags|unix.O_CLOEXEC)).To("slave")
+	if size := proc.ConsoleSize; size != nil {
+		rows, cols := uint32(uint16(size.Height)), uint32(uint16(size.Width))
+		p.Ioctl("TIOCSWINSZ", master, unix.TIOCSWINSZ, plan.M(plan.Words(rows|cols<<16, 0)))
+	}
+	// Where the id cannot own files here (EINVAL) or we may not give them
+	// away, the terminal works all the same; only opening it by name does not.
+	p.Do("fchown", unix.SYS_FCHOWN, plan.R(slave), plan.C(int(proc.User.UID)), plan.C(-1)).Ignore(unix.EPERM, unix.EINVAL)
+	if device {
+		consoleDevice(p, root, slave)
+	}
+	if console != nil {
+		sendMaster(p, master, int(console.Fd()))
+	}
+	p.Close(master)
+	return slave
+}
+
+// consoleDevice binds the slave over /dev/console.
+func consoleDevice(p *plan.Plan, root, slave plan.Reg) {
+	p.Act("make /dev/console")
+	have, exists := p.Label("have /dev/console"), p.Label("reopen /dev/console")
+	dev := p.OpenInRoot(root, "dev", unix.O_PATH|unix.O_DIRECTORY).To("dev")
+	at := p.Reg("console")
+	p.OpenAt(plan.R(dev), "console", unix.O_CREAT|unix.O_EXCL|unix.O_RDONLY|unix.O_NOFOLLOW, 0o600).On(unix.EEXIST, exists).Into(at)
+	p.Goto(have)
+	p.Here(exists)
+	p.OpenAt(plan.R(dev), "console", unix.O_PATH|unix.O_NOFOLLOW, 0).Into(at)
+	p.Here(have)
+	p.MoveMount(p.CloneTree(plan.R(slave), "", false).To("console device"), at)
+}
+
+// sendMaster sends one fd with one short text, as every receiver of OCI
+// console sockets expects it: struct msghdr with one iovec and one
+// SCM_RIGHTS (cmsg(3), unix(7)).
+func sendMaster(p *plan.Plan, master plan.Reg, socket int) {
+	p.Act("hand over the terminal")
+	name := plan.Bytes([]byte("/dev/pts/ptmx"))
+	iov := plan.Longs(0, uint64(len(name.Data))).Point(0, name)
+	control := plan.Longs(20, 0, 0) // length, level and type, the fd
+	binary.NativeEndian.PutUint32(control.Data[8:], unix.SOL_SOCKET)
+	binary.NativeEndian.PutUint32(control.Data[12:], unix.SCM_RIGHTS)
+	p.Put(control, 16, master)
+	msg := plan.Longs(0, 0, 0, 1, 0, uint64(len(control.Data)), 0).Point(16, iov).Point(32, control)
+	p.Do("sendmsg", unix.SYS_SENDMSG, plan.C(socket), plan.M(msg), plan.C(unix.MSG_NOSIGNAL))
+}
+
+// controlling makes the slave the session's terminal and 0, 1 and 2.
+func controlling(p *plan.Plan, slave plan.Reg) {
+	p.Act("make it the controlling terminal")
+	p.Ioctl("TIOCSCTTY", slave, unix.TIOCSCTTY, plan.C(0))
+	for fd := 0; fd < 3; fd++ {
+		p.Dup2(slave, fd)
+	}
+}

@@ -1,0 +1,207 @@
+package plan
+
+import (
+	"golang.org/x/sys/unix"
+)
+
+// The system calls a container start is made of, each once, with names for
+// its arguments. Paths inside a container are resolved by [Plan.OpenInRoot]
+// and are fds from then on, never strings a second time.
+
+// Cwd is AT_FDCWD as an argument.
+func Cwd() Arg { return F(atCwd(), openFlags) }
+
+func atCwd() uintptr { cwd := unix.AT_FDCWD; return uintptr(cwd) }
+
+// OpenInRoot resolves path as if root were "/", whatever symbolic links it
+// holds, and without /proc's magic links (openat2(2), Linux 5.6).
+func (p *Plan) OpenInRoot(root Reg, path string, flags int) *Step {
+	return p.openat2(R(root), path, flags, 0, unix.RESOLVE_IN_ROOT|unix.RESOLVE_NO_MAGICLINKS)
+}
+
+func (p *Plan) openat2(dir Arg, path string, flags, mode, resolve int) *Step {
+	how := Longs(uint64(flags|unix.O_CLOEXEC), uint64(mode), uint64(resolve)).Show(func() string {
+		return "{" + Names(openFlags).format(uintptr(flags|unix.O_CLOEXEC)) + ", " + Names(resolveFlags).format(uintptr(resolve)) + "}"
+	})
+	return p.Do("openat2", unix.SYS_OPENAT2, dir, S(path), M(how), C(len(how.Data)))
+}
+
+// Open opens a path of the caller's own tree; O_CLOEXEC is added.
+func (p *Plan) Open(path string, flags int) *Step {
+	return p.OpenAt(Cwd(), path, flags, 0)
+}
+
+// OpenAt is openat(2); O_CLOEXEC is added.
+func (p *Plan) OpenAt(dir Arg, path string, flags int, mode uint32) *Step {
+	return p.Do("openat", unix.SYS_OPENAT, dir, S(path), F(uintptr(flags|unix.O_CLOEXEC), openFlags), C(int(mode)))
+}
+
+// Mkdirat is mkdirat(2).
+func (p *Plan) Mkdirat(dir Arg, name string, mode uint32) *Step {
+	return p.Do("mkdirat", unix.SYS_MKDIRAT, dir, S(name), C(int(mode)))
+}
+
+// Symlinkat is symlinkat(2).
+func (p *Plan) Symlinkat(target string, dir Arg, name string) *Step {
+	return p.Do("symlinkat", unix.SYS_SYMLINKAT, S(target), dir, S(name))
+}
+
+// Mknodat is mknodat(2).
+func (p *Plan) Mknodat(dir Arg, name string, mode uint32, dev uint64) *Step {
+	return p.Do("mknodat", unix.SYS_MKNODAT, dir, S(name), C(int(mode)), C(int(dev)))
+}
+
+// Fchownat changes the owner of the file fd itself.
+func (p *Plan) Fchownat(fd Reg, uid, gid uint32) *Step {
+	return p.Do("fchownat", unix.SYS_FCHOWNAT, R(fd), S(""), C(int(uid)), C(int(gid)), F(unix.AT_EMPTY_PATH, atFlags))
+}
+
+// Close closes an fd; plans with many mounts would else run into
+// RLIMIT_NOFILE.
+func (p *Plan) Close(fd Reg) *Step { return p.Do("close", unix.SYS_CLOSE, R(fd)) }
+
+// Fsopen begins a new filesystem (Linux 5.2).
+func (p *Plan) Fsopen(fstype string) *Step {
+	return p.Do("fsopen", unix.SYS_FSOPEN, S(fstype), C(unix.FSOPEN_CLOEXEC))
+}
+
+// FsString sets one option of a filesystem being made.
+func (p *Plan) FsString(fs Reg, key, value string) *Step {
+	return p.Do("fsconfig", unix.SYS_FSCONFIG, R(fs), F(unix.FSCONFIG_SET_STRING, fsconfigCommands), S(key), S(value), C(0))
+}
+
+// FsFlag sets one option without a value.
+func (p *Plan) FsFlag(fs Reg, key string) *Step {
+	return p.Do("fsconfig", unix.SYS_FSCONFIG, R(fs), F(unix.FSCONFIG_SET_FLAG, fsconfigCommands), S(key), C(0), C(0))
+}
+
+// FsCreate makes the superblock.
+func (p *Plan) FsCreate(fs Reg) *Step {
+	return p.Do("fsconfig", unix.SYS_FSCONFIG, R(fs), F(unix.FSCONFIG_CMD_CREATE, fsconfigCommands), C(0), C(0), C(0))
+}
+
+// Fsmount makes a mount of it that is attached nowhere yet.
+func (p *Plan) Fsmount(fs Reg, attr uint64) *Step {
+	return p.Do("fsmount", unix.SYS_FSMOUNT, R(fs), C(unix.FSMOUNT_CLOEXEC), F(uintptr(attr), attrFlags))
+}
+
+// CloneTree copies the mount at path, with what is mounted below it when
+// recursive, as a tree that is attached nowhere yet.
+func (p *Plan) CloneTree(dir Arg, path string, recursive bool) *Step {
+	flags := uintptr(unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC)
+	if path == "" {
+		flags |= unix.AT_EMPTY_PATH
+	}
+	if recursive {
+		flags |= unix.AT_RECURSIVE
+	}
+	return p.Do("open_tree", unix.SYS_OPEN_TREE, dir, S(path), F(flags, treeFlags))
+}
+
+// MoveMount attaches the tree from at the place to, both fds.
+func (p *Plan) MoveMount(from, to Reg) *Step {
+	return p.Do("move_mount", unix.SYS_MOVE_MOUNT, R(from), S(""), R(to), S(""),
+		F(unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_EMPTY_PATH, moveFlags))
+}
+
+// SetAttr changes the attributes of the mount at fd (mount_setattr(2), Linux
+// 5.12): which to set, which to clear, and the propagation (0 leaves it).
+func (p *Plan) SetAttr(fd Reg, set, clear, propagation uint64, recursive bool) *Step {
+	attr := Longs(set, clear, propagation, 0).Show(func() string {
+		s := "{set " + Names(attrFlags).format(uintptr(set))
+		if clear != 0 {
+			s += ", clear " + Names(attrFlags).format(uintptr(clear))
+		}
+		if propagation != 0 {
+			s += ", " + Names(propagationFlags).format(uintptr(propagation))
+		}
+		return s + "}"
+	})
+	flags := uintptr(unix.AT_EMPTY_PATH)
+	if recursive {
+		flags |= unix.AT_RECURSIVE
+	}
+	return p.Do("mount_setattr", unix.SYS_MOUNT_SETATTR, R(fd), S(""), F(flags, atFlags), M(attr), C(len(attr.Data)))
+}
+
+// Propagation changes the propagation of the mount at an absolute path of the
+// current root: mount(2) with MS_PRIVATE and its kin, optionally MS_REC.
+func (p *Plan) Propagation(path string, flags uintptr) *Step {
+	return p.Do("mount", unix.SYS_MOUNT, C(0), S(path), C(0), F(flags, propagationFlags), C(0))
+}
+
+// Setns joins the namespaces that fd names (a namespace file, or a pidfd with
+// several types, Linux 5.8).
+func (p *Plan) Setns(fd Arg, types uintptr) *Step {
+	return p.Do("setns", unix.SYS_SETNS, fd, F(types, namespaceFlags))
+}
+
+// Unshare is unshare(2).
+func (p *Plan) Unshare(types uintptr) *Step {
+	return p.Do("unshare", unix.SYS_UNSHARE, F(types, namespaceFlags))
+}
+
+// Fork makes a second process that goes on with the next step while the first
+// goes to the label. It is a brother of the first (CLONE_PARENT), so the
+// process that runs the plan waits for it and no process stays in between.
+func (p *Plan) Fork(types uintptr, first Label) *Step {
+	flags := types | unix.CLONE_PARENT | uintptr(unix.SIGCHLD)
+	return p.Do("clone", unix.SYS_CLONE, F(flags, namespaceFlags), C(0), C(0), C(0), C(0)).IfNonzero(first)
+}
+
+// ForkChild makes a child that goes on with the next step while its parent
+// goes to the label.
+func (p *Plan) ForkChild(parent Label) *Step {
+	return p.Do("clone", unix.SYS_CLONE, F(uintptr(unix.SIGCHLD), namespaceFlags), C(0), C(0), C(0), C(0)).IfNonzero(parent)
+}
+
+// CloseFrom closes first and every fd after it, or with CLOSE_RANGE_CLOEXEC
+// leaves that to the exec (close_range(2), Linux 5.9 and 5.11).
+func (p *Plan) CloseFrom(first int, flags int) *Step {
+	return p.Do("close_range", unix.SYS_CLOSE_RANGE, C(first), C(int(^uint32(0))), C(flags))
+}
+
+// Exit ends the process that gets here.
+func (p *Plan) Exit(code int) { p.Do("exit_group", unix.SYS_EXIT_GROUP, C(code)) }
+
+// Prctl is prctl(2).
+func (p *Plan) Prctl(option int, args ...Arg) *Step {
+	all := append([]Arg{F(uintptr(option), prctlOptions)}, args...)
+	for len(all) < 5 {
+		all = append(all, C(0))
+	}
+	return p.Do("prctl", unix.SYS_PRCTL, all...)
+}
+
+// Chdir is chdir(2).
+func (p *Plan) Chdir(path string) *Step { return p.Do("chdir", unix.SYS_CHDIR, S(path)) }
+
+// Fchdir is fchdir(2).
+func (p *Plan) Fchdir(fd Reg) *Step { return p.Do("fchdir", unix.SYS_FCHDIR, R(fd)) }
+
+// Dup2 makes to another name of fd, not closed at exec (dup3(2), which unlike
+// dup2(2) every architecture has; the two numbers must differ).
+func (p *Plan) Dup2(fd Reg, to int) *Step { return p.Do("dup3", unix.SYS_DUP3, R(fd), C(to), C(0)) }
+
+// Ioctl is ioctl(2).
+func (p *Plan) Ioctl(name string, fd Reg, request uint, arg Arg) *Step {
+	return p.Do("ioctl", unix.SYS_IOCTL, R(fd), F(uintptr(request), func() []Flag { return []Flag{{uintptr(request), name}} }), arg)
+}
+
+// WriteFile writes data to an existing file in one write(2), as the files of
+// /proc want it.
+func (p *Plan) WriteFile(dir Arg, path, data string, tolerate ...unix.Errno) {
+	done := p.Label("after " + path)
+	open := p.OpenAt(dir, path, unix.O_WRONLY, 0)
+	fd := open.To("file")
+	write := p.Do("write", unix.SYS_WRITE, R(fd), M(CString(data)), C(len(data)))
+	for _, e := range tolerate {
+		open.On(e, done)
+		write.On(e, done)
+	}
+	p.Close(fd)
+	p.Here(done)
+}
+
+// CloseNumber closes an fd whose number is known.
+func (p *Plan) CloseNumber(fd int) *Step { return p.Do("close", unix.SYS_CLOSE, C(fd)) }

@@ -1,0 +1,144 @@
+package rootfs
+
+import (
+	"path"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/plan"
+)
+
+// node is one device file.
+type node struct {
+	path     string
+	mode     uint32 // S_IF* and permissions
+	dev      uint64
+	uid, gid uint32
+	source   plan.Reg // the caller's node, when it is bound
+}
+
+// nodesOf are the devices every container has (runtime-spec, config-linux,
+// "Default Devices") and those of the spec, which win.
+func nodesOf(s *specs.Spec) []node {
+	device := func(name string, major, minor uint32) node {
+		return node{path: "/dev/" + name, mode: unix.S_IFCHR | 0o666, dev: unix.Mkdev(major, minor)}
+	}
+	nodes := []node{
+		device("null", 1, 3), device("zero", 1, 5), device("full", 1, 7),
+		device("random", 1, 8), device("urandom", 1, 9), device("tty", 5, 0),
+	}
+	if s.Linux == nil {
+		return nodes
+	}
+	for _, d := range s.Linux.Devices {
+		n := nodeOf(d)
+		replaced := false
+		for i := range nodes {
+			if nodes[i].path == n.path {
+				nodes[i], replaced = n, true
+			}
+		}
+		if !replaced {
+			nodes = append(nodes, n)
+		}
+	}
+	return nodes
+}
+
+func nodeOf(d specs.LinuxDevice) node {
+	n := node{path: path.Clean("/" + d.Path), mode: 0o666, dev: unix.Mkdev(uint32(d.Major), uint32(d.Minor))}
+	if d.FileMode != nil {
+		n.mode = uint32(d.FileMode.Perm())
+	}
+	switch d.Type {
+	case "b":
+		n.mode |= unix.S_IFBLK
+	case "p":
+		n.mode |= unix.S_IFIFO
+	default:
+		n.mode |= unix.S_IFCHR
+	}
+	if d.UID != nil {
+		n.uid = *d.UID
+	}
+	if d.GID != nil {
+		n.gid = *d.GID
+	}
+	return n
+}
+
+// prepareDevices opens what can only come from the caller's tree.
+func (t *Tree) prepareDevices(p *plan.Plan) {
+	if t.spec.Linux != nil && len(t.spec.Linux.MaskedPaths) > 0 {
+		// Never the container's own /dev/null: an image or a second container
+		// on the same root could make that a link to anything (CVE-2025-31133).
+		p.Act("open the host's /dev/null for masks")
+		t.nulls = p.Open("/dev/null", unix.O_PATH|unix.O_NOFOLLOW).To("null")
+	}
+	if t.facts.Mknod {
+		return
+	}
+	for i := range t.nodes {
+		n := &t.nodes[i]
+		if n.mode&unix.S_IFMT == unix.S_IFIFO {
+			continue
+		}
+		p.Act("take the host's %s", n.path)
+		n.source = p.CloneTree(plan.Cwd(), n.path, false).To(path.Base(n.path))
+	}
+}
+
+// links every container has (runtime-spec, runtime-linux, "Dev symbolic
+// links").
+var links = []struct{ name, target string }{
+	{"fd", "/proc/self/fd"}, {"stdin", "/proc/self/fd/0"}, {"stdout", "/proc/self/fd/1"}, {"stderr", "/proc/self/fd/2"},
+	{"ptmx", "pts/ptmx"},
+}
+
+func (t *Tree) makeDevices(p *plan.Plan) {
+	p.Act("open /dev")
+	dev := t.find(p, "/dev", true, 0)
+	for i := range t.nodes {
+		n := &t.nodes[i]
+		p.Act("make device %s", n.path)
+		dir, name := path.Split(n.path)
+		parent := dev
+		if dir != "/dev/" {
+			parent = t.find(p, dir, true, 0)
+		}
+		t.makeNode(p, n, parent, name)
+	}
+	p.Act("make the links of /dev")
+	for _, l := range links {
+		p.Symlinkat(l.target, plan.R(dev), l.name).Ignore(unix.EEXIST, unix.EROFS, unix.EACCES)
+	}
+}
+
+func (t *Tree) makeNode(p *plan.Plan, n *node, parent plan.Reg, name string) {
+	if n.source == 0 {
+		t.mknod(p, n, parent, name)
+		return
+	}
+	at := p.Reg("node")
+	have, exists := p.Label("have "+n.path), p.Label("reopen "+n.path)
+	p.OpenAt(plan.R(parent), name, unix.O_CREAT|unix.O_EXCL|unix.O_RDONLY|unix.O_NOFOLLOW, 0o666).On(unix.EEXIST, exists).Into(at)
+	p.Goto(have)
+	p.Here(exists)
+	p.OpenAt(plan.R(parent), name, unix.O_PATH|unix.O_NOFOLLOW, 0).Into(at)
+	p.Here(have)
+	p.MoveMount(n.source, at)
+}
+
+// mknod makes a device file. One that the image has already stays as it is:
+// its name could be a link, and following it here would end on the host. The
+// plan runs with umask 0, so the mode needs no second look at the name either.
+func (t *Tree) mknod(p *plan.Plan, n *node, parent plan.Reg, name string) {
+	exists := p.Label("have " + n.path)
+	p.Mknodat(plan.R(parent), name, n.mode, n.dev).On(unix.EEXIST, exists)
+	if n.uid != 0 || n.gid != 0 {
+		fd := p.OpenAt(plan.R(parent), name, unix.O_PATH|unix.O_NOFOLLOW, 0).To("node")
+		p.Fchownat(fd, n.uid, n.gid)
+	}
+	p.Here(exists)
+}

@@ -1,0 +1,241 @@
+package rootfs
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/plan"
+)
+
+func parseMount(s specs.Mount, f Facts) (*mount, error) {
+	m := &mount{spec: s, dest: filepath.Clean("/" + s.Destination), fstype: s.Type, source: s.Source}
+	if s.UIDMappings != nil || s.GIDMappings != nil {
+		return nil, fmt.Errorf("uidMappings: idmapped mounts are not supported by this version")
+	}
+	if s.Type == "bind" || slices.Contains(s.Options, "bind") || slices.Contains(s.Options, "rbind") {
+		m.fstype = ""
+	} else if s.Type == "" || s.Type == "none" {
+		return nil, fmt.Errorf("type: missing")
+	}
+	for _, o := range s.Options {
+		if err := m.option(o); err != nil {
+			return nil, err
+		}
+	}
+	return m, m.finish(f)
+}
+
+// finish looks at what only the whole entry tells.
+func (m *mount) finish(f Facts) error {
+	switch m.fstype {
+	case "":
+		return m.finishBind(f)
+	case "cgroup":
+		m.fstype, m.data = "cgroup2", nil // only version 2 is supported
+	case "devpts":
+		// A group that does not exist inside cannot own terminals; devpts then
+		// gives them to the caller's group, and everything still works.
+		m.data = slices.DeleteFunc(m.data, func(o option) bool { return o.key == "gid" && !mapsGID(f, o.value) })
+	case "overlay":
+		m.lower = m.throwAway()
+	}
+	return nil
+}
+
+func (m *mount) finishBind(f Facts) error {
+	if m.source == "" {
+		return fmt.Errorf("source: missing for a bind mount")
+	}
+	if !filepath.IsAbs(m.source) {
+		m.source = filepath.Join(f.Bundle, m.source)
+	}
+	info, err := os.Stat(m.source)
+	if err != nil {
+		return fmt.Errorf("bind source: %w", err)
+	}
+	m.file = !info.IsDir()
+	return nil
+}
+
+// throwAway is the lower directory of an overlay that asks for no upper one.
+func (m *mount) throwAway() string {
+	lower := ""
+	for _, o := range m.data {
+		switch o.key {
+		case "lowerdir":
+			lower = o.value
+		case "upperdir":
+			return ""
+		}
+	}
+	return lower
+}
+
+func mapsGID(f Facts, value string) bool {
+	var gid uint32
+	if _, err := fmt.Sscanf(value, "%d", &gid); err != nil || f.MapsGID == nil {
+		return err == nil
+	}
+	return f.MapsGID(gid)
+}
+
+// early says whether the mount can be made before the id map exists: nothing
+// in it belongs to an id that we choose.
+func (m *mount) early() bool {
+	return m.bind() || m.fstype == "proc" || m.fstype == "sysfs" || m.fstype == "cgroup2"
+}
+
+func (t *Tree) prepare(p *plan.Plan, m *mount) {
+	if m.lower != "" {
+		p.Act("open %s below the copy-on-write layer of %s", m.lower, m.dest)
+		m.tree = p.Open(m.lower, unix.O_PATH|unix.O_DIRECTORY).To("lower")
+		return
+	}
+	if !m.early() {
+		return
+	}
+	if m.bind() {
+		p.Act("bind %s to %s", m.source, m.dest)
+		m.tree = p.CloneTree(plan.Cwd(), m.source, m.recursive).To("source")
+		m.setAttr(p, m.attr, m.spread&^unix.MS_REC, false)
+		m.setAttr(p, m.rattr, 0, true)
+		return
+	}
+	t.create(p, m)
+}
+
+func (m *mount) setAttr(p *plan.Plan, a attribute, spread uint64, recursive bool) {
+	if m.spread&unix.MS_REC != 0 && spread != 0 {
+		p.SetAttr(m.tree, 0, 0, spread, true)
+		spread = 0
+	}
+	if a.set != 0 || a.clear != 0 || spread != 0 {
+		p.SetAttr(m.tree, a.set, a.clear, spread, recursive)
+	}
+}
+
+// ladders are what is bound instead when the kernel refuses a fresh
+// filesystem: because an outer runtime has masked parts of it
+// (mount_too_revealing in fs/namespace.c), or because its namespace is not
+// owned by our user namespace.
+var ladders = map[string]struct{ path, note string }{
+	"proc":    {"/proc", NoteProcBound},
+	"sysfs":   {"/sys", NoteSysBound},
+	"cgroup2": {"/sys/fs/cgroup", NoteCgroupBound},
+	"mqueue":  {"/dev/mqueue", NoteMqueueBound},
+}
+
+// create makes a filesystem as a detached mount.
+func (t *Tree) create(p *plan.Plan, m *mount) {
+	p.Act("mount %s on %s", m.fstype, m.dest)
+	m.tree = p.Reg(m.fstype)
+	ladder, bound := ladders[m.fstype]
+	var instead, done plan.Label
+	refusedBy := []unix.Errno{unix.EPERM, unix.EBUSY}
+	fall := func(s *plan.Step) *plan.Step {
+		for _, e := range refusedBy {
+			if bound {
+				s.On(e, instead)
+			}
+		}
+		return s
+	}
+	if bound {
+		instead, done = p.Label("bind "+ladder.path), p.Label("have "+m.fstype)
+	}
+	fs := fall(p.Fsopen(m.fstype)).To(m.fstype + " context")
+	if m.source != "" && m.source != m.fstype && !m.early() {
+		p.FsString(fs, "source", m.source)
+	}
+	for _, o := range m.data {
+		if o.value == "" && o.key != "source" {
+			p.FsFlag(fs, o.key)
+		} else {
+			p.FsString(fs, o.key, o.value)
+		}
+	}
+	fall(p.FsCreate(fs))
+	fall(p.Fsmount(fs, m.attr.set)).Into(m.tree)
+	if m.spread != 0 {
+		p.SetAttr(m.tree, 0, 0, m.spread&^unix.MS_REC, m.spread&unix.MS_REC != 0)
+	}
+	if !bound {
+		return
+	}
+	p.Goto(done)
+	p.Here(instead)
+	p.Act("bind the host's %s instead", ladder.path)
+	p.CloneTree(plan.Cwd(), ladder.path, true).Into(m.tree)
+	if m.attr.set != 0 {
+		p.SetAttr(m.tree, m.attr.set, 0, unix.MS_PRIVATE, true)
+	}
+	p.Note(ladder.note)
+	p.Here(done)
+}
+
+func (t *Tree) attach(p *plan.Plan, m *mount) {
+	switch {
+	case m.lower != "":
+		t.createOverlay(p, m)
+	case !m.early():
+		t.create(p, m)
+	}
+	p.Act("attach %s", m.dest)
+	flags := 0
+	if m.fstype == "proc" || m.fstype == "sysfs" {
+		// A link at /proc would put the real one elsewhere and leave writes to
+		// "/proc" in the image's hands (CVE-2019-19921).
+		flags = unix.O_NOFOLLOW
+	}
+	p.MoveMount(m.tree, t.find(p, m.dest, !m.file, flags))
+}
+
+// createOverlay makes a copy-on-write view of a directory whose upper layer
+// lives in memory and dies with the container. The layers are named relative
+// to the working directory and by the scratch directory: no path of the
+// caller's that could hold a ":" or "," is ever parsed as an option.
+func (t *Tree) createOverlay(p *plan.Plan, m *mount) {
+	t.scratch(p)
+	p.Act("make a copy-on-write layer over %s", m.lower)
+	id := fmt.Sprint(slices.Index(t.mounts, m))
+	up, work := "upper"+id, "work"+id
+	p.Mkdirat(plan.R(t.upper), up, 0o755)
+	p.Mkdirat(plan.R(t.upper), work, 0o700)
+	p.Fchdir(m.tree)
+	fs := p.Fsopen("overlay").To("overlay context")
+	p.FsString(fs, "lowerdir", ".")
+	p.FsString(fs, "upperdir", filepath.Join(t.facts.Scratch, up))
+	p.FsString(fs, "workdir", filepath.Join(t.facts.Scratch, work))
+	// Without real root only user.* attributes can record whiteouts
+	// (Linux 5.11, commit 2d2f2d7322ff).
+	p.FsFlag(fs, "userxattr")
+	for _, o := range m.data {
+		if o.key != "lowerdir" && o.value != "" {
+			p.FsString(fs, o.key, o.value)
+		}
+	}
+	p.FsCreate(fs)
+	tree := p.Fsmount(fs, m.attr.set)
+	m.tree = tree.To("overlay")
+	p.Chdir("/")
+}
+
+// scratch mounts a tmpfs over the scratch directory, once. It must be attached:
+// overlayfs refuses layers on a detached mount before Linux 6.15.
+func (t *Tree) scratch(p *plan.Plan) {
+	if t.upper != 0 {
+		return
+	}
+	p.Act("make room for copy-on-write layers")
+	fs := p.Fsopen("tmpfs").To("scratch context")
+	p.FsString(fs, "mode", "0700")
+	p.FsCreate(fs)
+	t.upper = p.Fsmount(fs, unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV).To("scratch")
+	at := p.Open(t.facts.Scratch, unix.O_PATH|unix.O_DIRECTORY).To("scratch place")
+	p.MoveMount(t.upper, at)
+}

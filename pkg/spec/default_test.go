@@ -1,0 +1,92 @@
+package spec
+
+import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// TestDefaultIsRuncs compares with the runc that is installed.
+func TestDefaultIsRuncs(t *testing.T) {
+	runc, err := exec.LookPath("runc")
+	if err != nil {
+		t.Skip("runc is not installed")
+	}
+	ours, userOurs := Default(), Default()
+	ForUser(userOurs, uint32(os.Geteuid()), uint32(os.Getegid()))
+	tests := []struct {
+		args []string
+		ours *specs.Spec
+	}{{[]string{"spec"}, ours}, {[]string{"spec", "--rootless"}, userOurs}}
+	for _, tt := range tests {
+		t.Run(strings.Join(tt.args, " "), func(t *testing.T) {
+			dir := t.TempDir()
+			cmd := exec.Command(runc, tt.args...)
+			cmd.Dir = dir
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
+			theirs := new(specs.Spec)
+			data, err := os.ReadFile(filepath.Join(dir, ConfigName))
+			if err != nil || json.Unmarshal(data, theirs) != nil {
+				t.Fatalf("reading what runc wrote: %v", err)
+			}
+			var version []byte
+			if version, err = exec.Command(runc, "--version").Output(); err != nil {
+				t.Fatal(err)
+			}
+			if !strings.HasPrefix(string(version), "runc version 1.1.") {
+				t.Skipf("this is not runc 1.1: %.30s", version)
+			}
+			theirs.Version, theirs.Hostname = specs.Version, "sandbox"
+			if !reflect.DeepEqual(tt.ours, theirs) {
+				a, _ := encode(tt.ours)
+				b, _ := encode(theirs)
+				t.Errorf("ours:\n%s\nrunc's:\n%s", a, b)
+			}
+		})
+	}
+}
+
+func TestDefaultIsValid(t *testing.T) {
+	bundle := t.TempDir()
+	if err := os.Mkdir(filepath.Join(bundle, "rootfs"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s := Default()
+	if err := Validate(s, bundle); err != nil {
+		t.Error(err)
+	}
+	ForUser(s, 1000, 1000)
+	if err := Validate(s, bundle); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestWrite(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, ConfigName)
+	if err := Write(Default(), path); err != nil {
+		t.Fatal(err)
+	}
+	back, err := Load(dir)
+	if err != nil || !reflect.DeepEqual(back, Default()) {
+		t.Errorf("what was written reads as %+v, %v", back, err)
+	}
+	err = Write(&specs.Spec{}, path)
+	if !errors.Is(err, fs.ErrExist) || !strings.Contains(err.Error(), "config.json exists: ") {
+		t.Errorf("second write: error %v, want that it exists", err)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil || !strings.HasPrefix(string(data), "{\n\t\"ociVersion\"") {
+		t.Errorf("file starts with %.20q, %v, want runc's format", data, err)
+	}
+}

@@ -1,0 +1,125 @@
+package spec
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// nsMode is what one of --pid --ipc --uts --network says. The zero value is a new namespace.
+type nsMode struct {
+	host bool
+	none bool   // --ipc none: private, and no /dev/shm
+	path string // join this one
+}
+
+func (m nsMode) private() bool { return !m.host && m.path == "" }
+
+// parseMode knows podman's words. private are the flag's own names for a new namespace.
+func parseMode(flag, value, private string) (nsMode, error) {
+	path, isPath := strings.CutPrefix(value, "ns:")
+	switch {
+	case value == "" || value == "private" || oneOf(value, private):
+		return nsMode{none: value == "none"}, nil
+	case value == "host":
+		return nsMode{host: true}, nil
+	case isPath && strings.HasPrefix(path, "/") && !strings.ContainsAny(path, "\x00\n"):
+		return nsMode{path: path}, nil
+	case isPath:
+		return nsMode{}, fmt.Errorf("%s %q: the path must be absolute, such as ns:/proc/PID/ns/NAME", flag, value)
+	case strings.HasPrefix(value, "container:"):
+		return nsMode{}, fmt.Errorf("%s %q: other containers cannot be named: use ns:/proc/PID/ns/NAME with that container's pid", flag, value)
+	}
+	words := strings.Join(append([]string{"private", "host", "ns:PATH"}, strings.Fields(private)...), ", ")
+	return nsMode{}, fmt.Errorf("%s %q: unrecognized namespace mode, want one of %s", flag, value, words)
+}
+
+func (b *builder) namespaces() (err error) {
+	for _, n := range []struct {
+		mode                 *nsMode
+		flag, value, private string
+	}{
+		{&b.pid, "--pid", b.wish.PID, ""},
+		{&b.ipc, "--ipc", b.wish.IPC, "shareable none"},
+		{&b.uts, "--uts", b.wish.UTS, ""},
+		{&b.network, "--network", b.wish.Network, "none"},
+	} {
+		if *n.mode, err = parseMode(n.flag, n.value, n.private); err != nil {
+			return err
+		}
+	}
+	b.join(specs.PIDNamespace, b.pid)
+	b.join(specs.NetworkNamespace, b.network)
+	b.join(specs.IPCNamespace, b.ipc)
+	b.join(specs.UTSNamespace, b.uts)
+	b.join(specs.MountNamespace, nsMode{})
+	b.join(specs.CgroupNamespace, nsMode{})
+	b.join(specs.UserNamespace, nsMode{host: !b.ids.Userns()})
+	b.spec.Linux.UIDMappings, b.spec.Linux.GIDMappings = b.ids.UID, b.ids.GID
+	return b.hostname()
+}
+
+func (b *builder) join(t specs.LinuxNamespaceType, m nsMode) {
+	if !m.host {
+		b.spec.Linux.Namespaces = append(b.spec.Linux.Namespaces, specs.LinuxNamespace{Type: t, Path: m.path})
+	}
+}
+
+// hostname is set in a new namespace only: in the host's or a joined one it is somebody else's.
+func (b *builder) hostname() error {
+	h := b.wish.Hostname
+	switch {
+	case h != "" && !b.uts.private():
+		return fmt.Errorf("--hostname %q: cannot be set together with --uts %s", h, b.wish.UTS)
+	case len(h) > 64 || strings.ContainsAny(h, "\x00\n"):
+		return fmt.Errorf("--hostname %q: want at most 64 bytes, without NUL or newline", h)
+	case !b.uts.private():
+		return nil
+	case h == "":
+		h = defaultName
+	}
+	b.spec.Hostname = h
+	return nil
+}
+
+// kernelMounts are the file systems a namespace brings with it, in the order they must be mounted in.
+func (b *builder) kernelMounts() []specs.Mount {
+	mounts := []specs.Mount{b.procMount(), devMount(), ptsMount(mapped(b.ids.GID, 5))}
+	if b.ipc.host {
+		mounts = append(mounts, b.hostIPC()...)
+	} else {
+		if !b.ipc.none {
+			mounts = append(mounts, shmMount())
+		}
+		mounts = append(mounts, mqueueMount())
+	}
+	return mounts
+}
+
+// procMount: proc shows the pid namespace of whoever mounts it, so the host's processes are shown by
+// binding the host's /proc.
+func (b *builder) procMount() specs.Mount {
+	m := specs.Mount{Destination: "/proc", Type: "proc", Source: "proc", Options: []string{"nosuid", "noexec", "nodev"}}
+	if b.pid.host {
+		m.Type, m.Source, m.Options = "bind", "/proc", append([]string{"rbind"}, m.Options...)
+	}
+	return m
+}
+
+// hostIPC shares POSIX shared memory and queues, which live in these two, where the host has them.
+func (b *builder) hostIPC() (mounts []specs.Mount) {
+	for _, dir := range []string{"/dev/shm", "/dev/mqueue"} {
+		if b.kind(dir) == unix.S_IFDIR {
+			mounts = append(mounts, specs.Mount{Destination: dir, Type: "bind", Source: dir,
+				Options: []string{"rbind", "rprivate", "nosuid", "noexec", "nodev"}})
+		}
+	}
+	return mounts
+}
+
+func cgroupMount() specs.Mount {
+	return specs.Mount{Destination: "/sys/fs/cgroup", Type: "cgroup", Source: "cgroup",
+		Options: []string{"nosuid", "noexec", "nodev", "relatime", "ro"}}
+}

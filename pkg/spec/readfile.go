@@ -1,0 +1,76 @@
+package spec
+
+import (
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// readRegular reads a file that somebody else may have put there: a FIFO must not hang us, /dev/zero
+// must not fill the memory. O_NONBLOCK has no effect on regular files (open(2)). Plain descriptors
+// instead of os.File, which would set up the poller for one read.
+func readRegular(path string, limit int64) ([]byte, error) {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: path, Err: err}
+	}
+	defer unix.Close(fd)
+	return readOpen(fd, path, limit)
+}
+
+// readOpen reads what fd is open on; path is for messages.
+func readOpen(fd int, path string, limit int64) ([]byte, error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return nil, &os.PathError{Op: "stat", Path: path, Err: err}
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return nil, fmt.Errorf("%s is %s, want a regular file", path, kindOf(st.Mode))
+	}
+	if st.Size > limit {
+		return nil, tooLarge(path, st.Size, limit)
+	}
+	// The file may grow while it is read, and files of /proc say size 0: the read decides, not the stat.
+	data := make([]byte, 0, st.Size+512)
+	for {
+		n, err := unix.Read(fd, data[len(data):cap(data)])
+		switch {
+		case err == unix.EINTR:
+			continue
+		case err != nil:
+			return nil, &os.PathError{Op: "read", Path: path, Err: err}
+		case n == 0:
+			return data, nil
+		}
+		data = data[:len(data)+n]
+		if int64(len(data)) > limit {
+			return nil, tooLarge(path, int64(len(data)), limit)
+		}
+		if len(data) == cap(data) {
+			data = append(data, 0)[:len(data)]
+		}
+	}
+}
+
+func tooLarge(path string, size, limit int64) error {
+	return fmt.Errorf("%s is too large: it has %d bytes, at most %d are read", path, size, limit)
+}
+
+func kindOf(mode uint32) string {
+	switch mode & unix.S_IFMT {
+	case unix.S_IFDIR:
+		return "a directory"
+	case unix.S_IFIFO:
+		return "a FIFO"
+	case unix.S_IFCHR, unix.S_IFBLK:
+		return "a device"
+	case unix.S_IFSOCK:
+		return "a socket"
+	case unix.S_IFLNK:
+		return "a symbolic link"
+	case unix.S_IFREG:
+		return "a file"
+	}
+	return "of an unknown kind"
+}

@@ -1,0 +1,131 @@
+package spec
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// root checks the directory of the second form and makes it absolute.
+func (b *builder) root() error {
+	if b.wish.Tree {
+		b.spec.Root.Path = "/"
+		return nil
+	}
+	typed := b.wish.Rootfs
+	if typed == "" || strings.ContainsAny(typed, "\x00\n") {
+		return fmt.Errorf("rootfs %q: want a directory", typed)
+	}
+	dir := b.abs(typed)
+	var st, host unix.Stat_t
+	if err := unix.Stat(b.onHost(dir), &st); err != nil {
+		return fmt.Errorf("rootfs %q: %w", typed, &os.PathError{Op: "stat", Path: dir, Err: err})
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFDIR {
+		return fmt.Errorf("rootfs %q is %s: %w", typed, kindOf(st.Mode), unix.ENOTDIR)
+	}
+	if unix.Stat("/", &host) == nil && st.Dev == host.Dev && st.Ino == host.Ino {
+		return fmt.Errorf("rootfs %q is this host's own root: use `sandbox run -- CMD` for the host's tree", typed)
+	}
+	b.spec.Root = &specs.Root{Path: dir, Readonly: b.wish.ReadOnly}
+	return nil
+}
+
+// rootfs is the form with a directory as root: what podman does for `run --rootfs DIR`.
+func (b *builder) rootfs() error {
+	if b.wish.Cow {
+		// A mount on "/" becomes the root.
+		b.ours = append(b.ours, overlayMount(b.spec.Root.Path, "/"))
+	}
+	b.ours = append(b.ours, b.kernelMounts()...)
+	if b.network.private() {
+		b.ours = append(b.ours, sysMount())
+	} else {
+		// Mounting sysfs needs a network namespace of one's own user namespace.
+		b.ours = append(b.ours, hostSys())
+		b.ours = append(b.ours, b.nameFiles()...)
+	}
+	b.ours = append(b.ours, cgroupMount())
+	if b.wish.ReadOnly {
+		b.ours = append(b.ours, b.readOnlyTmpfs()...)
+	}
+	b.spec.Linux.MaskedPaths, b.spec.Linux.ReadonlyPaths = maskedPaths(), readonlyPaths()
+	if b.wish.Workdir == "" {
+		return nil
+	}
+	if !filepath.IsAbs(b.wish.Workdir) || strings.IndexByte(b.wish.Workdir, 0) >= 0 {
+		return fmt.Errorf("--workdir %q: must be an absolute path", b.wish.Workdir)
+	}
+	b.spec.Process.Cwd = filepath.Clean(b.wish.Workdir)
+	return nil
+}
+
+// nameFiles makes names resolve on the host's network; podman binds the same two.
+func (b *builder) nameFiles() (mounts []specs.Mount) {
+	for _, f := range []string{"/etc/resolv.conf", "/etc/hosts"} {
+		if _, err := os.Stat(b.onHost(f)); err == nil {
+			mounts = append(mounts, readOnlyFile(f, f))
+		}
+	}
+	return mounts
+}
+
+// readOnlyTmpfs is podman's --read-only-tmpfs, on by default: a read-only root with places to write.
+func (b *builder) readOnlyTmpfs() (mounts []specs.Mount) {
+	for _, dir := range []string{"/run", "/tmp", "/var/tmp"} {
+		if b.isDirInRoot(dir) {
+			mounts = append(mounts, b.tmpfsMount(dir))
+		}
+	}
+	return mounts
+}
+
+// args: the entrypoint, then what was typed after the rootfs. Without either, a shell: there is no
+// image that could name another program.
+func (b *builder) args() error {
+	args := b.wish.Args
+	if e := b.wish.Entrypoint; e != nil && *e != "" {
+		entry := []string{*e}
+		if strings.HasPrefix(*e, "[") {
+			entry = nil
+			if err := Decode([]byte(*e), &entry); err != nil || len(entry) == 0 {
+				return fmt.Errorf("--entrypoint %q: want a program or a JSON array of strings", *e)
+			}
+		}
+		args = append(entry, args...)
+	}
+	if len(args) == 0 {
+		args = []string{"/bin/sh"}
+	}
+	if args[0] == "" {
+		return fmt.Errorf("the command is empty: want a program to run")
+	}
+	for _, a := range args {
+		if strings.IndexByte(a, 0) >= 0 {
+			return fmt.Errorf("argument %q: has a NUL byte", a)
+		}
+	}
+	b.spec.Process.Args = append([]string(nil), args...)
+	return nil
+}
+
+// initPath is where --init puts our own executable; podman's is /run/podman-init.
+const initPath = "/run/sandbox-init"
+
+func (b *builder) init() error {
+	switch {
+	case !b.wish.Init:
+		return nil
+	case !b.pid.private():
+		return fmt.Errorf("--init: needs a pid namespace of its own, leave out --pid %s", b.wish.PID)
+	case b.wish.InitPath == "":
+		return fmt.Errorf("--init: the path of the init program is not known")
+	}
+	b.spec.Mounts = append(b.spec.Mounts, readOnlyFile(b.wish.InitPath, initPath))
+	b.spec.Process.Args = append([]string{initPath, "--"}, b.spec.Process.Args...)
+	return nil
+}

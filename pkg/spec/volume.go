@@ -1,0 +1,210 @@
+package spec
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// volume is what -v or --mount says, before anything has been looked at.
+type volume struct {
+	source, destination string
+	overlay             bool
+	upper, work         string
+	relabel             bool
+	words               []string // of mountWords
+}
+
+// mounts adds the caller's own to those of the form. One on the destination of ours takes its place, and
+// its turn (podman); the others come behind ours, shallow before deep.
+func (b *builder) mounts() error {
+	for _, flag := range []struct {
+		name   string
+		values []string
+		parse  func(string) (specs.Mount, error)
+	}{
+		{"--volume", b.wish.Volumes, b.volumeFlag},
+		{"--mount", b.wish.Mounts, b.mountFlag},
+		{"--tmpfs", b.wish.Tmpfs, b.tmpfsFlag},
+	} {
+		for _, v := range flag.values {
+			m, err := flag.parse(v)
+			if err == nil {
+				err = b.add(m)
+			}
+			if err != nil {
+				return fmt.Errorf("%s %q: %w", flag.name, v, err)
+			}
+		}
+	}
+	byDepth(b.theirs)
+	b.spec.Mounts = b.ours
+	for _, m := range b.theirs {
+		if i := mountOn(b.ours, m.Destination); i >= 0 {
+			b.spec.Mounts[i] = m
+		} else {
+			b.spec.Mounts = append(b.spec.Mounts, m)
+		}
+	}
+	return nil
+}
+
+func (b *builder) add(m specs.Mount) error {
+	m.Destination = filepath.Clean(m.Destination)
+	if m.Destination == "/" {
+		return fmt.Errorf("the root itself cannot be mounted over")
+	}
+	if i := mountOn(b.theirs, m.Destination); i >= 0 {
+		return fmt.Errorf("%s: duplicate mount destination", m.Destination)
+	}
+	b.theirs = append(b.theirs, m)
+	return nil
+}
+
+func mountOn(mounts []specs.Mount, destination string) int {
+	for i, m := range mounts {
+		if m.Destination == destination {
+			return i
+		}
+	}
+	return -1
+}
+
+func (b *builder) volumeFlag(v string) (specs.Mount, error) {
+	vol, err := parseVolume(v)
+	if err != nil {
+		return specs.Mount{}, err
+	}
+	if vol.destination == "" { // -v DIR is -v DIR:DIR
+		vol.destination = b.abs(vol.source)
+	}
+	return b.bind(vol)
+}
+
+// parseVolume reads SRC:DST[:OPTIONS], or SRC alone.
+func parseVolume(v string) (volume, error) {
+	parts := strings.Split(v, ":")
+	vol := volume{source: parts[0]}
+	switch {
+	case len(parts) > 3 || vol.source == "":
+		return vol, fmt.Errorf("incorrect volume format, should be host-dir[:ctr-dir[:option]]")
+	case strings.IndexByte(vol.source, 0) >= 0:
+		return vol, fmt.Errorf("NUL byte in %q", vol.source)
+	case vol.source[0] != '/' && vol.source[0] != '.':
+		return vol, fmt.Errorf("named volumes do not exist yet: for a directory here write ./%s", vol.source)
+	case len(parts) == 1:
+		return vol, nil
+	}
+	vol.destination = parts[1]
+	if err := destination(vol.destination); err != nil {
+		return vol, err
+	}
+	if len(parts) == 3 {
+		for _, word := range strings.Split(parts[2], ",") {
+			if err := vol.option(word); err != nil {
+				return vol, err
+			}
+		}
+	}
+	return vol, vol.consistent()
+}
+
+func (v *volume) option(word string) error {
+	key, value, _ := strings.Cut(word, "=")
+	switch key {
+	case "":
+	case "O":
+		v.overlay = true
+	case "z", "Z":
+		v.relabel = true
+	case "U", "chown":
+		return fmt.Errorf("option U is not supported: it would give your files to other ids: use --userns keep-id")
+	case "idmap":
+		return fmt.Errorf("option idmap is not supported yet")
+	case "copy", "nocopy": // about named volumes; podman accepts them for directories, too
+	case "upperdir":
+		v.upper = value
+	case "workdir":
+		v.work = value
+	default:
+		v.words = append(v.words, word)
+	}
+	return nil
+}
+
+func (v *volume) consistent() error {
+	if _, err := mountOptions(v.words, bindDefaults()); err != nil {
+		return err
+	}
+	switch {
+	case v.overlay && len(v.words) > 0:
+		return fmt.Errorf("can't use 'O' with other options")
+	case !v.overlay && (v.upper != "" || v.work != ""):
+		return fmt.Errorf("upperdir and workdir need option O")
+	case (v.upper == "") != (v.work == ""):
+		return fmt.Errorf("upperdir and workdir need each other")
+	case strings.IndexByte(v.upper+v.work, 0) >= 0:
+		return fmt.Errorf("NUL byte in upperdir or workdir")
+	}
+	return nil
+}
+
+// bind looks at the source and makes the mount.
+func (b *builder) bind(v volume) (specs.Mount, error) {
+	source := b.abs(v.source)
+	if err := b.exists(source); err != nil {
+		return specs.Mount{}, err
+	}
+	if v.relabel {
+		if b.kind("/sys/fs/selinux/enforce") != 0 {
+			return specs.Mount{}, fmt.Errorf("options z and Z are not supported yet: give it the label with `chcon -Rt container_file_t %s`", source)
+		}
+		b.notice("no-selinux", "%s: options z and Z have no effect, SELinux is not in use here", source)
+	}
+	if v.overlay {
+		return b.overlay(v, source)
+	}
+	options, err := mountOptions(v.words, bindDefaults())
+	return specs.Mount{Destination: v.destination, Type: "bind", Source: source, Options: options}, err
+}
+
+func (b *builder) overlay(v volume, source string) (specs.Mount, error) {
+	m := overlayMount(source, v.destination)
+	if err := b.isDir(source); err != nil {
+		return m, err
+	}
+	for _, layer := range []struct{ key, dir string }{{"upperdir", v.upper}, {"workdir", v.work}} {
+		if layer.dir == "" {
+			continue
+		}
+		dir := b.abs(layer.dir)
+		if err := b.isDir(dir); err != nil {
+			return m, err
+		}
+		m.Options = append(m.Options, layer.key+"="+dir)
+	}
+	return m, nil
+}
+
+func (b *builder) exists(p string) error {
+	var st unix.Stat_t
+	if err := unix.Stat(b.onHost(p), &st); err != nil {
+		return &os.PathError{Op: "statfs", Path: p, Err: err} // the word podman's users know
+	}
+	return nil
+}
+
+func (b *builder) isDir(p string) error {
+	var st unix.Stat_t
+	if err := unix.Stat(b.onHost(p), &st); err != nil {
+		return &os.PathError{Op: "statfs", Path: p, Err: err}
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFDIR {
+		return fmt.Errorf("%s is %s: %w", p, kindOf(st.Mode), unix.ENOTDIR)
+	}
+	return nil
+}

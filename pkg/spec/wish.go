@@ -1,0 +1,181 @@
+package spec
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// Wish is what a person typed for `sandbox run [flags] -- CMD` or `sandbox run [flags] ROOTFS [CMD]`. The
+// fields are flags, with podman's names, values and meaning; the zero value of each is "not given".
+type Wish struct {
+	Tree       bool   // the first form: this host's tree
+	Rootfs     string // the second form: a directory
+	Args       []string
+	Entrypoint *string // a program, or a JSON array; "" clears it
+	InitPath   string  // the host's path of what --init puts in front, our own executable
+
+	Env, EnvFiles           []string
+	Workdir, User, Hostname string
+	Umask                   string
+	GroupAdd                []string
+
+	Volumes, Mounts, Tmpfs []string
+	Devices                []string
+	ReadOnly               bool
+	Cow                    bool // the working directory (or the whole Rootfs) is copy-on-write
+
+	CapAdd, CapDrop, Ulimits, SecurityOpt, Annotations []string
+
+	// "" is the default: private namespaces, and a network with a loopback only.
+	Userns, UTS, IPC, PID, Network string
+
+	Terminal, Init bool
+
+	// hostRoot is put before every host path that is looked at, never before one that is written down;
+	// tests point it at a folder.
+	hostRoot string
+}
+
+// Caller is who typed it: the facts about the calling process that a Spec depends on.
+type Caller struct {
+	UID, GID uint32
+	Groups   []uint32 // supplementary
+	Name     string
+	// Home is $HOME, PasswdHome what the user database says; they differ under sudo and in CI.
+	Home, PasswdHome string
+	Cwd              string
+	Env              []string
+	// Nested: the caller is in a user namespace already, so that uid 0 is not the host's root.
+	Nested bool
+}
+
+// IDs are the mappings of the new user namespace; none means no user namespace.
+type IDs struct{ UID, GID []specs.LinuxIDMapping }
+
+// Userns tells whether there is to be a user namespace.
+func (i IDs) Userns() bool { return len(i.UID) > 0 || len(i.GID) > 0 }
+
+// Notice is something the caller should know although the wish could be fulfilled: one line, for stderr.
+type Notice struct {
+	Code string // stable, for programs: "cwd-not-shared"
+	Text string
+}
+
+// builder carries one wish to its Spec.
+type builder struct {
+	wish    Wish
+	caller  Caller
+	ids     IDs
+	spec    *specs.Spec
+	notices []Notice
+
+	pid, ipc, uts, network nsMode
+	home                   string // the payload's
+	ours, theirs           []specs.Mount
+}
+
+// Spec makes the configuration that w asks for. It looks at the host (which directories exist, who is in
+// /etc/passwd, what number a device has) but changes nothing. Errors are one line that names the flag as
+// it was typed; those about files keep their errno. The result passes Validate.
+func (w Wish) Spec(c Caller, ids IDs) (*specs.Spec, []Notice, error) {
+	b := &builder{wish: w, caller: c, ids: ids, spec: &specs.Spec{
+		Version: specs.Version,
+		Process: &specs.Process{Terminal: w.Terminal, Cwd: "/"},
+		Root:    &specs.Root{},
+		Linux:   &specs.Linux{},
+	}}
+	if !ids.Userns() {
+		// A user namespace needs none: nobody can make a device node there (mknod(2), EPERM).
+		b.spec.Linux.Resources = denyDevices()
+	}
+	form := b.rootfs
+	if w.Tree {
+		form = b.tree
+	}
+	// The order matters: who the payload is depends on the root; mounts, capabilities and
+	// environment depend on who the payload is; what is masked comes after all of them.
+	for _, part := range []func() error{
+		b.oneLine, b.annotations, b.namespaces, b.root, b.user, form, b.args, b.mounts, b.init, b.devices,
+		b.env, b.limits, b.capabilities, b.security,
+	} {
+		if err := part(); err != nil {
+			return nil, nil, err
+		}
+	}
+	return b.spec, b.notices, nil
+}
+
+// oneLine refuses what no path, name or option can have, before any of it gets into a message.
+func (b *builder) oneLine() error {
+	w := &b.wish
+	for _, f := range []struct {
+		flag   string
+		values []string
+	}{
+		{"the working directory", []string{b.caller.Cwd}}, {"rootfs", []string{w.Rootfs}}, {"--init-path", []string{w.InitPath}},
+		{"--env-file", w.EnvFiles}, {"--workdir", []string{w.Workdir}}, {"--user", []string{w.User}}, {"--group-add", w.GroupAdd},
+		{"--volume", w.Volumes}, {"--mount", w.Mounts}, {"--tmpfs", w.Tmpfs}, {"--device", w.Devices},
+		{"--security-opt", w.SecurityOpt}, {"--ulimit", w.Ulimits},
+	} {
+		for _, v := range f.values {
+			if strings.ContainsAny(v, "\x00\n\r") {
+				return fmt.Errorf("%s %q: has a NUL byte or a line break in it", f.flag, v)
+			}
+		}
+	}
+	return nil
+}
+
+func (b *builder) notice(code, format string, args ...any) {
+	b.notices = append(b.notices, Notice{code, fmt.Sprintf(format, args...)})
+}
+
+// hostRootReachable tells whether the payload can be the user that owns the host's /proc/sys: as that
+// user no capability is needed to write kernel.core_pattern, inside of a user namespace or not
+// (test_perm in fs/proc/proc_sysctl.c compares with the initial namespace's root).
+func (b *builder) hostRootReachable() bool {
+	if b.caller.UID != 0 || b.caller.Nested {
+		return false
+	}
+	_, mapped := inside(b.ids.UID, 0)
+	return mapped || !b.ids.Userns()
+}
+
+// inside translates a host id.
+func inside(extents []specs.LinuxIDMapping, host uint32) (uint32, bool) {
+	for _, e := range extents {
+		if host >= e.HostID && uint64(host) < uint64(e.HostID)+uint64(e.Size) {
+			return e.ContainerID + (host - e.HostID), true
+		}
+	}
+	return host, len(extents) == 0
+}
+
+func (b *builder) annotations() error {
+	for _, a := range b.wish.Annotations {
+		key, value, ok := strings.Cut(a, "=")
+		if !ok || key == "" {
+			return fmt.Errorf("--annotation %q: must be formatted KEY=VALUE", a)
+		}
+		b.annotate(key, value)
+	}
+	return nil
+}
+
+func (b *builder) annotate(key, value string) {
+	if b.spec.Annotations == nil {
+		b.spec.Annotations = map[string]string{}
+	}
+	b.spec.Annotations[key] = value
+}
+
+// splitAll splits every value of a flag that may be repeated or given once with a list.
+func splitAll(values []string, sep string) []string {
+	var all []string
+	for _, v := range values {
+		all = append(all, strings.Split(v, sep)...)
+	}
+	return all
+}

@@ -1,0 +1,24 @@
+// Package userns is how a process is born in namespaces, user namespace first:
+// the executor of plans.
+//
+// [Spawn] forks once, and the child runs a [plan.Plan] of raw system calls:
+// no Go runtime, no allocation, no second program. Creating a container,
+// joining one and running a hook in one are the same request with other
+// fields.
+//
+//	parent                              child
+//	prepare all memory
+//	clone(CLONE_NEW*) ───────────────►  first steps
+//	write the id maps                   gate "mapped" ──┐
+//	answer ◄────────────────────────────────────────────┘
+//	                                    mounts, pivot, ...
+//	record the state ◄───────────────── gate "ready"
+//	answer ──────────────────────────►  privileges, exec
+//	end of file ◄────────────────────── (the socket closes on exec)
+//
+// A child whose parent has died finds nobody at its next gate and ends.
+//
+// Side of the fork: both; exec.go is the only file of this module that runs in
+// the child and the only one that uses unsafe. It must not import spec or
+// lifecycle.
+package userns

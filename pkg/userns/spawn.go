@@ -1,0 +1,258 @@
+package userns
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/idmap"
+	"sandbox/pkg/plan"
+)
+
+// Names of gates and notes that Spawn itself understands.
+const (
+	GateMapped = "mapped" // answered when the id maps are written
+	NoteBorn   = "born"   // the first word of a process made by [plan.Plan.Fork]
+	NoteExec   = "exec"   // the last word before execve
+	// NoteInit is the first word of a payload whose parent, the process that
+	// we made, stays as the container's init.
+	NoteInit = "init"
+)
+
+// Request says how a process is to be born.
+type Request struct {
+	New  uintptr    // CLONE_NEW* of the fork itself; a plan that joins forks again by its own steps
+	Plan *plan.Plan // what the child does
+
+	IDs    idmap.Map    // for a new user namespace; identity writes nothing
+	Maps   idmap.Host   // where helpers and ranges are found
+	Caller idmap.Caller // who we are
+
+	// Born is told the process id, in our pid namespace, as soon as it is
+	// known and before any gate is answered.
+	Born func(pid int) error
+	// Gate is asked at every gate but "mapped"; an error ends the child.
+	Gate func(c *Child, name string) error
+	// Note hears every note but those above.
+	Note func(name string)
+	// Until ends Spawn after this gate was answered, leaving a child that
+	// will wait for somebody else. "" waits for the exec.
+	Until string
+}
+
+// Child is a process that was born. It is a child of this process and must be
+// waited for unless this process is about to end.
+type Child struct {
+	Pid   int      // in our pid namespace
+	PidFD *os.File // of it; nil for a child made by a plan's own fork
+
+	// Payload is the process that became the program: Pid, or the child of
+	// Pid where that stays as init.
+	Payload int
+}
+
+// Spawn forks, lets the child run the plan and returns when the child has
+// become its payload or has passed the gate Until. On an error nothing is left
+// of the child: it is dead and waited for. Errors are *BirthError, *MapError,
+// *Error, or what a callback returned.
+func Spawn(r Request) (*Child, error) {
+	ours, theirs, err := pair()
+	if err != nil {
+		return nil, err
+	}
+	pr := prepare(r.Plan, theirs)
+	pid, pidfd, errno := pr.fork(r.New)
+	unix.Close(theirs)
+	if errno != 0 {
+		unix.Close(ours)
+		return nil, &BirthError{Flags: r.New, Errno: errno}
+	}
+	b := &birth{Request: r, sock: ours, first: pid, child: &Child{Pid: pid, Payload: pid, PidFD: os.NewFile(uintptr(pidfd), "pidfd")}}
+	err = b.run()
+	// Before abort waits: a child at a gate ends when it finds nobody there.
+	unix.Close(ours)
+	if err != nil {
+		b.abort()
+		return nil, err
+	}
+	b.reapFirst()
+	return b.child, nil
+}
+
+// pair makes the socket between parent and child. SOCK_SEQPACKET keeps
+// messages apart and tells the end of the other side; SO_PASSCRED says which
+// process spoke, by its pid as seen from here.
+func pair() (ours, theirs int, err error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, -1, fmt.Errorf("make a socket for the child: %w", err)
+	}
+	if err := unix.SetsockoptInt(fds[0], unix.SOL_SOCKET, unix.SO_PASSCRED, 1); err != nil {
+		unix.Close(fds[0])
+		unix.Close(fds[1])
+		return -1, -1, fmt.Errorf("make a socket for the child: %w", err)
+	}
+	return fds[0], fds[1], nil
+}
+
+// birth is a spawn under way.
+type birth struct {
+	Request
+	sock    int
+	first   int // the process we forked; may have forked the child as its brother
+	child   *Child
+	install *idmap.Install
+	execing bool
+}
+
+func (b *birth) run() error {
+	if b.New != 0 || !b.forks() {
+		if err := b.born(b.first); err != nil {
+			return err
+		}
+	}
+	for {
+		p, err := receive(b.sock)
+		if errors.Is(err, io.EOF) {
+			return b.ended()
+		}
+		if err != nil {
+			return fmt.Errorf("listen to the child: %w", err)
+		}
+		if done, err := b.hear(p); done || err != nil {
+			return err
+		}
+	}
+}
+
+// forks says whether the plan makes the real child by itself.
+func (b *birth) forks() bool {
+	for _, s := range b.Plan.Steps {
+		if s.Op == plan.Note && s.Text == NoteBorn {
+			return true
+		}
+	}
+	return false
+}
+
+func (b *birth) hear(p packet) (done bool, err error) {
+	if p.kind == packetFail {
+		return false, &Error{Step: p.step, Act: p.words, Call: b.Plan.Steps[p.step].Name, Errno: p.errno}
+	}
+	name := b.Plan.Steps[p.step].Text
+	if p.kind == packetNote {
+		return false, b.note(name, p.pid)
+	}
+	switch {
+	case name == GateMapped:
+		err = b.mapped()
+	case b.Gate != nil:
+		err = b.Gate(b.child, name)
+	}
+	if err != nil {
+		return false, err
+	}
+	if _, err := unix.Write(b.sock, []byte{1}); err != nil {
+		return false, fmt.Errorf("answer the child at gate %q: %w", name, err)
+	}
+	return name == b.Until, nil
+}
+
+func (b *birth) note(name string, pid int) error {
+	switch {
+	case name == NoteBorn:
+		b.child.PidFD.Close()
+		b.child = &Child{Pid: pid, Payload: pid}
+		return b.born(pid)
+	case name == NoteInit:
+		b.child.Payload = pid
+	case name == NoteExec:
+		b.execing = true
+	case b.Note != nil:
+		b.Note(name)
+	}
+	return nil
+}
+
+// born starts the id map helpers at once: they run beside the child's first
+// steps and are waited for at its gate.
+func (b *birth) born(pid int) error {
+	if !b.IDs.IsIdentity() {
+		b.install = b.Maps.Start(pid, b.IDs, b.Caller)
+	}
+	if b.Born != nil {
+		return b.Born(pid)
+	}
+	return nil
+}
+
+func (b *birth) mapped() error {
+	if b.install == nil {
+		return nil
+	}
+	install := b.install
+	b.install = nil
+	if err := install.Wait(); err != nil {
+		return &MapError{err}
+	}
+	return nil
+}
+
+// ended is the end of the child's side of the socket: it has become its
+// payload, or it died without a word.
+func (b *birth) ended() error {
+	if b.execing {
+		return nil
+	}
+	var status unix.WaitStatus
+	if _, err := wait4(b.child.Pid, &status, 0); err != nil {
+		return fmt.Errorf("the new process vanished: %w", err)
+	}
+	b.child.Pid = -1
+	if status.Signaled() {
+		return fmt.Errorf("the new process was killed by %s before it could start", unix.SignalName(status.Signal()))
+	}
+	return fmt.Errorf("the new process ended with status %d before it could start", status.ExitStatus())
+}
+
+// abort kills and waits for whatever exists. The child is our own and not yet
+// waited for, so its pid is still its own.
+func (b *birth) abort() {
+	if b.install != nil {
+		_ = b.install.Wait() // reaps the helpers; the first error is already on its way
+	}
+	for _, pid := range []int{b.first, b.child.Pid} {
+		if pid > 0 && unix.Kill(pid, unix.SIGKILL) == nil {
+			_, _ = wait4(pid, nil, 0)
+		}
+	}
+	if b.child.PidFD != nil {
+		b.child.PidFD.Close()
+	}
+}
+
+// reapFirst waits for a first process that only made its brother.
+func (b *birth) reapFirst() {
+	if b.first != b.child.Pid {
+		_, _ = wait4(b.first, nil, 0)
+	}
+}
+
+// Wait waits for the end of the child.
+func (c *Child) Wait() (unix.WaitStatus, error) {
+	var status unix.WaitStatus
+	_, err := wait4(c.Pid, &status, 0)
+	return status, err
+}
+
+func wait4(pid int, status *unix.WaitStatus, options int) (int, error) {
+	for {
+		n, err := unix.Wait4(pid, status, options, nil)
+		if !errors.Is(err, unix.EINTR) {
+			return n, err
+		}
+	}
+}

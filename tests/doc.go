@@ -1,0 +1,51 @@
+// Package tests holds what needs real namespaces, as scripts a user could have typed: every tests/*.txtar is run by
+// TestScripts against the built binary, the same script as an ordinary user with subordinate ids, as one without, and as
+// root. It runs on the caller's side of the fork only and links nothing of ours, so that what is tested is what is shipped.
+//
+// # Running
+//
+//	go test ./tests                            builds the binary and runs as whoever calls
+//	go test ./tests -run TestScripts/walk -v   one script, with its log
+//	hack/test -run TestScripts/walk            the same as all three callers
+//
+// SANDBOX_BIN names a built binary. SANDBOX_TEST_MUST is a comma-separated list of probe names (or "all") that must hold
+// on this machine: a script that would skip because of one of them fails instead.
+//
+// # What a script has
+//
+// Its own HOME, XDG_RUNTIME_DIR (0700) and TMPDIR, none of them below $WORK: the working directory of a script must not
+// lie above $HOME, because `sandbox run -- CMD` then makes nothing writable. $ID is a container id no other script has,
+// $SANDBOX_BIN the binary itself. `sandbox` on PATH is that binary; for root it is a line of sh that adds --root, because
+// root's state directory is shared and a script could not tell its own leftovers from another's.
+//
+// Conditions, besides testscript's own:
+//
+//	[root] [user]      who calls
+//	[subids]           the caller has subordinate uids and gids, and newuidmap and newgidmap are there
+//	[probe:NAME]       a named fact of this machine (probes_test.go); false prints "SKIP-PROBE NAME: reason"
+//	[probe:exec:PROG]  PROG is installed
+//
+// Commands, besides testscript's own:
+//
+//	bundle DIR [ARG...]       DIR/rootfs from a static busybox and DIR/config.json from `sandbox spec`, process.terminal
+//	                          false, process.args ARG... (default: true)
+//	rootfs DIR                only the busybox tree
+//	jsonset FILE PATH VALUE   PATH is dotted, an index or - (append) in arrays, \. for a dot inside a key;
+//	                          VALUE is JSON, or a string when it does not parse as JSON
+//	jsondel FILE PATH         removes it; it must be there
+//	[!] jsonget FILE PATH     prints it (strings bare, the rest as JSON); ! says it must not be there
+//	status N CMD              runs CMD and asserts its exact exit status (128+n for signal n); `stdin FILE` works
+//	terminal [-in FILE] [-size ROWSxCOLS] N CMD
+//	                          status with a terminal of its own: stdin, stdout, stderr and controlling; what it printed
+//	                          is stdout. The bytes of FILE are typed as they are (\x04 is end of file)
+//	eventually CMD            retries a program, or one of these commands, until it succeeds, for ten seconds at most
+//	hostpid ID [VAR]          sets VAR (default PID) to the pid `sandbox state ID` reports
+//	[!] alive PIDFILE         the process is there and no zombie
+//	[!] dead PIDFILE          it is not
+//
+// Use `status 0` and not `exec` for whatever leaves a process behind (run -d, create, start): its output goes to files,
+// while exec waits until the last holder of its pipes has gone, which is when the container ends.
+//
+// A script may skip only as `[!probe:NAME] skip`; TestSkipsAreNamed holds them to it. After every script the harness
+// fails it when a container of its own is left or a mount below its directories remains, and removes both.
+package tests

@@ -1,0 +1,176 @@
+package tests
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	helperArg = "helper:"
+	patience  = 10 * time.Second      // how long `eventually` tries
+	pause     = 20 * time.Millisecond // between two tries
+	limit     = 2 * time.Minute       // a command that takes longer hangs, and its script should say so itself
+)
+
+// TestMain lets the test binary be the programs that the commands need in the script's environment.
+func TestMain(m *testing.M) {
+	name, ok := "", false
+	if len(os.Args) > 1 {
+		name, ok = strings.CutPrefix(os.Args[1], helperArg)
+	}
+	if !ok {
+		os.Exit(m.Run())
+	}
+	code, err := runHelper(name, os.Args[2:])
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
+		code = 124 // of timeout(1); no test asks for it
+	}
+	os.Exit(code)
+}
+
+func runHelper(name string, args []string) (int, error) {
+	switch name {
+	case "status":
+		return helpStatus(args)
+	case "eventually":
+		return helpEventually(args)
+	case "terminal":
+		return helpTerminal(args)
+	}
+	return 0, fmt.Errorf("no such helper")
+}
+
+// helpStatus runs a command with its output in files: a pipe would stay open until the last process that inherited it is
+// gone, and a detached container is meant to stay.
+func helpStatus(args []string) (int, error) {
+	var files [2]*os.File
+	for i := range files {
+		f, err := os.CreateTemp("", "out")
+		if err != nil {
+			return 0, err
+		}
+		os.Remove(f.Name())
+		defer f.Close()
+		files[i] = f
+	}
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, files[0], files[1]
+	code, err := runLimited(cmd)
+	if err != nil {
+		return 0, err
+	}
+	for i, to := range []*os.File{os.Stdout, os.Stderr} {
+		// What is in the file now, and no more: a detached process may still append to it.
+		end, err := files[i].Seek(0, io.SeekEnd)
+		if err != nil {
+			return 0, err
+		}
+		if _, err := io.Copy(to, io.NewSectionReader(files[i], 0, end)); err != nil {
+			return 0, err
+		}
+	}
+	return code, nil
+}
+
+// helpEventually keeps quiet about all tries but the last.
+func helpEventually(args []string) (int, error) {
+	deadline := time.Now().Add(patience)
+	for {
+		probe := exec.Command(args[0], args[1:]...)
+		if code, err := runLimited(probe); err == nil && code == 0 || time.Now().After(deadline) {
+			return helpStatus(args)
+		}
+		time.Sleep(pause)
+	}
+}
+
+func runLimited(cmd *exec.Cmd) (int, error) {
+	if err := cmd.Start(); err != nil {
+		return 0, err
+	}
+	hung := time.AfterFunc(limit, func() { _ = cmd.Process.Kill() })
+	err := cmd.Wait()
+	if !hung.Stop() {
+		return 0, fmt.Errorf("killed after %v", limit)
+	}
+	if cmd.ProcessState == nil {
+		return 0, err
+	}
+	return exitStatus(cmd.ProcessState), nil
+}
+
+// exitStatus is what a shell would put in $?.
+func exitStatus(state *os.ProcessState) int {
+	if ws, ok := state.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
+		return 128 + int(ws.Signal())
+	}
+	return state.ExitCode()
+}
+
+func helpTerminal(args []string) (int, error) {
+	flags := flag.NewFlagSet("terminal", flag.ContinueOnError)
+	in := flags.String("in", "", "")
+	size := flags.String("size", "24x80", "")
+	if err := flags.Parse(args); err != nil {
+		return 0, err
+	}
+	master, slave, err := openTerminal(*size)
+	if err != nil {
+		return 0, err
+	}
+	defer master.Close()
+	cmd := exec.Command(flags.Arg(0), flags.Args()[1:]...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	printed := make(chan struct{})
+	go func() {
+		defer close(printed)
+		_, _ = io.Copy(os.Stdout, master) // ends with EIO once the last slave is closed
+	}()
+	if *in != "" {
+		typed, err := os.ReadFile(*in)
+		if err != nil {
+			return 0, err
+		}
+		go func() { _, _ = master.Write(typed) }()
+	}
+	code, err := runLimited(cmd)
+	slave.Close()
+	<-printed
+	return code, err
+}
+
+func openTerminal(size string) (master, slave *os.File, err error) {
+	var ws unix.Winsize
+	if _, err := fmt.Sscanf(size, "%dx%d", &ws.Row, &ws.Col); err != nil {
+		return nil, nil, fmt.Errorf("size %q: %w", size, err)
+	}
+	if master, err = os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0); err != nil {
+		return nil, nil, err
+	}
+	fd := int(master.Fd())
+	if err = unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err == nil {
+		err = unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &ws)
+	}
+	n, nerr := unix.IoctlGetInt(fd, unix.TIOCGPTN)
+	if err == nil {
+		err = nerr
+	}
+	if err == nil {
+		slave, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
+	}
+	if err != nil {
+		master.Close()
+	}
+	return master, slave, err
+}

@@ -1,0 +1,207 @@
+package tests
+
+import (
+	"bytes"
+	"debug/elf"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// machine answers [probe:NAME]. Facts are tried, not read off a version: a kernel's number says nothing about what its
+// distribution, its container or its administrator took away.
+type machine struct {
+	must   []string // names that have to hold here
+	say    func(line string)
+	probes map[string]func() error
+}
+
+func newMachine() *machine {
+	return &machine{
+		must: strings.FieldsFunc(os.Getenv("SANDBOX_TEST_MUST"), func(r rune) bool { return r == ',' || r == ' ' }),
+		// Standard output and a line of its own: hack/test collects these, with and without -v.
+		say: func(line string) { fmt.Println(line) },
+		probes: map[string]func() error{
+			"root":     func() error { return wantUID(os.Getuid() == 0, "the caller is not root") },
+			"user":     func() error { return wantUID(os.Getuid() != 0, "the caller is root") },
+			"subids":   func() error { return self().subids() },
+			"userns":   func() error { return tryUserns(0) },
+			"proc":     func() error { return tryRun("unshare", "-U", "-r", "-p", "-f", "--mount-proc", "true") },
+			"busybox":  func() error { _, err := busybox(); return err },
+			"overlay":  func() error { return wantFilesystem("overlay") },
+			"cgroup2":  wantCgroup2,
+			"group":    wantOwnGroup,
+			"memory":   func() error { return wantController("memory") },
+			"tun":      func() error { return tryOpen("/dev/net/tun") },
+			"fuse":     func() error { return tryOpen("/dev/fuse") },
+			"systemd":  func() error { _, err := os.Stat("/run/systemd/system"); return err },
+			"apparmor": func() error { _, err := os.Stat("/sys/kernel/security/apparmor"); return err },
+			"selinux":  func() error { _, err := os.Stat("/sys/fs/selinux/enforce"); return err },
+		},
+	}
+}
+
+// probe reports whether the named fact holds. A false one is said aloud; one that was promised for this machine is an error.
+func (m *machine) probe(name string) (bool, error) {
+	err := m.try(name)
+	if err == nil {
+		return true, nil
+	}
+	if errors.Is(err, errUnknownProbe) {
+		return false, err
+	}
+	if slices.Contains(m.must, name) || slices.Contains(m.must, "all") {
+		return false, fmt.Errorf("SANDBOX_TEST_MUST says this machine has %q, but: %w", name, err)
+	}
+	m.say(fmt.Sprintf("SKIP-PROBE %s: %v", name, err))
+	return false, nil
+}
+
+var errUnknownProbe = errors.New("no such probe")
+
+func (m *machine) try(name string) error {
+	if prog, ok := strings.CutPrefix(name, "exec:"); ok {
+		_, err := exec.LookPath(prog)
+		return err
+	}
+	try, ok := m.probes[name]
+	if !ok {
+		return fmt.Errorf("%w: %q", errUnknownProbe, name)
+	}
+	return try()
+}
+
+// skipUnless is [!probe:NAME] skip for a test that is not a script.
+func (m *machine) skipUnless(t *testing.T, name string) {
+	t.Helper()
+	switch ok, err := m.probe(name); {
+	case err != nil:
+		t.Fatal(err)
+	case !ok:
+		t.Skipf("probe %s", name)
+	}
+}
+
+func wantUID(ok bool, otherwise string) error {
+	if ok {
+		return nil
+	}
+	return errors.New(otherwise)
+}
+
+// tryUserns makes a user namespace with one id and, in it, the further namespaces of flags.
+func tryUserns(flags uintptr) error {
+	cmd := exec.Command("/bin/true")
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags:  unix.CLONE_NEWUSER | flags,
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}},
+	}
+	return cmd.Run()
+}
+
+func tryRun(name string, args ...string) error {
+	out, err := exec.Command(name, args...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%w: %s", err, bytes.TrimSpace(out))
+	}
+	return nil
+}
+
+func tryOpen(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+func wantFilesystem(name string) error {
+	data, err := os.ReadFile("/proc/filesystems")
+	if err != nil {
+		return err
+	}
+	if !slices.Contains(strings.Fields(string(data)), name) {
+		return fmt.Errorf("%s is not in /proc/filesystems", name)
+	}
+	return nil
+}
+
+func wantCgroup2() error {
+	var fs unix.Statfs_t
+	if err := unix.Statfs("/sys/fs/cgroup", &fs); err != nil {
+		return err
+	}
+	if fs.Type != unix.CGROUP2_SUPER_MAGIC {
+		return errors.New("/sys/fs/cgroup is not cgroup2")
+	}
+	return nil
+}
+
+// ownGroup is the directory of the group this process is in.
+func ownGroup() (string, error) {
+	if err := wantCgroup2(); err != nil {
+		return "", err
+	}
+	data, err := os.ReadFile("/proc/self/cgroup")
+	if err != nil {
+		return "", err
+	}
+	for line := range strings.Lines(string(data)) {
+		if path, ok := strings.CutPrefix(strings.TrimSpace(line), "0::"); ok {
+			return "/sys/fs/cgroup" + path, nil
+		}
+	}
+	return "", errors.New("no 0:: line in /proc/self/cgroup")
+}
+
+// wantOwnGroup asks for what a delegated group gives: a group of one's own below the present one.
+func wantOwnGroup() error {
+	dir, err := ownGroup()
+	if err != nil {
+		return err
+	}
+	made, err := os.MkdirTemp(dir, "probe")
+	if err != nil {
+		return err
+	}
+	return os.Remove(made)
+}
+
+func wantController(name string) error {
+	dir, err := ownGroup()
+	if err != nil {
+		return err
+	}
+	data, err := os.ReadFile(dir + "/cgroup.controllers")
+	if err != nil {
+		return err
+	}
+	if !slices.Contains(strings.Fields(string(data)), name) {
+		return fmt.Errorf("the %s controller is not delegated to %s", name, dir)
+	}
+	return nil
+}
+
+// busybox finds a busybox that needs no loader: the bundle's root has none.
+func busybox() (string, error) {
+	for _, path := range []string{os.Getenv("BUSYBOX"), "/bin/busybox", "/usr/bin/busybox"} {
+		f, err := elf.Open(path)
+		if err != nil {
+			continue
+		}
+		dynamic := slices.ContainsFunc(f.Progs, func(p *elf.Prog) bool { return p.Type == elf.PT_INTERP })
+		f.Close()
+		if !dynamic {
+			return path, nil
+		}
+	}
+	return "", errors.New("no static busybox (Debian: busybox-static); BUSYBOX may name one")
+}
