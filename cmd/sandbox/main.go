@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 	"runtime/debug"
 	"strings"
 
@@ -12,11 +11,6 @@ import (
 
 	"sandbox/pkg/lifecycle"
 )
-
-// The main goroutine stays on the first thread, which lives as long as the
-// process: a container that is to end with us is told so by the death of the
-// thread that made it (PR_SET_PDEATHSIG, prctl(2)).
-func init() { runtime.LockOSThread() }
 
 func main() {
 	// Commands are short and allocate little. Collecting garbage would cost
@@ -27,7 +21,15 @@ func main() {
 }
 
 func execute(args []string) int {
-	app := &app{}
+	app := &app{exe: os.Getenv(exeVariable)}
+	os.Unsetenv(exeVariable)
+	switch verbOf(args) {
+	case "run", "create", "start", "exec":
+		if err := seal(); err != nil {
+			app.report(err)
+			return 1
+		}
+	}
 	root := app.command(verbOf(args))
 	root.SetArgs(longFlags(args))
 	err := root.Execute()
@@ -48,6 +50,7 @@ type app struct {
 	root, log, logFormat, cgroupManager, mode, criu string
 	debug, systemdCgroup                            bool
 
+	exe    string // where this program is, when we are a copy of it
 	exit   int // status of a payload that ran
 	status int // status of our own failures, where a command has its own; 0 is the caller's
 	human  bool
@@ -71,7 +74,7 @@ func (a *app) runtime() (*lifecycle.Runtime, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.Warn = a.warn
+	r.Warn, r.Kernel.Exe = a.warn, a.exe
 	return r, nil
 }
 

@@ -202,9 +202,6 @@ func (a *app) wished(r *lifecycle.Runtime, f *runFlags, form form, args []string
 		return o, err
 	}
 	o.Contract = contract
-	for _, lost := range contract {
-		a.warn(lost.Lost + ": " + lost.Cause.String())
-	}
 	caller, err := whoTyped(r)
 	if err != nil {
 		return o, err
@@ -256,6 +253,7 @@ func (a *app) launch(r *lifecycle.Runtime, f *runFlags, o lifecycle.Options) err
 	if err != nil {
 		return a.startError(err)
 	}
+	a.reportLoss(c.Contract)
 	if err := writeReport(f.report, c); err != nil {
 		return err
 	}

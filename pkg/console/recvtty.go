@@ -99,6 +99,9 @@ func serveMany(ctx context.Context, listener *os.File) error {
 		master, err := acceptConsole(ctx, listener)
 		switch {
 		case ctx.Err() != nil:
+			if master != nil {
+				master.Close()
+			}
 			return nil
 		case errors.Is(err, errBadConsole):
 			continue // one broken sender is no reason to leave the others without a terminal

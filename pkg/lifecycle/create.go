@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -156,7 +157,10 @@ func (b *birth) born(pid int) error {
 		return fmt.Errorf("look at the new process: %w", err)
 	}
 	b.pid, b.begin = pid, s.begin
-	return nil
+	// The first encoding of a type is the slow one. It happens here, while the
+	// child is at its mounts, and not when the child waits for us.
+	_, err = json.Marshal(b.newRecord())
+	return err
 }
 
 func (b *birth) save(c *userns.Child) error {

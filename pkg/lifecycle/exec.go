@@ -112,6 +112,7 @@ func (r *Runtime) execPlan(p *plan.Plan, where *entry, rec *Record, s *specs.Spe
 		controlling(p, terminal(p, 0, s.Process, o.Console, false))
 	}
 	ownPipes(p, s.Process)
+	restoreFiles(p)
 	if err := proc.Limits(p); err != nil {
 		return err
 	}

@@ -325,6 +325,7 @@ func (g *program) payload() error {
 	} else {
 		ownPipes(p, g.Spec.Process)
 	}
+	restoreFiles(p)
 	if err := g.proc.Limits(p); err != nil {
 		return err
 	}
@@ -400,6 +401,23 @@ func (g *program) waitForStart() {
 	p.Goto(again)
 	p.Here(started)
 	p.Report(conn)
+}
+
+// restoreFiles gives the payload the soft limit of open files that we were
+// started with. Go raises its own to one below the hard limit (package syscall,
+// rlimit.go) and remembers the old value where we cannot see it; our parent's
+// is the one we inherited.
+func restoreFiles(p *plan.Plan) {
+	var ours, theirs unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &ours) != nil || ours.Cur != ours.Max-1 {
+		return
+	}
+	soft := min(uint64(1024), ours.Max)
+	if unix.Prlimit(os.Getppid(), unix.RLIMIT_NOFILE, nil, &theirs) == nil && theirs.Max == ours.Max {
+		soft = theirs.Cur
+	}
+	p.Act("restore the soft limit of open files")
+	p.Do("prlimit64", unix.SYS_PRLIMIT64, plan.C(0), plan.C(unix.RLIMIT_NOFILE), plan.M(plan.Longs(soft, ours.Max)), plan.C(0))
 }
 
 // ownPipes gives the payload the pipes it inherits, so that it may open

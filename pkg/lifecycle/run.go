@@ -36,7 +36,7 @@ func (c *Container) Forward() (stop func()) {
 
 func forwarded() []os.Signal {
 	var list []os.Signal
-	for n := unix.Signal(1); n < 65; n++ {
+	for n := unix.Signal(1); n < 32; n++ {
 		switch n {
 		case unix.SIGKILL, unix.SIGSTOP, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU, unix.SIGCHLD, unix.SIGURG, unix.SIGPIPE,
 			unix.SIGWINCH, unix.SIGSEGV, unix.SIGBUS, unix.SIGFPE, unix.SIGILL, unix.SIGTRAP, unix.SIGSYS, 32, 33, 34:

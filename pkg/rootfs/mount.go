@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -68,12 +69,25 @@ func (m *mount) throwAway() string {
 	for _, o := range m.data {
 		switch o.key {
 		case "lowerdir":
-			lower = o.value
+			lower = unescape(o.value)
 		case "upperdir":
 			return ""
 		}
 	}
 	return lower
+}
+
+// unescape undoes the backslashes with which an overlay's option protects a
+// path that holds a ":" or ",".
+func unescape(path string) string {
+	var b strings.Builder
+	for i := 0; i < len(path); i++ {
+		if path[i] == '\\' && i+1 < len(path) {
+			i++
+		}
+		b.WriteByte(path[i])
+	}
+	return b.String()
 }
 
 func mapsGID(f Facts, value string) bool {

@@ -43,7 +43,7 @@ var superFlags = map[string]bool{"sync": true, "dirsync": true, "lazytime": true
 
 // dropped are options that mean what is anyway so.
 var dropped = map[string]bool{
-	"defaults": true, "async": true, "nolazytime": true, "nomand": true, "loud": true, "silent": true, "iversion": true, "noiversion": true, "acl": true,
+	"defaults": true, "async": true, "nolazytime": true, "nomand": true, "loud": true, "silent": true, "iversion": true, "noiversion": true, "notmpcopyup": true, "acl": true,
 }
 
 // refused are options of the spec that this version cannot do.

@@ -114,7 +114,7 @@ func (b *builder) oneLine() error {
 		flag   string
 		values []string
 	}{
-		{"the working directory", []string{b.caller.Cwd}}, {"rootfs", []string{w.Rootfs}}, {"--init-path", []string{w.InitPath}},
+		{"the working directory", []string{b.caller.Cwd}}, {"rootfs", []string{w.Rootfs}}, {"the init program", []string{w.InitPath}},
 		{"--env-file", w.EnvFiles}, {"--workdir", []string{w.Workdir}}, {"--user", []string{w.User}}, {"--group-add", w.GroupAdd},
 		{"--volume", w.Volumes}, {"--mount", w.Mounts}, {"--tmpfs", w.Tmpfs}, {"--device", w.Devices},
 		{"--security-opt", w.SecurityOpt}, {"--ulimit", w.Ulimits},
