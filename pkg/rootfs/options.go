@@ -50,7 +50,6 @@ var dropped = map[string]bool{
 var refused = map[string]string{
 	"idmap":        "idmapped mounts",
 	"ridmap":       "idmapped mounts",
-	"tmpcopyup":    "tmpcopyup",
 	"remount":      "remount",
 	"copy-symlink": "copy-symlink",
 }
@@ -70,9 +69,11 @@ type mount struct {
 	spread    uint64    // propagation, MS_REC included
 	data      []option
 	lower     string // overlay with a throw-away upper layer: what is below
+	copyUp    bool   // tmpfs that begins with what the directory holds
 
-	tree plan.Reg // the mount, attached nowhere yet
-	file bool     // bind of something that is no directory
+	tree    plan.Reg // the mount, attached nowhere yet
+	context plan.Reg // of an overlay being made
+	file    bool     // bind of something that is no directory
 }
 
 func (m *mount) bind() bool { return m.fstype == "" }
@@ -98,6 +99,8 @@ func (m *mount) option(o string) error {
 		m.fstype = ""
 	case o == "rbind":
 		m.fstype, m.recursive = "", true
+	case o == "tmpcopyup" && m.fstype == "tmpfs":
+		m.copyUp = true
 	case dropped[o] || o == "":
 	default:
 		key, value, has := strings.Cut(o, "=")

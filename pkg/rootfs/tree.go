@@ -101,6 +101,10 @@ func (t *Tree) Assemble(p *plan.Plan) {
 	if !t.facts.NewMount {
 		return
 	}
+	if t.covers == 0 && t.mounts[0].lower != "" {
+		t.createOverlay(p, t.mounts[0])
+		t.root = t.mounts[0].tree
+	}
 	p.Act("attach root %s", t.path)
 	p.MoveMount(t.root, t.place)
 	for i, m := range t.mounts {

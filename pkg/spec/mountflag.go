@@ -204,7 +204,7 @@ func sizeText(s string) bool {
 // tmpfs makes the mount from words that tmpfsOption accepted.
 func (b *builder) tmpfs(dir string, words []string) (specs.Mount, error) {
 	var flags, data []string
-	copyUp := ""
+	copyUp := "tmpcopyup"
 	for _, word := range words {
 		switch {
 		case oneOf(word, "tmpcopyup notmpcopyup"):
@@ -220,8 +220,8 @@ func (b *builder) tmpfs(dir string, words []string) (specs.Mount, error) {
 		return specs.Mount{}, err
 	}
 	options = append(options, data...)
-	// Podman copies what the root has there unless told not to. Here it must be asked for, and is left out
-	// where there is nothing to copy, and in the host's tree, where a tmpfs is for hiding.
+	// Podman copies what the root has there. That is slow, so it is asked for only where there is
+	// something; and never in the host's tree, where a tmpfs is for hiding.
 	if copyUp == "tmpcopyup" && !b.wish.Tree && !b.emptyInRoot(dir) {
 		options = append(options, copyUp)
 	}
