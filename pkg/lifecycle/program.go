@@ -270,6 +270,11 @@ func (g *program) forkInit() plan.Label {
 	p.Act("fork the payload from init")
 	// Nobody inside may look into init: it keeps all capabilities.
 	p.Prctl(unix.PR_SET_DUMPABLE, plan.C(0))
+	if g.Attached {
+		// Before the fork: the payload's last gate then finds a parent that
+		// has died earlier than this.
+		p.Prctl(unix.PR_SET_PDEATHSIG, plan.C(int(unix.SIGKILL)))
+	}
 	init := p.Label("init")
 	p.ForkChild(init)
 	p.Note(userns.NoteInit)
@@ -286,9 +291,6 @@ func (g *program) becomeInit(init plan.Label) {
 	p := g.plan
 	p.Here(init)
 	p.Act("wait for orphans and for the payload")
-	if g.Attached {
-		p.Prctl(unix.PR_SET_PDEATHSIG, plan.C(int(unix.SIGKILL)))
-	}
 	keep := 0
 	if g.status >= 0 {
 		p.Do("dup3", unix.SYS_DUP3, plan.C(g.status), plan.C(0), plan.C(0))

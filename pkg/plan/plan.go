@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -210,3 +211,15 @@ func (p *Plan) Note(name string) { p.add(&Step{Op: Note, Text: name}) }
 // Report makes r the socket that a failure is told to. A container that waits
 // to be started has no parent to tell; it tells the caller of start.
 func (p *Plan) Report(r Reg) { p.add(&Step{Op: Report, Args: []Arg{R(r)}}) }
+
+// Insert puts the steps of another plan before step i; labels move along. Only
+// steps without labels and registers of their own can be inserted. It is for
+// tests that stop or break a real plan at any place.
+func (p *Plan) Insert(i int, q *Plan) {
+	for l, at := range p.labels {
+		if at > i {
+			p.labels[l] = at + len(q.Steps)
+		}
+	}
+	p.Steps = slices.Insert(p.Steps, i, q.Steps...)
+}

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"strconv"
@@ -103,7 +104,20 @@ func (p *Plan) words(s *Step, i int) string {
 	return call
 }
 
-func (p *Plan) reg(r Reg) string { return "$" + strings.ReplaceAll(p.regs[r-1], " ", "_") }
+// reg is the printed name of a register. A name used before gets a number.
+func (p *Plan) reg(r Reg) string {
+	name := "$" + strings.ReplaceAll(p.regs[r-1], " ", "_")
+	same := 1
+	for _, earlier := range p.regs[:r-1] {
+		if earlier == p.regs[r-1] {
+			same++
+		}
+	}
+	if same > 1 {
+		name += strconv.Itoa(same)
+	}
+	return name
+}
 
 func (p *Plan) arg(a Arg) string {
 	switch {
@@ -130,3 +144,6 @@ func errnoName(e unix.Errno) string {
 	}
 	return "errno " + strconv.Itoa(int(e))
 }
+
+// MarshalJSON is the list of lines.
+func (p *Plan) MarshalJSON() ([]byte, error) { return json.Marshal(p.Lines()) }

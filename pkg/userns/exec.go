@@ -68,6 +68,7 @@ type program struct {
 	iov    [2]unix.Iovec
 	msg    unix.Msghdr
 	report uintptr // the fd that gates, notes and failures go to
+	other  uintptr // the parent's end of it, of which the child has a copy
 	plan   *plan.Plan
 	acts   map[string][]byte
 }
@@ -75,10 +76,10 @@ type program struct {
 // prepare turns a plan into a program. Everything the child will read lies in
 // memory reachable from the program, which the caller keeps alive until the
 // fork is done; heap objects do not move.
-func prepare(p *plan.Plan, report int) *program {
+func prepare(p *plan.Plan, report, other int) *program {
 	pr := &program{
 		ops: make([]op, len(p.Steps)+1), regs: make([]uintptr, p.Regs()+1),
-		report: uintptr(report), plan: p, acts: map[string][]byte{},
+		report: uintptr(report), other: uintptr(other), plan: p, acts: map[string][]byte{},
 	}
 	pr.iov[0].Base = (*byte)(unsafe.Pointer(&pr.packet[0]))
 	pr.iov[0].SetLen(header)
@@ -187,6 +188,9 @@ func (pr *program) fork(flags uintptr) (int, int, syscall.Errno) {
 		return int(pid), int(pidfd), errno
 	}
 	afterForkInChild()
+	// Else this process would keep its own parent's end open, and wait for
+	// ever at a gate whose other side has died.
+	syscall.RawSyscall6(unix.SYS_CLOSE, pr.other, 0, 0, 0, 0, 0)
 
 next:
 	o = &pr.ops[pc]

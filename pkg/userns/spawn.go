@@ -63,7 +63,7 @@ func Spawn(r Request) (*Child, error) {
 	if err != nil {
 		return nil, err
 	}
-	pr := prepare(r.Plan, theirs)
+	pr := prepare(r.Plan, theirs, ours)
 	pid, pidfd, errno := pr.fork(r.New)
 	unix.Close(theirs)
 	if errno != 0 {

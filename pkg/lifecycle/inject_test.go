@@ -1,0 +1,217 @@
+package lifecycle
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/kernel"
+	"sandbox/pkg/plan"
+	"sandbox/pkg/spec"
+	"sandbox/pkg/userns"
+)
+
+// newRuntime is a runtime with a state directory of its own.
+func newRuntime(t *testing.T) *Runtime {
+	t.Helper()
+	r, err := New(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// treeOptions are those of `sandbox run -- args`.
+func treeOptions(t *testing.T, r *Runtime, args ...string) Options {
+	t.Helper()
+	ids, contract, err := r.ChooseIDs("", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, _, err := spec.Wish{Tree: true, Args: args, Cow: true}.Spec(spec.Caller{
+		UID: r.Caller.UID, GID: r.Caller.GID, Groups: r.Caller.Groups, Cwd: t.TempDir(), Env: []string{"PATH=/usr/bin"},
+		Nested: !r.Self.InitialUserns(),
+	}, ids)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Options{ID: "x", Bundle: "/", Spec: s, Contract: contract, Attached: true, AutoRemove: true, Init: true}
+}
+
+// needUserns skips on a host that cannot do what is tested, and fails where it
+// should.
+func needUserns(t *testing.T) {
+	t.Helper()
+	for _, f := range (kernel.Host{}).Check(os.Getenv) {
+		if f.Feature == "userns" && f.State == kernel.Missing {
+			t.Skipf("SKIP-PROBE userns: %s", f.Detail)
+		}
+	}
+}
+
+// failing is what stands in for a step that ends with an errno.
+func failing(s *plan.Step, e unix.Errno) {
+	p := plan.New()
+	bad := p.Fail(e)
+	bad.Act, bad.Handlers, bad.Name = s.Act, s.Handlers, s.Name
+	*s = *bad
+}
+
+// succeeding is what stands in for a step that would fail on this host: it
+// leaves an fd of a directory.
+func succeeding(s *plan.Step) {
+	p := plan.New()
+	good := p.Open("/", unix.O_PATH)
+	good.Act, good.Out = s.Act, s.Out
+	*s = *good
+}
+
+// TestEveryStepFails makes every step of the default plan fail, one at a time,
+// also those that only run after another one has failed. Each must give the
+// error that names it or be a step whose failure is expected; and nothing may be
+// left: no child, no mount, no directory.
+func TestEveryStepFails(t *testing.T) {
+	needUserns(t)
+	r := newRuntime(t)
+	o := treeOptions(t, r, "true")
+	whole, err := r.Plan(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := mounts(t)
+	covered := make([]bool, len(whole.Steps))
+	for i, s := range whole.Steps {
+		if s.Op != plan.Call && s.Op != plan.Check || s.Name == "exit_group" {
+			covered[i] = true // cannot fail
+			continue
+		}
+		covered[i] = breaks(t, r, o, map[int]unix.Errno{i: unix.EXDEV})
+	}
+	for i := range covered {
+		covered[i] = covered[i] || behind(t, r, o, whole, i)
+		if !covered[i] {
+			t.Errorf("no run reaches step %d: %s: %s", i, whole.Steps[i].Act, whole.Lines()[i].Do)
+		}
+	}
+	if after := mounts(t); after != before {
+		t.Errorf("mounts changed from\n%s\nto\n%s", before, after)
+	}
+}
+
+// behind reaches a step that only runs after an earlier one ended otherwise
+// than it does here (a file that this host does not have, a ladder's next
+// rung), and makes it fail too. Branches are short: a window before the step
+// is enough.
+func behind(t *testing.T, r *Runtime, o Options, whole *plan.Plan, i int) bool {
+	for j := max(0, i-14); j < i; j++ {
+		s := whole.Steps[j]
+		for _, h := range s.Handlers {
+			e := h.Errno
+			if e == plan.AnyErrno {
+				e = unix.EXDEV
+			}
+			if breaks(t, r, o, map[int]unix.Errno{j: e, i: unix.EXDEV}) {
+				return true
+			}
+			for k := j + 1; k < i; k++ {
+				if whole.Steps[k].Out != 0 && breaks(t, r, o, map[int]unix.Errno{j: e, k: 0, i: unix.EXDEV}) {
+					return true
+				}
+			}
+		}
+		if s.Out != 0 && len(s.Handlers) > 0 && breaks(t, r, o, map[int]unix.Errno{j: 0, i: unix.EXDEV}) {
+			return true
+		}
+	}
+	return false
+}
+
+// breaks runs with failing steps (and with errno 0 succeeding ones) and says
+// whether the last of them was reached: its failure was reported, or handled by
+// a handler that expects it.
+func breaks(t *testing.T, r *Runtime, o Options, fail map[int]unix.Errno) (reached bool) {
+	t.Helper()
+	last, expected := -1, false
+	r.Rewrite = func(p *plan.Plan) {
+		for i, e := range fail {
+			if i > last {
+				last = i
+			}
+			if e == 0 {
+				succeeding(p.Steps[i])
+			} else {
+				failing(p.Steps[i], e)
+			}
+		}
+		for _, h := range p.Steps[last].Handlers {
+			expected = expected || h.Errno == plan.AnyErrno || h.Errno == unix.EXDEV
+		}
+	}
+	defer func() { r.Rewrite = nil }()
+	c, err := r.Run(o)
+	status := 0
+	if err == nil {
+		status, _ = c.Wait()
+		r.Remove(c)
+	}
+	nothingLeft(t, r)
+	var step *userns.Error
+	var program *ExecError
+	switch {
+	case errors.As(err, &step):
+		if step.Act == "" || !strings.Contains(err.Error(), "(step ") {
+			t.Errorf("step %d: error %q does not name it", last, err)
+		}
+		return step.Step == last
+	case errors.As(err, &program):
+		return true
+	case err != nil:
+		t.Errorf("step %d: unexpected error %v", last, err)
+	case status == 125:
+		return true // init's own steps: there is nobody to tell but by the exit status
+	case status != 0:
+		t.Errorf("step %d: status %d", last, status)
+	}
+	return expected
+}
+
+func nothingLeft(t *testing.T, r *Runtime) {
+	t.Helper()
+	if pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil); !errors.Is(err, unix.ECHILD) {
+		t.Fatalf("a child is left: %d, %v", pid, err)
+	}
+	left, err := os.ReadDir(r.Root)
+	if err != nil || len(left) != 0 {
+		t.Fatalf("left in the state directory: %v, %v", left, err)
+	}
+}
+
+func mounts(t *testing.T) string {
+	t.Helper()
+	b, err := os.ReadFile("/proc/self/mounts")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// The helper process of TestKilledAnywhere: it runs or creates a container
+// whose plan stops before one step until told to go on.
+func TestMain(m *testing.M) {
+	if os.Getenv("LIFECYCLE_HELPER") != "" {
+		helper()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+func fatal(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "helper: "+err.Error())
+		os.Exit(1)
+	}
+}
