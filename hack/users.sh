@@ -1,5 +1,5 @@
 # Sourced by hack/test and hack/bench: ordinary users that exist for one run. Needs root.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # base is a directory of the script that sources this
 
 made_users=()
 

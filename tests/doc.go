@@ -37,7 +37,8 @@
 //	status N CMD              runs CMD and asserts its exact exit status (128+n for signal n); `stdin FILE` works
 //	terminal [-in FILE] [-size ROWSxCOLS] N CMD
 //	                          status with a terminal of its own: stdin, stdout, stderr and controlling; what it printed
-//	                          is stdout. The bytes of FILE are typed as they are (\x04 is end of file)
+//	                          is stdout. The bytes of FILE are typed as they are (\x04 is end of file), once the
+//	                          terminal is raw or after half a second
 //	eventually CMD            retries a program, or one of these commands, until it succeeds, for ten seconds at most
 //	hostpid ID [VAR]          sets VAR (default PID) to the pid `sandbox state ID` reports
 //	[!] alive PIDFILE         the process is there and no zombie

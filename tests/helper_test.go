@@ -18,7 +18,8 @@ const (
 	helperArg = "helper:"
 	patience  = 10 * time.Second      // how long `eventually` tries
 	pause     = 20 * time.Millisecond // between two tries
-	limit     = 2 * time.Minute       // a command that takes longer hangs, and its script should say so itself
+	settling  = 500 * time.Millisecond
+	limit     = time.Minute // a command that takes longer hangs, and its script should say so itself
 )
 
 // TestMain lets the test binary be the programs that the commands need in the script's environment.
@@ -142,12 +143,25 @@ func helpTerminal(args []string) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		go func() { _, _ = master.Write(typed) }()
+		go func() {
+			awaitRaw(master)
+			_, _ = master.Write(typed)
+		}()
 	}
 	code, err := runLimited(cmd)
 	slave.Close()
 	<-printed
 	return code, err
+}
+
+// awaitRaw gives a program that puts its terminal into raw mode the time to do it, as fingers would. What is typed before is
+// cooked already: an end of file, say, is then a NUL byte to whoever reads it raw (n_tty's __DISABLED_CHAR).
+func awaitRaw(master *os.File) {
+	for deadline := time.Now().Add(settling); time.Now().Before(deadline); time.Sleep(pause / 4) {
+		if t, err := unix.IoctlGetTermios(int(master.Fd()), unix.TCGETS); err != nil || t.Lflag&unix.ICANON == 0 {
+			return
+		}
+	}
 }
 
 func openTerminal(size string) (master, slave *os.File, err error) {

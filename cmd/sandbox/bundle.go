@@ -51,6 +51,11 @@ func (b *bundleFlags) options(id string) (lifecycle.Options, error) {
 	if err := spec.Validate(o.Spec, dir); err != nil {
 		return o, err
 	}
+	root := o.Spec.Root.Path
+	if !filepath.IsAbs(root) {
+		root = filepath.Join(dir, root)
+	}
+	spec.SetHome(o.Spec.Process, root)
 	return o, nil
 }
 

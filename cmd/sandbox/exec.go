@@ -80,8 +80,16 @@ func (a *app) execIn(r *lifecycle.Runtime, e *execFlags, args []string) error {
 		if err := spec.ValidateProcess(p, nil); err != nil {
 			return nil, err
 		}
+		if unknown := spec.UnknownCapabilities(p.Capabilities); len(unknown) > 0 {
+			a.warn("unknown capabilities are ignored: " + strings.Join(unknown, " "))
+		}
+		spec.SetHome(p, fmt.Sprintf("/proc/%d/root", r.PidOf(args[0])))
 		o.Console, err = e.terminal(p, t)
 		return p, err
+	}
+	var signals lifecycle.Signals
+	if !e.detach {
+		signals = lifecycle.CatchSignals()
 	}
 	c, err := r.Exec(args[0], o)
 	if err != nil {
@@ -90,7 +98,7 @@ func (a *app) execIn(r *lifecycle.Runtime, e *execFlags, args []string) error {
 	if e.detach {
 		return nil
 	}
-	a.exit, err = t.wait(c)
+	a.exit, err = t.wait(c, signals)
 	return err
 }
 

@@ -30,19 +30,36 @@ func execute(args []string) int {
 			return 1
 		}
 	}
+	if err := app.known(verbOf(args)); err != nil {
+		app.report(err)
+		return 3 // runc's
+	}
 	root := app.command(verbOf(args))
 	root.SetArgs(longFlags(args))
 	err := root.Execute()
 	if err == nil {
 		return app.exit
 	}
+	app.report(err)
 	var usage *usageError
 	if errors.As(err, &usage) {
-		fmt.Fprintln(os.Stderr, "sandbox: "+err.Error())
 		return app.failed(usage.status)
 	}
-	app.report(err)
 	return app.failed(1)
+}
+
+// known refuses a command that does not exist, also when only its help is asked
+// for: podman takes a help without error for support.
+func (a *app) known(name string) error {
+	if name == "" || name == "help" || name == "completion" || strings.HasPrefix(name, "__") {
+		return nil
+	}
+	for _, v := range a.verbs() {
+		if v.name() == name || name == "ls" || name == "rm" {
+			return nil
+		}
+	}
+	return fmt.Errorf("unknown command %q; \"sandbox --help\" lists them", name)
 }
 
 // app is one invocation.
@@ -51,8 +68,8 @@ type app struct {
 	debug, systemdCgroup                            bool
 
 	exe    string // where this program is, when we are a copy of it
-	exit   int // status of a payload that ran
-	status int // status of our own failures, where a command has its own; 0 is the caller's
+	exit   int    // status of a payload that ran
+	status int    // status of our own failures, where a command has its own; 0 is the caller's
 	human  bool
 }
 
@@ -69,6 +86,9 @@ func (a *app) runtime() (*lifecycle.Runtime, error) {
 	case "true", "false", "auto":
 	default:
 		return nil, &usageError{fmt.Errorf("invalid --rootless value %q: true, false or auto", a.mode), 1}
+	}
+	if a.logFormat != "text" && a.logFormat != "json" {
+		return nil, &usageError{fmt.Errorf("invalid --log-format %q: text or json", a.logFormat), 1}
 	}
 	r, err := lifecycle.New(a.root)
 	if err != nil {
@@ -120,7 +140,7 @@ func (a *app) command(verb string) *cobra.Command {
 	}
 	for _, c := range a.verbs() {
 		cmd := &cobra.Command{Use: c.use, Short: c.short, Hidden: c.hidden}
-		if name, _, _ := strings.Cut(c.use, " "); verb == "" || verb == name || verb == "help" || verb == "__complete" {
+		if name := c.name(); verb == name || verb == "" || verb == "help" || verb == "ls" || verb == "rm" || strings.HasPrefix(verb, "__") {
 			c.build(cmd)
 		}
 		root.AddCommand(cmd)
@@ -133,6 +153,11 @@ type verb struct {
 	use, short string
 	hidden     bool
 	build      func(*cobra.Command)
+}
+
+func (v *verb) name() string {
+	name, _, _ := strings.Cut(v.use, " ")
+	return name
 }
 
 func (a *app) verbs() []verb {

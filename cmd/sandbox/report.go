@@ -6,6 +6,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // report tells an error: once to standard error, in one write, because a
@@ -38,9 +40,10 @@ func (a *app) report(err error) {
 
 // warn tells what somebody at a terminal should know although all went well.
 // Programs that read our standard error on success would be confused by it
-// (go-runc, Slurm), so the verbs they call stay quiet unless asked.
+// (go-runc, Slurm), so the verbs they call stay quiet but at a terminal.
 func (a *app) warn(text string) {
-	if a.human || a.debug {
+	_, err := unix.IoctlGetTermios(2, unix.TCGETS)
+	if a.human || a.debug || err == nil {
 		os.Stderr.WriteString("sandbox: " + strings.ReplaceAll(text, "\n", " ") + "\n")
 	}
 }

@@ -174,16 +174,17 @@ func (f *runFlags) formOf(args []string, dash bool) (form, []string, error) {
 	case strings.Contains(args[0], "/") || args[0] == "." || args[0] == "..":
 		f.wish.Rootfs = args[0]
 		return formRootfs, args[1:], nil
-	case len(args) == 1 && isBundle("."):
+	case len(args) == 1 && hasConfig("."):
 		return formBundle, args, nil
 	}
 	return 0, nil, usage(fmt.Sprintf("%q would be an image, and images are not supported yet: a directory has a slash (./%[1]s), a command of this host comes after -- (sandbox run -- %[1]s)", args[0]))
 }
 
-// isBundle says whether a directory holds a bundle's config.json.
-func isBundle(dir string) bool {
-	b, err := os.ReadFile(filepath.Join(dir, spec.ConfigName))
-	return err == nil && strings.Contains(string(b), `"ociVersion"`)
+// hasConfig says whether a directory is meant as a bundle. What is wrong with
+// its config.json is told when it is read.
+func hasConfig(dir string) bool {
+	_, err := os.Lstat(filepath.Join(dir, spec.ConfigName))
+	return err == nil
 }
 
 // wished makes options of the flags of the first two forms.
@@ -243,12 +244,16 @@ func randomID() (string, error) {
 func (a *app) launch(r *lifecycle.Runtime, f *runFlags, o lifecycle.Options) error {
 	o.Attached = !f.detach
 	o.AutoRemove = !f.detach && !f.keep
-	o.Silent = f.detach && a.human
+	o.Silent, o.KeepSignals = f.detach && a.human, a.human
 	t, err := openTerminal(&o, f.detach)
 	if err != nil {
 		return err
 	}
 	defer t.close()
+	var signals lifecycle.Signals
+	if !f.detach {
+		signals = lifecycle.CatchSignals()
+	}
 	c, err := r.Run(o)
 	if err != nil {
 		return a.startError(err)
@@ -263,7 +268,7 @@ func (a *app) launch(r *lifecycle.Runtime, f *runFlags, o lifecycle.Options) err
 		}
 		return nil
 	}
-	a.exit, err = t.wait(c)
+	a.exit, err = t.wait(c, signals)
 	if o.AutoRemove {
 		r.Remove(c)
 	}
@@ -306,9 +311,8 @@ func (t *foreground) close() {
 }
 
 // wait forwards signals and the terminal until the payload ends.
-func (t *foreground) wait(c *lifecycle.Container) (int, error) {
-	stop := c.Forward()
-	defer stop()
+func (t *foreground) wait(c *lifecycle.Container, signals lifecycle.Signals) (int, error) {
+	c.Forward(signals)
 	if t.ours == nil {
 		return c.Wait()
 	}

@@ -1,6 +1,7 @@
 package confine
 
 import (
+	"encoding/binary"
 	"strconv"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -47,12 +48,12 @@ func (c *Process) OpenUmask(p *plan.Plan) {
 // OOMScore appends the adjustment of the out-of-memory score, through the
 // caller's /proc and while the process still owns its own files there. To
 // lower it needs CAP_SYS_RESOURCE; what is refused goes on (note "oom").
-func (c *Process) OOMScore(p *plan.Plan) {
-	if c.spec.OOMScoreAdj == nil {
+func OOMScore(p *plan.Plan, spec *specs.Process) {
+	if spec.OOMScoreAdj == nil {
 		return
 	}
-	p.Act("set the out-of-memory score to %d", *c.spec.OOMScoreAdj)
-	p.WriteFile(plan.Cwd(), "/proc/self/oom_score_adj", strconv.Itoa(*c.spec.OOMScoreAdj), unix.EACCES, unix.EPERM)
+	p.Act("set the out-of-memory score to %d", *spec.OOMScoreAdj)
+	p.WriteFile(plan.Cwd(), "/proc/self/oom_score_adj", strconv.Itoa(*spec.OOMScoreAdj), unix.EACCES, unix.EPERM)
 }
 
 // Limits appends the rlimits.
@@ -115,4 +116,11 @@ func (c *Process) groups(p *plan.Plan) {
 func (c *Process) Cwd(p *plan.Plan) {
 	p.Act("change to the working directory %s", c.spec.Cwd)
 	p.Chdir(c.spec.Cwd)
+	// /proc/self/fd/N in it could still lead to a directory of the host that the
+	// caller passes in (CVE-2024-21626): its path does not begin with "/" as
+	// seen from here, or there is none (getcwd(2)).
+	path := plan.Bytes(make([]byte, 4096)).Show(func() string { return "<path>" })
+	p.Do("getcwd", unix.SYS_GETCWD, plan.M(path), plan.C(len(path.Data)))
+	word := binary.NativeEndian.Uint32
+	p.Expect(path, 0, word([]byte{0xff, 0, 0, 0}), word([]byte{'/', 0, 0, 0}), unix.ENOENT)
 }

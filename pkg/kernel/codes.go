@@ -63,4 +63,6 @@ const (
 	TunMissing      Code = "SBX-TUN-MISSING"
 	TunDenied       Code = "SBX-TUN-DENIED"
 	TunModule       Code = "SBX-TUN-MODULE"
+
+	NotSupported Code = "SBX-NOT-SUPPORTED"
 )

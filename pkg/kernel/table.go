@@ -217,4 +217,7 @@ var table = []entry{
 	{TunModule, "the kernel has no tun driver",
 		"The node is there but no driver answers: the module is not loaded, or it was removed by an update of the kernel.",
 		[]Fix{{Admin, "sudo modprobe tun (after a kernel update: reboot first)", ""}}},
+	{NotSupported, "this version of sandbox cannot do it",
+		"The configuration asks for something that the host may well allow, but that is not built yet. It is said rather than ignored.",
+		[]Fix{{You, "make it fatal with --require, or take it out of the configuration", ""}}},
 }

@@ -6,6 +6,7 @@ import (
 	"path"
 	"strings"
 
+	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/confine"
@@ -48,9 +49,23 @@ func (b *birth) degrade() {
 	if len(b.proc.Limited) > 0 {
 		b.contract.Degrade(kernel.FeatRlimits, strings.Join(b.proc.Limited, ", "), kernel.New(kernel.RlimitHard))
 	}
-	if l := b.Spec.Linux; l != nil && l.Seccomp != nil {
-		b.contract.Degrade(kernel.FeatSeccomp, "the seccomp profile is not loaded by this version", kernel.New(kernel.SeccompBlocked))
+	l := b.Spec.Linux
+	if l == nil {
+		return
 	}
+	if l.Seccomp != nil {
+		b.contract.Refuse(kernel.FeatSeccomp, kernel.New(kernel.NotSupported, "linux.seccomp is set and not loaded"))
+	}
+	if limited(l.Resources) {
+		b.contract.Refuse(kernel.FeatCgroup, kernel.New(kernel.NotSupported, "linux.resources is set and not enforced"))
+	}
+}
+
+// limited says whether resources ask for more than the default rule that no
+// device but the usual ones may be used, which a user namespace enforces too.
+func limited(r *specs.LinuxResources) bool {
+	return r != nil && (r.Memory != nil || r.CPU != nil || r.Pids != nil || r.BlockIO != nil || r.HugepageLimits != nil ||
+		r.Network != nil || r.Rdma != nil || r.Unified != nil)
 }
 
 // execError words a failure to run the program as clients of OCI runtimes

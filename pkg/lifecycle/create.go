@@ -32,7 +32,9 @@ type Options struct {
 	Attached   bool // the payload ends with this process (foreground run)
 	AutoRemove bool // remove it when it has ended
 	Init       bool // the container's first process only reaps
-	Silent     bool // 0, 1 and 2 are the null device
+	// KeepSignals leaves those ignored that the caller ignores (nohup).
+	KeepSignals bool
+	Silent      bool // 0, 1 and 2 are the null device
 
 	Contract kernel.Contract // what was decided before, such as the id range
 	Require  []string        // features that must be granted
@@ -66,11 +68,11 @@ func (r *Runtime) spawn(o Options, started bool) (*Container, error) {
 	var undo cleanup
 	defer undo.run()
 	undo.add(d.remove)
-	g, err := r.newProgram(o, d.path)
+	g, err := r.newProgram(o, d.path, int(d.f.Fd()))
 	if err != nil {
 		return nil, err
 	}
-	defer g.ns.close()
+	defer g.close()
 	b := &birth{program: g, dir: d, started: started, contract: append(g.features(), o.Contract...)}
 	c, err := b.run()
 	if err != nil {

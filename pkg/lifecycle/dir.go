@@ -88,10 +88,12 @@ func (r *Runtime) evict(d *dir, id string) error {
 // openDir opens and locks. The directory may be removed while we wait for the
 // lock; then it is fs.ErrNotExist.
 func openDir(path string, how int) (*dir, error) {
-	f, err := os.OpenFile(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	// Not os.OpenFile, which sets up the poller for something never polled.
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
+	f := os.NewFile(uintptr(fd), path)
 	if err := flock(f, how); err != nil {
 		f.Close()
 		return nil, fmt.Errorf("lock %s: %w", path, err)
@@ -193,7 +195,11 @@ func readRecord(dir string) (*Record, error) {
 
 // remove deletes the directory; the lock ends with it.
 func (d *dir) remove() {
-	_ = os.RemoveAll(d.path)
+	// What is always there first; RemoveAll reads the directory.
+	_ = unix.Unlink(filepath.Join(d.path, recordFile))
+	if unix.Rmdir(d.path) != nil {
+		_ = os.RemoveAll(d.path)
+	}
 	d.close()
 }
 

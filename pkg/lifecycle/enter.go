@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
@@ -33,6 +34,9 @@ func (r *Runtime) enter(p *plan.Plan, pid int) (*entry, error) {
 	flags, err := foreign(pid)
 	if err != nil {
 		e.close()
+		if errors.Is(err, os.ErrNotExist) {
+			return nil, errStopped // it is dying, and has left its namespaces already
+		}
 		return nil, err
 	}
 	e.userns = flags&unix.CLONE_NEWUSER != 0

@@ -25,6 +25,8 @@ type ExecOptions struct {
 	Attached    bool
 }
 
+var errStopped = errors.New("cannot exec in a stopped container")
+
 // Exec runs one more process in a container.
 func (r *Runtime) Exec(id string, o *ExecOptions) (*Container, error) {
 	if err := checkPreserved(o.PreserveFds); err != nil {
@@ -40,7 +42,7 @@ func (r *Runtime) Exec(id string, o *ExecOptions) (*Container, error) {
 	}
 	held, err := rec.open()
 	if err != nil {
-		return nil, errors.New("cannot exec in a stopped container")
+		return nil, errStopped
 	}
 	defer held.Close()
 	proc, err := o.Process(rec.Process)
@@ -56,6 +58,8 @@ func (r *Runtime) Exec(id string, o *ExecOptions) (*Container, error) {
 
 func (r *Runtime) exec(rec *Record, s *specs.Spec, o *ExecOptions) (*Container, error) {
 	p := plan.New()
+	// Before it enters, while it owns its files in /proc.
+	confine.OOMScore(p, s.Process)
 	where, err := r.enter(p, rec.Pid)
 	if err != nil {
 		return nil, err
@@ -100,7 +104,6 @@ func (r *Runtime) exec(rec *Record, s *specs.Spec, o *ExecOptions) (*Container, 
 // without a tree to make.
 func (r *Runtime) execPlan(p *plan.Plan, where *entry, rec *Record, s *specs.Spec, o *ExecOptions) error {
 	proc := confine.New(s.Process, r.facts(s, where.userns))
-	proc.OpenUmask(p)
 	if rec.NoPivot {
 		if err := where.chroot(p, rec.Pid); err != nil {
 			return err
@@ -108,6 +111,7 @@ func (r *Runtime) execPlan(p *plan.Plan, where *entry, rec *Record, s *specs.Spe
 	}
 	p.Act("begin a session")
 	p.Do("setsid", unix.SYS_SETSID)
+	defaultSignals(p)
 	if s.Process.Terminal {
 		controlling(p, terminal(p, 0, s.Process, o.Console, false))
 	}
@@ -116,11 +120,10 @@ func (r *Runtime) execPlan(p *plan.Plan, where *entry, rec *Record, s *specs.Spe
 	if err := proc.Limits(p); err != nil {
 		return err
 	}
+	descriptors(p, 3+o.PreserveFds, -1)
 	proc.Drop(p)
 	proc.Cwd(p)
 	program := proc.Find(p)
-	p.Act("close every other file descriptor")
-	p.CloseFrom(3+o.PreserveFds, unix.CLOSE_RANGE_CLOEXEC)
 	if o.Attached {
 		p.Act("end with the foreground process")
 		p.Prctl(unix.PR_SET_PDEATHSIG, plan.C(int(unix.SIGKILL)))

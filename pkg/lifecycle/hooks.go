@@ -10,6 +10,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"sandbox/pkg/confine"
 	"sandbox/pkg/plan"
 	"sandbox/pkg/userns"
 )
@@ -76,7 +77,11 @@ func (r *Runtime) runHooks(kind string, list []specs.Hook, rec *Record, status S
 		return err
 	}
 	for i, h := range list {
-		if err := r.runHook(h, state, inside); err != nil {
+		var confined *specs.Process
+		if kind == "startContainer" {
+			confined = rec.Process
+		}
+		if err := r.runHook(h, state, inside, confined); err != nil {
 			return fmt.Errorf("error running %s hook #%d: %w", kind, i, err)
 		}
 	}
@@ -97,7 +102,7 @@ func memfile(name string, content []byte) (*os.File, error) {
 	return f, nil
 }
 
-func (r *Runtime) runHook(h specs.Hook, state []byte, inside int) error {
+func (r *Runtime) runHook(h specs.Hook, state []byte, inside int, confined *specs.Process) error {
 	in, err := memfile("state", state)
 	if err != nil {
 		return err
@@ -120,6 +125,14 @@ func (r *Runtime) runHook(h specs.Hook, state []byte, inside int) error {
 	}
 	p.CloseFrom(3, unix.CLOSE_RANGE_CLOEXEC)
 	p.Do("setsid", unix.SYS_SETSID)
+	if confined != nil {
+		// Its program is the image's, and may do no more than the payload.
+		c := confine.New(confined, r.facts(&specs.Spec{Process: confined}, where.userns))
+		if err := c.Limits(p); err != nil {
+			return err
+		}
+		c.Drop(p)
+	}
 	args := h.Args
 	if len(args) == 0 {
 		args = []string{h.Path}

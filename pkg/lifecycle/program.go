@@ -38,20 +38,22 @@ type program struct {
 	proc *confine.Process
 	plan *plan.Plan
 
+	lock   int // fd of the locked directory; -1 when nothing is locked
 	listen int // fd of the start socket; -1 for run
 	status int // fd on which init reports the payload's status; -1 without
 	slave  plan.Reg
+	trees  []int // mounts copied by cloner
 }
 
 // newProgram reads the spec into a plan. Nothing is done yet.
-func (r *Runtime) newProgram(o Options, scratch string) (*program, error) {
-	g := &program{Options: o, run: r, ids: mapOf(o.Spec.Linux), plan: plan.New(), listen: -1, status: -1}
+func (r *Runtime) newProgram(o Options, scratch string, lock int) (*program, error) {
+	g := &program{Options: o, run: r, ids: mapOf(o.Spec.Linux), plan: plan.New(), lock: lock, listen: -1, status: -1}
 	var err error
 	if g.ns, err = openNamespaces(o.Spec); err != nil {
 		return nil, err
 	}
 	if err := g.compile(scratch); err != nil {
-		g.ns.close()
+		g.close()
 		return nil, err
 	}
 	return g, nil
@@ -74,12 +76,42 @@ func (g *program) compile(scratch string) error {
 		Mknod:    !g.userns() && g.run.Self.Has(unix.CAP_MKNOD) && g.run.Self.InitialUserns(),
 		MapsGID:  func(gid uint32) bool { _, ok := g.ids.HostGID(gid); return ok },
 		Inherits: g.ns.joined(unix.CLONE_NEWNS), NewMount: g.fresh(unix.CLONE_NEWNS),
+		Clone: g.cloner(),
 	})
 	if err != nil {
 		return err
 	}
 	g.proc = confine.New(g.Spec.Process, g.run.facts(g.Spec, g.userns()))
 	return nil
+}
+
+// cloner copies mounts of the caller's tree before the fork, where the caller
+// may. The child, in a user namespace of its own, has lost the caller's right
+// to pass directories that others have closed (mode 0700): a storage of
+// podman's, a root below a private directory of root's.
+func (g *program) cloner() func(string, bool) (int, error) {
+	if g.lock < 0 || !g.userns() || !g.run.Self.Has(unix.CAP_SYS_ADMIN) {
+		return nil
+	}
+	return func(path string, recursive bool) (int, error) {
+		flags := unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC
+		if recursive {
+			flags |= unix.AT_RECURSIVE
+		}
+		fd, err := unix.OpenTree(unix.AT_FDCWD, path, uint(flags))
+		if err == nil {
+			g.trees = append(g.trees, fd)
+		}
+		return fd, err
+	}
+}
+
+// close closes what the fork has copied.
+func (g *program) close() {
+	g.ns.close()
+	for _, fd := range g.trees {
+		unix.Close(fd)
+	}
 }
 
 func (g *program) fresh(flag uintptr) bool { return g.ns.fresh&flag != 0 }
@@ -116,9 +148,15 @@ func (r *Runtime) hardLimit(resource int) uint64 {
 // write appends the whole start, top to bottom.
 func (g *program) write() error {
 	p := g.plan
+	if g.lock >= 0 {
+		// flock(2) belongs to the open file, which the fork shares: it must end
+		// with the runtime, not with the container.
+		p.Act("leave the lock to the runtime")
+		p.CloseNumber(g.lock)
+	}
 	launcher := g.join()
 	g.proc.OpenUmask(p)
-	g.proc.OOMScore(p)
+	confine.OOMScore(p, g.Spec.Process)
 	g.tree.Prepare(p)
 	g.becomeRoot()
 	g.names()
@@ -315,6 +353,9 @@ func (g *program) payload() error {
 	p := g.plan
 	p.Act("begin a session")
 	p.Do("setsid", unix.SYS_SETSID)
+	if !g.KeepSignals {
+		defaultSignals(p)
+	}
 	if g.slave != 0 {
 		controlling(p, g.slave)
 	}
@@ -331,11 +372,13 @@ func (g *program) payload() error {
 	if err := g.proc.Limits(p); err != nil {
 		return err
 	}
+	// Before any path of the container's is followed by a process that may
+	// still hold fds of the host (CVE-2024-21626).
+	descriptors(p, 3+g.PreserveFds, g.listen)
 	g.proc.Drop(p)
 	g.proc.Cwd(p)
 	program := g.proc.Find(p)
 	g.visible()
-	g.descriptors()
 	if g.Attached && !g.Init {
 		// After the change of ids, which clears it (prctl(2)); the gate behind
 		// it finds a parent that has died before.
@@ -363,25 +406,24 @@ func (g *program) visible() {
 	g.plan.Prctl(unix.PR_SET_DUMPABLE, plan.C(dumpable))
 }
 
-// descriptors leaves the payload with 0, 1, 2 and those asked for. A container
-// that waits has really closed everything else: its /proc/1/fd is visible to
-// others (CVE-2024-21626).
-func (g *program) descriptors() {
-	p := g.plan
+// descriptors leaves the process with 0, 1, 2, those that were asked for, and
+// from first on the sockets it waits at: the parent's, and that of start where
+// listen is one. Everything else is really closed, not only at the exec: fds of
+// a waiting process are visible in /proc (CVE-2024-21626).
+func descriptors(p *plan.Plan, first, listen int) {
 	p.Act("close every other file descriptor")
-	first := 3 + g.PreserveFds
-	if g.listen < 0 {
-		p.CloseFrom(first, unix.CLOSE_RANGE_CLOEXEC)
-		return
-	}
-	// Both sockets move out of the way before they take the first two numbers.
+	// Both move out of the way before they take the first numbers.
 	far := plan.C(first + 2)
-	listen := p.Do("fcntl", unix.SYS_FCNTL, plan.C(g.listen), plan.C(unix.F_DUPFD_CLOEXEC), far).To("start socket")
 	parent := p.Do("fcntl", unix.SYS_FCNTL, plan.Parent(), plan.C(unix.F_DUPFD_CLOEXEC), far).To("parent")
-	p.Do("dup3", unix.SYS_DUP3, plan.R(listen), plan.C(first), plan.C(unix.O_CLOEXEC))
-	low := p.Do("dup3", unix.SYS_DUP3, plan.R(parent), plan.C(first+1), plan.C(unix.O_CLOEXEC)).To("parent")
+	last := first
+	if listen >= 0 {
+		start := p.Do("fcntl", unix.SYS_FCNTL, plan.C(listen), plan.C(unix.F_DUPFD_CLOEXEC), far).To("start socket")
+		p.Do("dup3", unix.SYS_DUP3, plan.R(start), plan.C(first+1), plan.C(unix.O_CLOEXEC))
+		last++
+	}
+	low := p.Do("dup3", unix.SYS_DUP3, plan.R(parent), plan.C(first), plan.C(unix.O_CLOEXEC)).To("parent")
 	p.Report(low)
-	p.CloseFrom(first+2, 0)
+	p.CloseFrom(last+1, 0)
 }
 
 // waitForStart is the last gate: one byte from anybody who may open the socket.
@@ -391,9 +433,9 @@ func (g *program) waitForStart() {
 	p.Act("wait to be started")
 	again, drop := p.Label("wait"), p.Label("not meant")
 	first := 3 + g.PreserveFds
-	p.CloseNumber(first + 1)
+	p.CloseNumber(first) // nobody is there any more
 	p.Here(again)
-	conn := p.Do("accept4", unix.SYS_ACCEPT4, plan.C(first), plan.C(0), plan.C(0), plan.C(unix.SOCK_CLOEXEC)).
+	conn := p.Do("accept4", unix.SYS_ACCEPT4, plan.C(first+1), plan.C(0), plan.C(0), plan.C(unix.SOCK_CLOEXEC)).
 		On(unix.ECONNABORTED, again).To("starter")
 	p.Do("read", unix.SYS_READ, plan.R(conn), plan.M(plan.Words(0)), plan.C(1)).IfZero(drop).On(plan.AnyErrno, drop)
 	started := p.Label("started")
@@ -403,6 +445,15 @@ func (g *program) waitForStart() {
 	p.Goto(again)
 	p.Here(started)
 	p.Report(conn)
+}
+
+// defaultSignals undoes what the Go runtime leaves ignored when the caller
+// ignores it: a container is a new start and not a job of that shell's.
+func defaultSignals(p *plan.Plan) {
+	for _, sig := range []unix.Signal{unix.SIGHUP, unix.SIGINT} {
+		// struct sigaction of the kernel, all zero: SIG_DFL.
+		p.Do("rt_sigaction", unix.SYS_RT_SIGACTION, plan.C(int(sig)), plan.M(plan.Longs(0, 0, 0, 0)), plan.C(0), plan.C(8))
+	}
 }
 
 // restoreFiles gives the payload the soft limit of open files that we were
@@ -440,11 +491,11 @@ func ownPipes(p *plan.Plan, proc *specs.Process) {
 
 // Plan is what Run with these options would do, and does nothing.
 func (r *Runtime) Plan(o Options) (*plan.Plan, error) {
-	g, err := r.newProgram(o, filepath.Join(r.Root, o.ID))
+	g, err := r.newProgram(o, filepath.Join(r.Root, o.ID), -1)
 	if err != nil {
 		return nil, err
 	}
-	defer g.ns.close()
+	defer g.close()
 	return g.plan, g.write()
 }
 

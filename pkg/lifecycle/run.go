@@ -17,21 +17,26 @@ func (r *Runtime) Run(o Options) (*Container, error) {
 	return c, nil
 }
 
-// Forward sends the signals that reach this process on to the payload, until
-// stop is called. Those of job control stay with us: the shell means the
-// process it started. SIGCHLD and SIGURG are about ourselves.
-func (c *Container) Forward() (stop func()) {
-	signals := make(chan os.Signal, 32)
-	signal.Notify(signals, forwarded()...)
+// Signals are those that reach this process while it stands for a payload.
+type Signals chan os.Signal
+
+// CatchSignals begins to collect signals. It comes before Run, so that one that
+// arrives while the container is made is not lost on it.
+func CatchSignals() Signals {
+	s := make(Signals, 64)
+	signal.Notify(s, forwarded()...)
+	return s
+}
+
+// Forward sends collected and coming signals on to the payload. Those of job
+// control stay with us: the shell means the process it started. SIGCHLD and
+// SIGURG are about ourselves.
+func (c *Container) Forward(signals Signals) {
 	go func() {
 		for s := range signals {
 			_ = c.signal(s.(unix.Signal)) // the payload may be gone; Wait will tell
 		}
 	}()
-	return func() {
-		signal.Stop(signals)
-		close(signals)
-	}
 }
 
 func forwarded() []os.Signal {

@@ -85,7 +85,7 @@ func (t *Tree) prepareDevices(p *plan.Plan) {
 			continue
 		}
 		p.Act("take the host's %s", n.path)
-		n.source = p.CloneTree(plan.Cwd(), n.path, false).To(path.Base(n.path))
+		n.source = t.clone(p, n.path, false)
 	}
 }
 

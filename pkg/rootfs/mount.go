@@ -116,7 +116,7 @@ func (t *Tree) prepare(p *plan.Plan, m *mount) {
 	}
 	if m.bind() {
 		p.Act("bind %s to %s", m.source, m.dest)
-		m.tree = p.CloneTree(plan.Cwd(), m.source, m.recursive).To("source")
+		m.tree = t.clone(p, m.source, m.recursive)
 		m.setAttr(p, m.attr, m.spread&^unix.MS_REC, false)
 		m.setAttr(p, m.rattr, 0, true)
 		return
@@ -164,9 +164,11 @@ func (t *Tree) create(p *plan.Plan, m *mount) {
 		instead, done = p.Label("bind "+ladder.path), p.Label("have "+m.fstype)
 	}
 	fs := fall(p.Fsopen(m.fstype)).To(m.fstype + " context")
-	if m.source != "" && m.source != m.fstype && !m.early() {
-		p.FsString(fs, "source", m.source)
+	source := m.source
+	if source == "" {
+		source = m.fstype
 	}
+	p.FsString(fs, "source", source)
 	for _, o := range m.data {
 		if o.value == "" && o.key != "source" {
 			p.FsFlag(fs, o.key)

@@ -19,6 +19,10 @@ type Facts struct {
 	MapsGID  func(gid uint32) bool // whether a group id exists inside
 	Inherits bool                  // the mount namespace is joined: it has its tree already
 	NewMount bool                  // a mount namespace of its own
+
+	// Clone copies a mount of the caller's tree now, before the fork, and
+	// returns its fd; nil leaves that to the child.
+	Clone func(path string, recursive bool) (int, error)
 }
 
 // Notes that tell which rung of a ladder was taken.
@@ -37,7 +41,6 @@ type Tree struct {
 
 	path   string   // of the root, in the caller's tree
 	root   plan.Reg // the tree, first detached, later attached
-	place  plan.Reg // where in the caller's tree it is attached
 	covers int      // index of a mount on "/" that stands for the root; -1 none
 	nulls  plan.Reg // the caller's /dev/null
 	nodes  []node
@@ -67,6 +70,9 @@ func New(s *specs.Spec, f Facts) (*Tree, error) {
 	if t.covers > 0 {
 		return nil, fmt.Errorf("mounts[%d] (/): only the first mount can become the root", t.covers)
 	}
+	if l := s.Linux; l != nil && l.RootfsPropagation != "" && propagations[l.RootfsPropagation] == 0 {
+		return nil, fmt.Errorf("linux.rootfsPropagation: unknown value %q", l.RootfsPropagation)
+	}
 	t.nodes = nodesOf(s)
 	return t, nil
 }
@@ -81,11 +87,10 @@ func (t *Tree) Prepare(p *plan.Plan) {
 		return
 	}
 	p.Act("keep mount events of the container away from the host")
-	p.Propagation("/", unix.MS_REC|unix.MS_SLAVE)
-	p.Act("open root %s", t.path)
-	t.place = p.Open(t.path, unix.O_PATH|unix.O_DIRECTORY).To("place")
+	p.Propagation("/", t.hostPropagation())
 	if t.covers < 0 {
-		t.root = p.CloneTree(plan.R(t.place), "", true).To("root")
+		p.Act("open root %s", t.path)
+		t.root = t.clone(p, t.path, true)
 	}
 	for _, m := range t.mounts {
 		t.prepare(p, m)
@@ -105,8 +110,10 @@ func (t *Tree) Assemble(p *plan.Plan) {
 		t.createOverlay(p, t.mounts[0])
 		t.root = t.mounts[0].tree
 	}
+	// On "/", which is there and may be passed by everybody. Paths of the
+	// caller's are not covered by it: they are looked up from the root below.
 	p.Act("attach root %s", t.path)
-	p.MoveMount(t.root, t.place)
+	p.MoveMount(t.root, p.Open("/", unix.O_PATH|unix.O_DIRECTORY).To("slash"))
 	for i, m := range t.mounts {
 		if i != t.covers {
 			t.attach(p, m)
@@ -172,12 +179,32 @@ func (t *Tree) propagate(p *plan.Plan) {
 	if t.spec.Linux == nil || t.spec.Linux.RootfsPropagation == "" {
 		return
 	}
-	o, ok := propagations[t.spec.Linux.RootfsPropagation]
-	if !ok {
-		return
-	}
+	o := propagations[t.spec.Linux.RootfsPropagation]
 	p.Act("make the root %s", t.spec.Linux.RootfsPropagation)
-	p.Propagation("/", uintptr(o))
+	// Only the root itself: mounts below have what they asked for.
+	p.Propagation("/", uintptr(o&^unix.MS_REC))
+}
+
+// hostPropagation is that of the caller's mounts while the tree is made: slave,
+// so that they can be given new ones later, unless the spec cuts that too.
+func (t *Tree) hostPropagation() uintptr {
+	if l := t.spec.Linux; l != nil && propagations[l.RootfsPropagation]&unix.MS_PRIVATE != 0 {
+		return unix.MS_REC | unix.MS_PRIVATE
+	}
+	return unix.MS_REC | unix.MS_SLAVE
+}
+
+// clone is a copy of a mount of the caller's tree, made now or by the child.
+func (t *Tree) clone(p *plan.Plan, path string, recursive bool) plan.Reg {
+	if t.facts.Clone != nil {
+		// Where even the caller may not, the child's try names the error.
+		if fd, err := t.facts.Clone(path, recursive); err == nil {
+			r := p.Reg("copy")
+			p.Set(r, plan.C(fd))
+			return r
+		}
+	}
+	return p.CloneTree(plan.Cwd(), path, recursive).To("copy")
 }
 
 // inside is a container path as openat2 with RESOLVE_IN_ROOT wants it.
