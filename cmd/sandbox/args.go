@@ -42,12 +42,18 @@ var singleDash = []string{
 func longFlags(args []string) []string {
 	out := slices.Clone(args)
 	words := 0
-	for i, arg := range out {
+	for i := 0; i < len(out); i++ {
+		arg := out[i]
 		if arg == "--" || words > 2 {
 			break
 		}
 		if !strings.HasPrefix(arg, "-") {
 			words++
+			continue
+		}
+		if words == 0 && slices.Contains(valued, double(arg)) {
+			out[i] = double(arg)
+			i++ // its value
 			continue
 		}
 		name, _, _ := strings.Cut(strings.TrimLeft(arg, "-"), "=")

@@ -135,7 +135,7 @@ func (e *execFlags) describe(container *specs.Process, args []string) (*specs.Pr
 	p := *container
 	p.Args, p.Terminal = args, e.tty
 	p.Env = slices.Clone(container.Env)
-	p.Env = append(p.Env, e.env...)
+	p.Env = spec.LastWins(append(p.Env, e.env...))
 	if e.cwd != "" {
 		p.Cwd = e.cwd
 	}

@@ -107,8 +107,10 @@ func (a *app) prepare(cmd *cobra.Command, f *runFlags, args []string) (*lifecycl
 	var o lifecycle.Options
 	form, args, err := f.form(cmd, args)
 	if err != nil {
-		a.status = 125
 		return nil, o, err
+	}
+	if cmd.Flags().Changed("entrypoint") { // an empty one clears it
+		f.wish.Entrypoint = &f.entrypoint
 	}
 	a.human = form != formBundle
 	if a.human {
@@ -126,7 +128,9 @@ func (a *app) prepare(cmd *cobra.Command, f *runFlags, args []string) (*lifecycl
 	if err != nil {
 		return nil, o, err
 	}
-	o.Init = o.Init || f.init
+	if cmd.Flags().Changed("init") {
+		o.Init = f.init
+	}
 	return r, o, f.dial(&o, f.detach)
 }
 
@@ -145,15 +149,15 @@ func (f *runFlags) form(cmd *cobra.Command, args []string) (form, []string, erro
 	if fs.ArgsLenAtDash() == 0 {
 		return f.formOf(args, true)
 	}
+	if fs.Changed("rootfs") {
+		return formRootfs, args, nil
+	}
 	if len(args) > 1 && strings.HasPrefix(args[1], "-") {
 		first := args[0]
 		if err := fs.Parse(args[1:]); err != nil {
 			return 0, nil, &usageError{fmt.Errorf("%w (see 'sandbox run --help')", err), 125}
 		}
 		args = append([]string{first}, fs.Args()...)
-	}
-	if fs.Changed("entrypoint") {
-		f.wish.Entrypoint = &f.entrypoint
 	}
 	return f.formOf(args, false)
 }
@@ -203,10 +207,7 @@ func (a *app) wished(r *lifecycle.Runtime, f *runFlags, form form, args []string
 		return o, err
 	}
 	o.Contract = contract
-	caller, err := whoTyped(r)
-	if err != nil {
-		return o, err
-	}
+	caller := whoTyped(r)
 	var notices []spec.Notice
 	if o.Spec, notices, err = w.Spec(caller, ids); err != nil {
 		return o, err
@@ -220,15 +221,12 @@ func (a *app) wished(r *lifecycle.Runtime, f *runFlags, form form, args []string
 }
 
 // whoTyped is the caller as a spec depends on it.
-func whoTyped(r *lifecycle.Runtime) (spec.Caller, error) {
-	cwd, err := os.Getwd()
-	if err != nil {
-		return spec.Caller{}, fmt.Errorf("the working directory: %w", err)
-	}
+func whoTyped(r *lifecycle.Runtime) spec.Caller {
+	cwd, _ := os.Getwd() // removed: the spec says what that means
 	return spec.Caller{
 		UID: r.Caller.UID, GID: r.Caller.GID, Groups: r.Caller.Groups, Name: r.Name(),
 		Home: os.Getenv("HOME"), PasswdHome: r.Home(), Cwd: cwd, Env: os.Environ(), Nested: !r.Self.InitialUserns(),
-	}, nil
+	}
 }
 
 func randomID() (string, error) {

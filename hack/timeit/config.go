@@ -18,7 +18,7 @@ const ociVersion = "1.0.2"
 // where UIDS and GIDS are HOST or HOST:START:COUNT: container id 0 is HOST, and COUNT more from 1 on are START and up.
 func editConfig(args []string) error {
 	if len(args) < 5 {
-		return fmt.Errorf("usage: timeit config FILE ROOTFS UIDS GIDS ARG...")
+		return fmt.Errorf("usage: timeit config FILE ROOTFS UIDS GIDS CMD")
 	}
 	uids, err := parseMappings(args[2])
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/confine"
+	"sandbox/pkg/idmap"
 	"sandbox/pkg/kernel"
 	"sandbox/pkg/rootfs"
 	"sandbox/pkg/userns"
@@ -35,7 +36,9 @@ func (b *birth) note(name string) {
 	case rootfs.NoteMqueueBound:
 		b.contract.Degrade(kernel.FeatIpcns, "/dev/mqueue is the host's", cause(kernel.Op{Do: kernel.Mount, Path: "/dev/mqueue"}, kernel.MountLocked))
 	case confine.NoteGroups:
-		b.contract.Degrade(kernel.FeatGroups, "the caller's supplementary groups stay", kernel.New(kernel.SetgroupsDeny))
+		if supplementary(b.program.run.Caller) {
+			b.contract.Degrade(kernel.FeatGroups, "the caller's supplementary groups stay", cause(kernel.Op{Do: kernel.Setgroups}, kernel.SetgroupsDeny))
+		}
 	case noteKeyring:
 		b.contract.Degrade(kernel.FeatKeyring, "the caller's session keyring stays", kernel.New(kernel.KeyringQuota))
 	}
@@ -59,6 +62,16 @@ func (b *birth) degrade() {
 	if limited(l.Resources) {
 		b.contract.Refuse(kernel.FeatCgroup, kernel.New(kernel.NotSupported, "linux.resources is set and not enforced"))
 	}
+}
+
+// supplementary says whether a caller has groups besides the first.
+func supplementary(c idmap.Caller) bool {
+	for _, g := range c.Groups {
+		if g != c.GID {
+			return true
+		}
+	}
+	return false
 }
 
 // limited says whether resources ask for more than the default rule that no

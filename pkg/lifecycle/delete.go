@@ -15,7 +15,7 @@ import (
 func (r *Runtime) Delete(id string, force bool) error {
 	d, rec, err := r.lock(id)
 	if err != nil {
-		return r.deleteLeftover(d, err, force)
+		return r.deleteLeftover(id, d, err, force)
 	}
 	status := rec.statusIn(d.path)
 	if status != Stopped && status != Created && !force {
@@ -32,13 +32,17 @@ func (r *Runtime) Delete(id string, force bool) error {
 }
 
 // deleteLeftover handles a directory without a readable record.
-func (r *Runtime) deleteLeftover(d *dir, err error, force bool) error {
+func (r *Runtime) deleteLeftover(id string, d *dir, err error, force bool) error {
 	switch {
 	case d == nil && errors.Is(err, ErrNotExist) && force:
-		return nil
+		return r.deleteStranger(id)
 	case d == nil:
 		return err
 	case force:
+		if err := d.process().end(); err != nil {
+			d.close()
+			return err
+		}
 		d.remove()
 		return nil
 	case errors.Is(err, fs.ErrNotExist):
@@ -47,6 +51,18 @@ func (r *Runtime) deleteLeftover(d *dir, err error, force bool) error {
 	}
 	d.close()
 	return err
+}
+
+// deleteStranger frees an id whose place something takes that is no directory.
+func (r *Runtime) deleteStranger(id string) error {
+	path, err := r.path(id)
+	if err != nil {
+		return err
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // Remove removes a container of our own that has ended.

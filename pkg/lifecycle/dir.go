@@ -18,6 +18,7 @@ import (
 // The files of a container's directory.
 const (
 	recordFile = "state.json" // written by rename; without it there is no container, only leftovers
+	pidLink    = "pid"        // a link to "PID BEGIN": leads to the process when the record is damaged
 	startFile  = "start"      // the socket on which a created container waits; gone once it was started
 )
 
@@ -148,8 +149,20 @@ func (d *dir) write(rec *Record) error {
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(d.path, recordFile)
-	return writeFile(path, b, 0o600)
+	// A link is made whole or not at all, in one call.
+	if err := os.Symlink(fmt.Sprintf("%d %d", rec.Pid, rec.Begin), filepath.Join(d.path, pidLink)); err != nil {
+		return err
+	}
+	return writeFile(filepath.Join(d.path, recordFile), b, 0o600)
+}
+
+// process is what pidLink says, as far as a record that can be ended.
+func (d *dir) process() *Record {
+	rec := &Record{Boot: bootID()}
+	if text, err := os.Readlink(filepath.Join(d.path, pidLink)); err == nil {
+		_, _ = fmt.Sscanf(text, "%d %d", &rec.Pid, &rec.Begin)
+	}
+	return rec
 }
 
 // writeFile replaces a file by rename, so that a reader sees the old one or the
@@ -174,6 +187,9 @@ const recordLimit = 16 << 20
 func (d *dir) read() (*Record, error) { return readRecord(d.path) }
 
 func readRecord(dir string) (*Record, error) {
+	if info, err := os.Lstat(dir); err == nil && !info.IsDir() {
+		return nil, fs.ErrNotExist // a link, say: not made by us
+	}
 	path := filepath.Join(dir, recordFile)
 	info, err := os.Lstat(path)
 	if err != nil {
@@ -190,6 +206,9 @@ func readRecord(dir string) (*Record, error) {
 	if err := spec.Decode(b, &rec); err != nil {
 		return nil, fmt.Errorf("%s is damaged (%w); `delete --force` removes the container", path, err)
 	}
+	if rec.ID != filepath.Base(dir) {
+		return nil, fmt.Errorf("%s is damaged (its id is %q); `delete --force` removes the container", path, rec.ID)
+	}
 	return &rec, nil
 }
 
@@ -197,6 +216,7 @@ func readRecord(dir string) (*Record, error) {
 func (d *dir) remove() {
 	// What is always there first; RemoveAll reads the directory.
 	_ = unix.Unlink(filepath.Join(d.path, recordFile))
+	_ = unix.Unlink(filepath.Join(d.path, pidLink))
 	if unix.Rmdir(d.path) != nil {
 		_ = os.RemoveAll(d.path)
 	}

@@ -116,11 +116,11 @@ func (r *Runtime) execPlan(p *plan.Plan, where *entry, rec *Record, s *specs.Spe
 		controlling(p, terminal(p, 0, s.Process, o.Console, false))
 	}
 	ownPipes(p, s.Process)
+	descriptors(p, 3+o.PreserveFds, -1)
 	restoreFiles(p)
 	if err := proc.Limits(p); err != nil {
 		return err
 	}
-	descriptors(p, 3+o.PreserveFds, -1)
 	proc.Drop(p)
 	proc.Cwd(p)
 	program := proc.Find(p)
@@ -138,7 +138,7 @@ func (r *Runtime) execPlan(p *plan.Plan, where *entry, rec *Record, s *specs.Spe
 // chroot follows a container that was started with --no-pivot: its root is not
 // the root of its mount namespace.
 func (e *entry) chroot(p *plan.Plan, pid int) error {
-	f, err := os.OpenFile("/proc/"+itoa(pid)+"/root", unix.O_PATH|unix.O_CLOEXEC, 0)
+	f, err := os.OpenFile(procOf(pid)+"/root", unix.O_PATH|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("open the container's root: %w", err)
 	}

@@ -137,6 +137,7 @@ func (r *Runtime) runHook(h specs.Hook, state []byte, inside int, confined *spec
 	if len(args) == 0 {
 		args = []string{h.Path}
 	}
+	p.Act("exec: %q", h.Path)
 	p.Note(userns.NoteExec)
 	p.Do("execve", unix.SYS_EXECVE, plan.S(h.Path), plan.M(plan.CStrings(args)), plan.M(plan.CStrings(h.Env)))
 	where.leave(p)
@@ -151,7 +152,8 @@ func (r *Runtime) runHook(h specs.Hook, state []byte, inside int, confined *spec
 func finish(child *userns.Child, timeout *int, out *os.File) error {
 	var late *time.Timer
 	if timeout != nil && *timeout > 0 {
-		late = time.AfterFunc(time.Duration(*timeout)*time.Second, func() { _ = unix.Kill(child.Pid, unix.SIGKILL) })
+		// Its whole session: what it started must not stay behind on the host.
+		late = time.AfterFunc(time.Duration(*timeout)*time.Second, func() { _ = unix.Kill(-child.Pid, unix.SIGKILL) })
 	}
 	status, err := child.Wait()
 	if err != nil {

@@ -3,7 +3,6 @@ package lifecycle
 import (
 	"fmt"
 	"os"
-	"strconv"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -118,8 +117,9 @@ func same(f *os.File, link string) bool {
 // setns(2) on its pidfd.
 func foreign(pid int) (uintptr, error) {
 	var flags uintptr
+	dir := procOf(pid) + "/ns/"
 	for _, kind := range kinds {
-		theirs, err := os.Readlink("/proc/" + strconv.Itoa(pid) + "/ns/" + kind.file)
+		theirs, err := os.Readlink(dir + kind.file)
 		if os.IsNotExist(err) && kind.flag == unix.CLONE_NEWTIME {
 			continue // CONFIG_TIME_NS is off
 		}

@@ -148,12 +148,10 @@ func (r *Runtime) hardLimit(resource int) uint64 {
 // write appends the whole start, top to bottom.
 func (g *program) write() error {
 	p := g.plan
-	if g.lock >= 0 {
-		// flock(2) belongs to the open file, which the fork shares: it must end
-		// with the runtime, not with the container.
-		p.Act("leave the lock to the runtime")
-		p.CloseNumber(g.lock)
-	}
+	// flock(2) belongs to the open file, which the fork shares: it must end with
+	// the runtime, not with the container.
+	p.Act("leave the lock to the runtime")
+	p.CloseNumber(g.lock).Ignore(unix.EBADF)
 	launcher := g.join()
 	g.proc.OpenUmask(p)
 	confine.OOMScore(p, g.Spec.Process)
@@ -330,7 +328,7 @@ func (g *program) becomeInit(init plan.Label) {
 	p.Here(init)
 	p.Act("wait for orphans and for the payload")
 	keep := 0
-	if g.status >= 0 {
+	if g.Attached {
 		p.Do("dup3", unix.SYS_DUP3, plan.C(g.status), plan.C(0), plan.C(0))
 		keep = 1
 	}
@@ -342,7 +340,7 @@ func (g *program) becomeInit(init plan.Label) {
 	p.Put(who, 0, r)
 	// The payload was the first fork in this pid namespace.
 	p.Expect(who, 0, ^uint32(0), 2, unix.EAGAIN).On(unix.EAGAIN, again)
-	if g.status >= 0 {
+	if g.Attached {
 		p.Do("write", unix.SYS_WRITE, plan.C(0), plan.M(status), plan.C(4)).Ignore()
 	}
 	p.Exit(0)
@@ -368,13 +366,13 @@ func (g *program) payload() error {
 	} else {
 		ownPipes(p, g.Spec.Process)
 	}
+	// Before any path of the container's is followed by a process that may
+	// still hold fds of the host (CVE-2024-21626).
+	descriptors(p, 3+g.PreserveFds, g.listen)
 	restoreFiles(p)
 	if err := g.proc.Limits(p); err != nil {
 		return err
 	}
-	// Before any path of the container's is followed by a process that may
-	// still hold fds of the host (CVE-2024-21626).
-	descriptors(p, 3+g.PreserveFds, g.listen)
 	g.proc.Drop(p)
 	g.proc.Cwd(p)
 	program := g.proc.Find(p)

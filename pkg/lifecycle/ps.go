@@ -31,7 +31,7 @@ func (r *Record) processes() ([]int, error) {
 	}
 	ours := func(int) bool { return false }
 	if r.OwnPID {
-		ns, err := os.Readlink("/proc/" + itoa(r.Pid) + "/ns/pid")
+		ns, err := os.Readlink(procOf(r.Pid) + "/ns/pid")
 		if err != nil {
 			return nil, ErrNotRunning
 		}

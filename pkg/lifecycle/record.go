@@ -11,6 +11,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"sandbox/pkg/kernel"
+	"sandbox/pkg/userns"
 )
 
 // Record is what is written down about a container: what state and list print,
@@ -50,7 +51,7 @@ type stat struct {
 // statOf reads /proc/PID/stat. The command's name may hold spaces and
 // parentheses, so fields are counted from the last one.
 func statOf(pid int) (stat, error) {
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	b, err := os.ReadFile(procOf(pid) + "/stat")
 	if err != nil {
 		return stat{}, err
 	}
@@ -61,6 +62,9 @@ func statOf(pid int) (stat, error) {
 	begin, err := strconv.ParseUint(fields[19], 10, 64)
 	return stat{state: fields[0][0], begin: begin}, err
 }
+
+// procOf is the directory of a process in /proc.
+func procOf(pid int) string { return "/proc/" + strconv.Itoa(userns.ProcPid(pid)) }
 
 // bootID tells this boot from others.
 func bootID() string {

@@ -110,10 +110,17 @@ func (t *Tree) Assemble(p *plan.Plan) {
 		t.createOverlay(p, t.mounts[0])
 		t.root = t.mounts[0].tree
 	}
-	// On "/", which is there and may be passed by everybody. Paths of the
-	// caller's are not covered by it: they are looked up from the root below.
 	p.Act("attach root %s", t.path)
-	p.MoveMount(t.root, p.Open("/", unix.O_PATH|unix.O_DIRECTORY).To("slash"))
+	slash, have := p.Label("no way to it"), p.Label("have a place")
+	place := p.Reg("place")
+	p.Open(t.path, unix.O_PATH|unix.O_DIRECTORY).On(unix.EACCES, slash).Into(place)
+	p.Goto(have)
+	p.Here(slash)
+	// Any place does, for the pivot takes it away; but hooks that look from
+	// inside the mount namespace would see what is on "/" as their root.
+	p.Open("/", unix.O_PATH|unix.O_DIRECTORY).Into(place)
+	p.Here(have)
+	p.MoveMount(t.root, place)
 	for i, m := range t.mounts {
 		if i != t.covers {
 			t.attach(p, m)

@@ -43,7 +43,7 @@ func (b *builder) env() error {
 		}
 		list = append(list, more...)
 	}
-	b.spec.Process.Env = lastWins(list)
+	b.spec.Process.Env = LastWins(list)
 	return nil
 }
 

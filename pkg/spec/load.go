@@ -54,7 +54,7 @@ func LoadProcess(path string) (*specs.Process, error) {
 	if err := decodeFile(path, data, p); err != nil {
 		return nil, err
 	}
-	p.Env = lastWins(p.Env)
+	p.Env = LastWins(p.Env)
 	return p, nil
 }
 
@@ -98,7 +98,7 @@ func knownVersion(v string) error {
 // at the root (runc warns, crun is silent).
 func Settle(s *specs.Spec) {
 	if s.Process != nil {
-		s.Process.Env = lastWins(s.Process.Env)
+		s.Process.Env = LastWins(s.Process.Env)
 	}
 	for i, m := range s.Mounts {
 		if m.Destination != "" && m.Destination[0] != '/' {
@@ -107,9 +107,9 @@ func Settle(s *specs.Spec) {
 	}
 }
 
-// lastWins drops all but the last of the variables with the same name; the first keeps the place.
+// LastWins drops all but the last of the variables with the same name; the first keeps the place.
 // Entries without "=" are left for Validate to complain about.
-func lastWins(env []string) []string {
+func LastWins(env []string) []string {
 	at := make(map[string]int, len(env))
 	kept := env[:0:0]
 	for _, e := range env {

@@ -181,7 +181,7 @@ func (b *birth) note(name string, pid int) error {
 // steps and are waited for at its gate.
 func (b *birth) born(pid int) error {
 	if !b.IDs.IsIdentity() {
-		b.install = b.Maps.Start(pid, b.IDs, b.Caller)
+		b.install = b.Maps.Start(ProcPid(pid), b.IDs, b.Caller)
 	}
 	if b.Born != nil {
 		return b.Born(pid)
