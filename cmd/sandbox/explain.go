@@ -33,7 +33,7 @@ func (a *app) explain(cmd *cobra.Command) {
 		}
 		w := tabwriter.NewWriter(os.Stdout, 0, 1, 2, ' ', 0)
 		for _, c := range list {
-			fmt.Fprintf(w, "%s\t%s\n", c.Code, c.Summary)
+			_, _ = fmt.Fprintf(w, "%s\t%s\n", c.Code, c.Summary) // only Flush writes
 		}
 		return w.Flush()
 	}
@@ -54,7 +54,7 @@ func (a *app) check(cmd *cobra.Command) {
 			if f.Cause != nil {
 				detail += " [" + string(f.Cause.Code) + "]"
 			}
-			fmt.Fprintf(w, "%s\t%s\t%s\n", f.Feature, f.State, detail)
+			_, _ = fmt.Fprintf(w, "%s\t%s\t%s\n", f.Feature, f.State, detail) // only Flush writes
 		}
 		return w.Flush()
 	}

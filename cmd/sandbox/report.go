@@ -15,7 +15,7 @@ import (
 // caller reads as JSON must be one line of level "error" and no other.
 func (a *app) report(err error) {
 	text := strings.ReplaceAll(err.Error(), "\n", " ")
-	os.Stderr.WriteString("sandbox: " + text + "\n")
+	fmt.Fprintln(os.Stderr, "sandbox: "+text)
 	if a.log == "" {
 		return
 	}
@@ -35,7 +35,7 @@ func (a *app) report(err error) {
 		Msg   string `json:"msg"`
 		Time  string `json:"time"`
 	}{"error", text, now})
-	f.Write(append(line, '\n'))
+	fmt.Fprintf(f, "%s\n", line)
 }
 
 // warn tells what somebody at a terminal should know although all went well.
@@ -44,6 +44,6 @@ func (a *app) report(err error) {
 func (a *app) warn(text string) {
 	_, err := unix.IoctlGetTermios(2, unix.TCGETS)
 	if a.human || a.debug || err == nil {
-		os.Stderr.WriteString("sandbox: " + strings.ReplaceAll(text, "\n", " ") + "\n")
+		fmt.Fprintln(os.Stderr, "sandbox: "+strings.ReplaceAll(text, "\n", " "))
 	}
 }

@@ -323,7 +323,7 @@ func (t *foreground) wait(c *lifecycle.Container, signals lifecycle.Signals) (in
 	if err != nil {
 		return 0, err
 	}
-	defer session.Close()
+	defer func() { _ = session.Close() }() // the payload's status is what the caller waits for
 	return c.Wait()
 }
 

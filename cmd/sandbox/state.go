@@ -91,9 +91,10 @@ func (a *app) list(cmd *cobra.Command) {
 // table has runc's columns.
 func table(all []lifecycle.State) error {
 	w := tabwriter.NewWriter(os.Stdout, 12, 1, 3, ' ', 0)
-	fmt.Fprintln(w, "ID\tPID\tSTATUS\tBUNDLE\tCREATED\tOWNER")
+	// Rows stay in w until Flush, so an error of standard output comes from there.
+	_, _ = fmt.Fprintln(w, "ID\tPID\tSTATUS\tBUNDLE\tCREATED\tOWNER")
 	for _, s := range all {
-		fmt.Fprintln(w, strings.Join([]string{s.ID, fmt.Sprint(s.Pid), string(s.Status), s.Bundle, s.Created, s.Owner}, "\t"))
+		_, _ = fmt.Fprintln(w, strings.Join([]string{s.ID, fmt.Sprint(s.Pid), string(s.Status), s.Bundle, s.Created, s.Owner}, "\t"))
 	}
 	return w.Flush()
 }

@@ -77,7 +77,7 @@ func (h Host) checkKernel() Finding {
 		if errno, _, _ := callMalformed(op.Data); errno == unix.ENOSYS {
 			return h.found("kernel", op, errno, "")
 		}
-	} else if olderThan(h.release(), 5, 12) {
+	} else if olderThan5(h.release(), 12) {
 		return h.foretold("kernel", op, unix.ENOSYS, "Linux "+h.release())
 	}
 	return Finding{Feature: "kernel", State: OK, Detail: "Linux " + h.release()}
@@ -86,9 +86,8 @@ func (h Host) checkKernel() Finding {
 // checkUserns goes as far as a clone can: the namespace, its map, a mount in
 // it. AppArmor lets the first pass and stops the last.
 func (h Host) checkUserns() Finding {
-	op := Op{}
 	for _, do := range [...]Action{NewUserns, WriteIDMap, Mount} {
-		op = Op{Do: do, InUserns: do == Mount}
+		op := Op{Do: do, InUserns: do == Mount}
 		if err := h.try(op); errors.Is(err, ErrNotTried) {
 			return Finding{Feature: "user namespaces", State: Unknown, Detail: "not tried"}
 		} else if err != nil {

@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -104,15 +105,16 @@ func TestCheckChangesNothing(t *testing.T) {
 func TestTryHere(t *testing.T) {
 	for _, do := range []Action{NewUserns, WriteIDMap, Mount} {
 		err := tryClone(Op{Do: do})
-		if err == ErrNotTried {
+		if errors.Is(err, ErrNotTried) {
 			continue // a /proc of another pid namespace
 		}
-		if errno, ok := err.(syscall.Errno); err != nil && (!ok || errno == unix.ENAMETOOLONG || errno == unix.ENOENT) {
+		var errno syscall.Errno
+		if err != nil && (!errors.As(err, &errno) || errno == unix.ENAMETOOLONG || errno == unix.ENOENT) {
 			t.Errorf("%s: %v", do, err)
 		}
 		t.Logf("%s: %v", do, err)
 	}
-	if err := tryClone(Op{Do: MountProc}); err != ErrNotTried {
+	if err := tryClone(Op{Do: MountProc}); !errors.Is(err, ErrNotTried) {
 		t.Errorf("got %v", err)
 	}
 	var ws syscall.WaitStatus

@@ -9,9 +9,9 @@ import (
 
 func kernelOld(s *sight) (Cause, bool) {
 	release := s.release()
-	missing := s.is(unix.ENOSYS) && olderThan(release, 5, 12)
+	missing := s.is(unix.ENOSYS) && olderThan5(release, 12)
 	// Overlay in a user namespace came in 5.11; before, mounting it was EPERM.
-	overlay := s.op.Do == MountOverlay && s.op.InUserns && s.is(unix.EPERM) && olderThan(release, 5, 11)
+	overlay := s.op.Do == MountOverlay && s.op.InUserns && s.is(unix.EPERM) && olderThan5(release, 11)
 	if !missing && !overlay {
 		return Cause{}, false
 	}

@@ -198,7 +198,7 @@ func TestExplain(t *testing.T) {
 			if ok != (c.code != "") || got.Code != c.code {
 				t.Fatalf("got %v %s, want %q", ok, got, c.code)
 			}
-			if err := h.Because(c.op, below); !errors.Is(err, c.errno) || (err != below) != ok {
+			if err := h.Because(c.op, below); !errors.Is(err, c.errno) || (err != below) != ok { //nolint:errorlint // whether it was wrapped is the question
 				t.Errorf("Because: %v", err)
 			}
 			if !ok {

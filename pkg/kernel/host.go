@@ -106,9 +106,9 @@ func (h Host) selinuxEnforcing() bool { return read(h.sys("fs/selinux/enforce"))
 
 func (h Host) release() string { return h.sysctl("kernel.osrelease") }
 
-// olderThan compares a release such as "5.10.0-23-amd64". A release that cannot
-// be read as a version is not older.
-func olderThan(release string, major, minor int) bool {
+// olderThan5 compares a release such as "5.10.0-23-amd64" with Linux 5.minor. A
+// release that cannot be read as a version is not older.
+func olderThan5(release string, minor int) bool {
 	head, rest, _ := strings.Cut(release, ".")
 	end := 0
 	for end < len(rest) && rest[end] >= '0' && rest[end] <= '9' {
@@ -119,7 +119,7 @@ func olderThan(release string, major, minor int) bool {
 	if err != nil || err2 != nil {
 		return false
 	}
-	return a < major || a == major && b < minor
+	return a < 5 || a == 5 && b < minor
 }
 
 // exe is our path for a profile, "" when it is not one an admin can use: a

@@ -100,7 +100,7 @@ func (h Host) fallbackDir(euid int) (string, error) {
 // makeOurs creates dir, or takes one that only we can have made: mkdir never
 // follows a symlink, and in a sticky /tmp nobody can replace what is ours.
 func (h Host) makeOurs(dir string, euid int) error {
-	if err := unix.Mkdir(dir, 0o700); err != nil && err != unix.EEXIST {
+	if err := unix.Mkdir(dir, 0o700); err != nil && !errors.Is(err, unix.EEXIST) {
 		err = fmt.Errorf("creating runtime directory %q: %w", dir, err)
 		return h.Because(Op{Do: UseRuntime, Path: filepath.Dir(dir)}, err)
 	}

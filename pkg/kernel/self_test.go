@@ -133,12 +133,12 @@ func TestParseMountinfo(t *testing.T) {
 	}
 }
 
-func TestOlderThan(t *testing.T) {
+func TestOlderThan5(t *testing.T) {
 	for release, want := range map[string]bool{
 		"5.11.22": true, "4.18.0-553.el8": true, "3.10": true, "5.9-rc1": true, "5.12": false, "5.12.0-rc1": false,
 		"5.100": false, "6.1": false, "": false, "x.y": false, "5": false, "5.": false, "99999999999999999999.1": false,
 	} {
-		if got := olderThan(release, 5, 12); got != want {
+		if got := olderThan5(release, 12); got != want {
 			t.Errorf("%q: got %v", release, got)
 		}
 	}
@@ -220,7 +220,7 @@ func FuzzProcTables(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		parseLimits(text)
 		parseKeyUsers(text, 1000)
-		olderThan(text, 5, 12)
+		olderThan5(text, 12)
 		if strings.ContainsAny(oneLineText(text), "\n\x1b") {
 			t.Error("more than one line")
 		}

@@ -91,7 +91,6 @@ type birth struct {
 	record   Record
 	begin    uint64
 	pid      int
-	hooked   error
 }
 
 func (b *birth) run() (*Container, error) {

@@ -82,7 +82,9 @@ func (r *Runtime) runHooks(kind string, list []specs.Hook, rec *Record, status S
 			confined = rec.Process
 		}
 		if err := r.runHook(h, state, inside, confined); err != nil {
-			return fmt.Errorf("error running %s hook #%d: %w", kind, i, err)
+			// Only the words: a hook that is not there says nothing about the
+			// container's own program.
+			return fmt.Errorf("error running %s hook #%d: %v", kind, i, err) //nolint:errorlint // see above
 		}
 	}
 	return nil

@@ -81,7 +81,7 @@ func (b *builder) capSets(base []string) (*specs.LinuxCapabilities, error) {
 // capNames reads the values of one flag: with or without CAP_, any case, several with commas, ALL.
 func capNames(flag string, values []string) (names []string, all bool, err error) {
 	known := Capabilities()
-	for _, v := range splitAll(values, ",") {
+	for _, v := range splitAll(values) {
 		name := strings.ToUpper(strings.TrimSpace(v))
 		if name == "ALL" || name == "CAP_ALL" {
 			all = true

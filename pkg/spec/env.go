@@ -6,9 +6,6 @@ import (
 	"strings"
 )
 
-// maxEnvFile bounds --env-file, in bytes; execve(2) takes 2 MiB or so in all.
-const maxEnvFile = 8 << 20
-
 // pointers are variables that name a socket, terminal or process of the caller's session. None of them
 // is there inside, and a program that believes one waits or fails late.
 const pointers = `XDG_RUNTIME_DIR DBUS_SESSION_BUS_ADDRESS DBUS_STARTER_ADDRESS SSH_AUTH_SOCK SSH_AGENT_PID
@@ -26,7 +23,7 @@ func (b *builder) env() error {
 	}
 	list := env()
 	for _, file := range b.wish.EnvFiles {
-		data, err := readRegular(b.onHost(b.abs(file)), maxEnvFile)
+		data, err := readRegular(b.onHost(b.abs(file)))
 		if err != nil {
 			return fmt.Errorf("--env-file %q: %w", file, err)
 		}

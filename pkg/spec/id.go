@@ -18,7 +18,7 @@ func ValidID(id string) error {
 	}
 	for i := range len(id) {
 		if !idByte(id[i]) {
-			return fmt.Errorf("invalid container ID format: %q has %q in it: use letters, digits and _+-.", id, id[i])
+			return fmt.Errorf("invalid container ID format: %q has %q in it: use letters, digits and ._+-", id, id[i])
 		}
 	}
 	return nil

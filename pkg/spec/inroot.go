@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"errors"
 	"os"
 	"strings"
 
@@ -50,7 +51,7 @@ func (b *builder) isDirInRoot(p string) bool {
 // emptyInRoot tells whether there is nothing at p that a tmpfs would have to copy.
 func (b *builder) emptyInRoot(p string) bool {
 	fd, err := openInRoot(b.onHost(b.spec.Root.Path), p, unix.O_RDONLY|unix.O_DIRECTORY)
-	if err == unix.ENOENT || err == unix.ENOTDIR {
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) {
 		return true
 	}
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 // limits: without --ulimit every limit is inherited. Podman raises nofile and nproc instead, which needs
 // CAP_SYS_RESOURCE and is refused to ordinary users.
 func (b *builder) limits() error {
-	for _, v := range splitAll(b.wish.Ulimits, ",") {
+	for _, v := range splitAll(b.wish.Ulimits) {
 		if v == "host" {
 			continue // "copy the current configuration": what is inherited
 		}

@@ -16,16 +16,12 @@ import (
 // ConfigName is the file in a bundle that says what the container should be.
 const ConfigName = "config.json"
 
-// maxConfig bounds what is read from a bundle, in bytes. The largest real ones carry a seccomp profile
-// and a few hundred mounts: about 200 KiB.
-const maxConfig = 8 << 20
-
 // Load reads the configuration of a bundle and settles the forms that other runtimes tolerate too
 // ([Settle]). It checks syntax, types and the version, nothing else: see [Validate].
 // A bundle without config.json is reported with an error that is fs.ErrNotExist.
 func Load(bundle string) (*specs.Spec, error) {
 	path := filepath.Join(bundle, ConfigName)
-	data, err := readRegular(path, maxConfig)
+	data, err := readRegular(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("%s is missing in bundle %q: make one with `sandbox spec -b %s`, or name another bundle with --bundle: %w",
 			ConfigName, bundle, bundle, unix.ENOENT)
@@ -46,7 +42,7 @@ func Load(bundle string) (*specs.Spec, error) {
 
 // LoadProcess reads the file of `exec --process`: the process object of a configuration by itself.
 func LoadProcess(path string) (*specs.Process, error) {
-	data, err := readRegular(path, maxConfig)
+	data, err := readRegular(path)
 	if err != nil {
 		return nil, err
 	}

@@ -7,16 +7,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// maxRegular bounds what readRegular reads, in bytes. The largest real configurations carry a seccomp
+// profile and a few hundred mounts: about 200 KiB. Of an --env-file execve(2) takes 2 MiB or so.
+const maxRegular = 8 << 20
+
 // readRegular reads a file that somebody else may have put there: a FIFO must not hang us, /dev/zero
 // must not fill the memory. O_NONBLOCK has no effect on regular files (open(2)). Plain descriptors
 // instead of os.File, which would set up the poller for one read.
-func readRegular(path string, limit int64) ([]byte, error) {
+func readRegular(path string) ([]byte, error) {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, &os.PathError{Op: "open", Path: path, Err: err}
 	}
 	defer unix.Close(fd)
-	return readOpen(fd, path, limit)
+	return readOpen(fd, path, maxRegular)
 }
 
 // readOpen reads what fd is open on; path is for messages.

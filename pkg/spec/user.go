@@ -134,7 +134,7 @@ func (b *builder) group(flag, group string) (uint32, error) {
 }
 
 func (b *builder) groupAdd() error {
-	add := splitAll(b.wish.GroupAdd, ",")
+	add := splitAll(b.wish.GroupAdd)
 	for _, g := range add {
 		if g == "keep-groups" {
 			if len(add) > 1 {
@@ -181,7 +181,7 @@ func (b *builder) usable() error {
 		return fmt.Errorf("--user %q: gid %d is not in the id map (%s): %s", b.wish.User, u.GID, extentsText(b.ids.GID), more)
 	}
 	kept := u.AdditionalGids[:0]
-	asked := len(u.AdditionalGids) - len(splitAll(b.wish.GroupAdd, ","))
+	asked := len(u.AdditionalGids) - len(splitAll(b.wish.GroupAdd))
 	for i, g := range u.AdditionalGids {
 		switch {
 		case contains32(kept, g):

@@ -127,7 +127,7 @@ func checkHooks(s *specs.Spec) error {
 		name  string
 		hooks []specs.Hook
 	}{
-		{"prestart", h.Prestart}, //nolint:staticcheck // deprecated, yet what most hooks use
+		{"prestart", h.Prestart}, // deprecated, yet what most hooks use
 		{"createRuntime", h.CreateRuntime}, {"createContainer", h.CreateContainer},
 		{"startContainer", h.StartContainer}, {"poststart", h.Poststart}, {"poststop", h.Poststop},
 	} {

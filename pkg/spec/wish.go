@@ -171,11 +171,11 @@ func (b *builder) annotate(key, value string) {
 	b.spec.Annotations[key] = value
 }
 
-// splitAll splits every value of a flag that may be repeated or given once with a list.
-func splitAll(values []string, sep string) []string {
+// splitAll splits every value of a flag at its commas, for flags that may be repeated or given once with a list.
+func splitAll(values []string) []string {
 	var all []string
 	for _, v := range values {
-		all = append(all, strings.Split(v, sep)...)
+		all = append(all, strings.Split(v, ",")...)
 	}
 	return all
 }

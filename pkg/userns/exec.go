@@ -227,7 +227,7 @@ next:
 			pr.packet[0] = packetGate
 		}
 		// MSG_NOSIGNAL: a note that nobody hears must not kill by SIGPIPE.
-		_, _, errno = syscall.RawSyscall6(unix.SYS_SENDTO, pr.report, uintptr(unsafe.Pointer(&pr.packet[0])), header, unix.MSG_NOSIGNAL, 0, 0)
+		syscall.RawSyscall6(unix.SYS_SENDTO, pr.report, uintptr(unsafe.Pointer(&pr.packet[0])), header, unix.MSG_NOSIGNAL, 0, 0)
 		if o.kind == plan.Gate {
 		wait:
 			r1, _, errno = syscall.RawSyscall6(unix.SYS_READ, pr.report, uintptr(unsafe.Pointer(&pr.answer[0])), 1, 0, 0, 0)
