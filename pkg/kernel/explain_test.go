@@ -247,11 +247,11 @@ func TestExplainOtherErrors(t *testing.T) {
 	if _, ok := h.Explain(Op{Do: "dance"}, unix.EPERM); ok {
 		t.Error("explained an unknown action")
 	}
-	if h.Because(Op{Do: NewUserns}, nil) != nil || h.Because(Op{Do: NewUserns}, plain) != plain {
+	if h.Because(Op{Do: NewUserns}, nil) != nil || h.Because(Op{Do: NewUserns}, plain) != plain { //nolint:errorlint // the very same error, unwrapped
 		t.Error("Because made something of nothing")
 	}
 	first := &Refusal{New(UsernsMax), unix.ENOSPC}
-	if err := h.Because(Op{Do: UseRuntime}, first); err != error(first) {
+	if err := h.Because(Op{Do: UseRuntime}, first); err != error(first) { //nolint:errorlint // the very same error, unwrapped
 		t.Errorf("a second cause on top of the first: %v", err)
 	}
 	if c, ok := h.Explain(Op{Do: UseRuntime}, first); !ok || c.Code != UsernsMax {

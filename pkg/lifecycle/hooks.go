@@ -84,7 +84,7 @@ func (r *Runtime) runHooks(kind string, list []specs.Hook, rec *Record, status S
 		if err := r.runHook(h, state, inside, confined); err != nil {
 			// Only the words: a hook that is not there says nothing about the
 			// container's own program.
-			return fmt.Errorf("error running %s hook #%d: %v", kind, i, err) //nolint:errorlint // see above
+			return fmt.Errorf("error running %s hook #%d: %v", kind, i, err)
 		}
 	}
 	return nil

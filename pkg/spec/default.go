@@ -47,6 +47,7 @@ func Default() *specs.Spec {
 				{Type: specs.IPCNamespace},
 				{Type: specs.UTSNamespace},
 				{Type: specs.MountNamespace},
+				{Type: specs.CgroupNamespace},
 			},
 			MaskedPaths:   maskedPaths(),
 			ReadonlyPaths: readonlyPaths(),

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -47,6 +48,7 @@ func TestDefaultIsRuncs(t *testing.T) {
 				t.Skipf("this is not runc 1.1: %.30s", version)
 			}
 			theirs.Version, theirs.Hostname = specs.Version, "sandbox"
+			theirs.Linux.Namespaces = withCgroupns(theirs.Linux.Namespaces)
 			if !reflect.DeepEqual(tt.ours, theirs) {
 				a, _ := encode(tt.ours)
 				b, _ := encode(theirs)
@@ -54,6 +56,20 @@ func TestDefaultIsRuncs(t *testing.T) {
 			}
 		})
 	}
+}
+
+// withCgroupns adds what runc writes only where /sys/fs/cgroup is version 2, the one version we know.
+func withCgroupns(list []specs.LinuxNamespace) []specs.LinuxNamespace {
+	for _, ns := range list {
+		if ns.Type == specs.CgroupNamespace {
+			return list
+		}
+	}
+	at := len(list)
+	if list[at-1].Type == specs.UserNamespace { // which --rootless puts last
+		at--
+	}
+	return slices.Insert(list, at, specs.LinuxNamespace{Type: specs.CgroupNamespace})
 }
 
 func TestDefaultIsValid(t *testing.T) {

@@ -157,7 +157,7 @@ func TestValidateAccepts(t *testing.T) {
 		"joined namespaces":     func(s *specs.Spec) { s.Linux.Namespaces[1].Path = "/run/netns/x" },
 		"joined user namespace": func(s *specs.Spec) {
 			userns(s)
-			s.Linux.Namespaces[4].Path, s.Linux.UIDMappings = "/proc/1/ns/user", nil
+			s.Linux.Namespaces[5].Path, s.Linux.UIDMappings = "/proc/1/ns/user", nil
 		},
 		"groups left alone":            func(s *specs.Spec) { userns(s); keepGroups(s) },
 		"the largest map":              func(s *specs.Spec) { userns(s); s.Linux.UIDMappings[0] = specs.LinuxIDMapping{Size: 1<<32 - 1} },

@@ -155,7 +155,11 @@ func (b *birth) hear(p packet) (done bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if _, err := unix.Write(b.sock, []byte{1}); err != nil {
+	_, err = unix.Write(b.sock, []byte{1})
+	if errors.Is(err, unix.EPIPE) {
+		return false, nil // it died at the gate; what it said before, or its end, tells why
+	}
+	if err != nil {
 		return false, fmt.Errorf("answer the child at gate %q: %w", name, err)
 	}
 	return name == b.Until, nil
@@ -208,7 +212,7 @@ func (b *birth) ended() error {
 		return nil
 	}
 	var status unix.WaitStatus
-	if _, err := wait4(b.child.Pid, &status, 0); err != nil {
+	if _, err := wait4(b.child.Pid, &status); err != nil {
 		return fmt.Errorf("the new process vanished: %w", err)
 	}
 	b.child.Pid = -1
@@ -226,7 +230,7 @@ func (b *birth) abort() {
 	}
 	for _, pid := range []int{b.first, b.child.Pid} {
 		if pid > 0 && unix.Kill(pid, unix.SIGKILL) == nil {
-			_, _ = wait4(pid, nil, 0)
+			_, _ = wait4(pid, nil)
 		}
 	}
 	if b.child.PidFD != nil {
@@ -237,20 +241,20 @@ func (b *birth) abort() {
 // reapFirst waits for a first process that only made its brother.
 func (b *birth) reapFirst() {
 	if b.first != b.child.Pid {
-		_, _ = wait4(b.first, nil, 0)
+		_, _ = wait4(b.first, nil)
 	}
 }
 
 // Wait waits for the end of the child.
 func (c *Child) Wait() (unix.WaitStatus, error) {
 	var status unix.WaitStatus
-	_, err := wait4(c.Pid, &status, 0)
+	_, err := wait4(c.Pid, &status)
 	return status, err
 }
 
-func wait4(pid int, status *unix.WaitStatus, options int) (int, error) {
+func wait4(pid int, status *unix.WaitStatus) (int, error) {
 	for {
-		n, err := unix.Wait4(pid, status, options, nil)
+		n, err := unix.Wait4(pid, status, 0, nil)
 		if !errors.Is(err, unix.EINTR) {
 			return n, err
 		}
