@@ -80,7 +80,7 @@ func TestValidateRefuses(t *testing.T) {
 		{"hostname: needs a uts namespace", func(s *specs.Spec) { s.Linux.Namespaces = s.Linux.Namespaces[4:] }},
 		{"hostname: must be 64 bytes at most", func(s *specs.Spec) { s.Hostname = strings.Repeat("h", 65) }},
 		{"domainname: NUL byte or newline", func(s *specs.Spec) { s.Domainname = "a\n" }},
-		{"linux.namespaces[5].type: pid is given twice", func(s *specs.Spec) {
+		{"linux.namespaces[6].type: pid is given twice", func(s *specs.Spec) {
 			s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: "pid"})
 		}},
 		{`linux.namespaces[0].type: unknown namespace "foo"`, func(s *specs.Spec) { s.Linux.Namespaces[0].Type = "foo" }},
