@@ -90,6 +90,7 @@ type birth struct {
 	contract kernel.Contract
 	record   Record
 	begin    uint64
+	boot     string
 	pid      int
 }
 
@@ -157,7 +158,7 @@ func (b *birth) born(pid int) error {
 	if err != nil {
 		return fmt.Errorf("look at the new process: %w", err)
 	}
-	b.pid, b.begin = pid, s.begin
+	b.pid, b.begin, b.boot = pid, s.begin, bootID()
 	// The first encoding of a type is the slow one. It happens here, while the
 	// child is at its mounts, and not when the child waits for us.
 	_, err = json.Marshal(b.newRecord())
@@ -189,7 +190,7 @@ func (b *birth) save(c *userns.Child) error {
 func (b *birth) newRecord() Record {
 	s := b.Spec
 	return Record{
-		OCIVersion: s.Version, ID: b.ID, Pid: b.pid, Begin: b.begin, Boot: bootID(),
+		OCIVersion: s.Version, ID: b.ID, Pid: b.pid, Begin: b.begin, Boot: b.boot,
 		Bundle: b.Bundle, Rootfs: b.tree.Path(), Created: time.Now().UTC().Format(time.RFC3339Nano),
 		Owner: b.program.run.Caller.UID, Annotations: s.Annotations,
 		AutoRemove: b.AutoRemove, NoPivot: b.NoPivot, OwnPID: b.fresh(unix.CLONE_NEWPID),

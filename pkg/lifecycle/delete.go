@@ -79,7 +79,7 @@ func (r *Runtime) Remove(c *Container) {
 		return
 	}
 	// Another container may have taken the name since.
-	if rec, err := d.read(); err == nil && (rec.Pid != c.Pid || rec.Begin != c.Begin) {
+	if p := d.process(); p.Pid != c.Pid || p.Begin != c.Begin {
 		d.close()
 		return
 	}

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -159,9 +161,13 @@ func (d *dir) write(rec *Record) error {
 // process is what pidLink says, as far as a record that can be ended.
 func (d *dir) process() *Record {
 	rec := &Record{Boot: bootID()}
-	if text, err := os.Readlink(filepath.Join(d.path, pidLink)); err == nil {
-		_, _ = fmt.Sscanf(text, "%d %d", &rec.Pid, &rec.Begin)
+	text, err := os.Readlink(filepath.Join(d.path, pidLink))
+	if err != nil {
+		return rec
 	}
+	pid, begin, _ := strings.Cut(text, " ")
+	rec.Pid, _ = strconv.Atoi(pid)
+	rec.Begin, _ = strconv.ParseUint(begin, 10, 64)
 	return rec
 }
 

@@ -117,7 +117,7 @@ func (r *Runtime) execPlan(p *plan.Plan, where *entry, rec *Record, s *specs.Spe
 	}
 	ownPipes(p, s.Process)
 	descriptors(p, 3+o.PreserveFds, -1)
-	restoreFiles(p)
+	r.restoreFiles(p)
 	if err := proc.Limits(p); err != nil {
 		return err
 	}

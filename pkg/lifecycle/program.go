@@ -369,7 +369,7 @@ func (g *program) payload() error {
 	// Before any path of the container's is followed by a process that may
 	// still hold fds of the host (CVE-2024-21626).
 	descriptors(p, 3+g.PreserveFds, g.listen)
-	restoreFiles(p)
+	g.run.restoreFiles(p)
 	if err := g.proc.Limits(p); err != nil {
 		return err
 	}
@@ -454,21 +454,28 @@ func defaultSignals(p *plan.Plan) {
 	}
 }
 
-// restoreFiles gives the payload the soft limit of open files that we were
-// started with. Go raises its own to one below the hard limit (package syscall,
-// rlimit.go) and remembers the old value where we cannot see it; our parent's
-// is the one we inherited.
-func restoreFiles(p *plan.Plan) {
+// inheritedFiles is the limit of open files that we were started with, zero
+// where it still holds. Go raises its own soft limit to one below the hard one
+// (package syscall, rlimit.go) and remembers the old value where we cannot see
+// it; our parent's is the one we inherited.
+func inheritedFiles() unix.Rlimit {
 	var ours, theirs unix.Rlimit
 	if unix.Getrlimit(unix.RLIMIT_NOFILE, &ours) != nil || ours.Cur != ours.Max-1 {
-		return
+		return unix.Rlimit{}
 	}
 	soft := min(uint64(1024), ours.Max)
 	if unix.Prlimit(os.Getppid(), unix.RLIMIT_NOFILE, nil, &theirs) == nil && theirs.Max == ours.Max {
 		soft = theirs.Cur
 	}
+	return unix.Rlimit{Cur: soft, Max: ours.Max}
+}
+
+func (r *Runtime) restoreFiles(p *plan.Plan) {
+	if r.Files == (unix.Rlimit{}) {
+		return
+	}
 	p.Act("restore the soft limit of open files")
-	p.Do("prlimit64", unix.SYS_PRLIMIT64, plan.C(0), plan.C(unix.RLIMIT_NOFILE), plan.M(plan.Longs(soft, ours.Max)), plan.C(0))
+	p.Do("prlimit64", unix.SYS_PRLIMIT64, plan.C(0), plan.C(unix.RLIMIT_NOFILE), plan.M(plan.Longs(r.Files.Cur, r.Files.Max)), plan.C(0))
 }
 
 // ownPipes gives the payload the pipes it inherits, so that it may open

@@ -26,6 +26,9 @@ type Runtime struct {
 	Self   kernel.Facts // our capabilities
 	Caller idmap.Caller // our ids
 
+	// Files is the limit of open files for payloads; zero leaves ours.
+	Files unix.Rlimit
+
 	// Warn is told what the caller should know although all went well.
 	Warn func(text string)
 
@@ -43,7 +46,7 @@ func New(root string) (*Runtime, error) {
 	r := &Runtime{Warn: func(string) {}}
 	r.Self = r.Kernel.Self()
 	r.Caller = idmap.Caller{UID: r.Self.EUID, GID: r.Self.EGID, Groups: r.Self.Groups}
-	r.Root = root
+	r.Root, r.Files = root, inheritedFiles()
 	if root != "" {
 		return r, nil
 	}
