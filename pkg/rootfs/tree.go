@@ -250,7 +250,9 @@ func (t *Tree) make(p *plan.Plan, name string, dir bool, found plan.Reg) {
 		path := strings.Join(parts[:i+1], "/")
 		last := i == len(parts)-1
 		if last && !dir {
-			p.OpenAt(plan.R(parent), part, unix.O_CREAT|unix.O_EXCL|unix.O_WRONLY|unix.O_NOFOLLOW, 0o644).Ignore(unix.EEXIST)
+			// Not for writing: an open writer keeps the root from becoming
+			// read-only (EBUSY).
+			p.OpenAt(plan.R(parent), part, unix.O_CREAT|unix.O_EXCL|unix.O_RDONLY|unix.O_NOFOLLOW, 0o644).Ignore(unix.EEXIST)
 			p.OpenInRoot(t.root, path, unix.O_PATH).Into(found)
 			return
 		}
