@@ -201,7 +201,7 @@ func (a *app) wished(r *lifecycle.Runtime, f *runFlags, form form, args []string
 		}
 	}
 	w := &f.wish
-	w.Tree, w.Args = form == formTree, args
+	w.Tree, w.Args, w.Init = form == formTree, args, f.init
 	ids, contract, err := r.ChooseIDs(w.Userns, w.Tree)
 	if err != nil {
 		return o, err

@@ -81,6 +81,9 @@ func (g *program) compile(scratch string) error {
 	if err != nil {
 		return err
 	}
+	// An init ends its pid namespace; without one of its own it would wait for
+	// a process that it does not know by its number.
+	g.Init = g.Init && g.fresh(unix.CLONE_NEWPID)
 	g.proc = confine.New(g.Spec.Process, g.run.facts(g.Spec, g.userns()))
 	return nil
 }

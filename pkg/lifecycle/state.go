@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"sandbox/pkg/kernel"
 )
 
@@ -89,6 +91,31 @@ func ownerName(uid uint32) string {
 	return u.Username
 }
 
+// sweep removes what a foreground run that was killed could not remove itself.
+func (r *Runtime) sweep(id string) bool {
+	path, err := r.path(id)
+	if err != nil {
+		return false
+	}
+	over := func() bool {
+		rec, err := readRecord(path)
+		return err == nil && rec.AutoRemove && rec.Hooks == nil && !rec.alive()
+	}
+	if !over() {
+		return false
+	}
+	d, err := openDir(path, unix.LOCK_EX|unix.LOCK_NB)
+	if err != nil {
+		return false
+	}
+	if !over() { // what we saw before the lock may have been another one
+		d.close()
+		return false
+	}
+	d.remove()
+	return true
+}
+
 // List looks at all containers, by name. Directories without a record are
 // being made or left over, and are no containers; a damaged record is told
 // through warn and does not hide the others.
@@ -103,6 +130,9 @@ func (r *Runtime) List() ([]State, error) {
 	var list []State
 	for _, e := range entries {
 		if !e.IsDir() {
+			continue
+		}
+		if r.sweep(e.Name()) {
 			continue
 		}
 		s, err := r.State(e.Name())

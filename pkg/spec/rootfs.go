@@ -113,19 +113,11 @@ func (b *builder) args() error {
 	return nil
 }
 
-// initPath is where --init puts our own executable; podman's is /run/podman-init.
-const initPath = "/run/sandbox-init"
-
+// init checks --init. The init itself is no program in the container: the one who starts it makes the
+// container's first process wait for the others.
 func (b *builder) init() error {
-	switch {
-	case !b.wish.Init:
-		return nil
-	case !b.pid.private():
+	if b.wish.Init && !b.pid.private() {
 		return fmt.Errorf("--init: needs a pid namespace of its own, leave out --pid %s", b.wish.PID)
-	case b.wish.InitPath == "":
-		return fmt.Errorf("--init: the path of the init program is not known")
 	}
-	b.spec.Mounts = append(b.spec.Mounts, readOnlyFile(b.wish.InitPath, initPath))
-	b.spec.Process.Args = append([]string{initPath, "--"}, b.spec.Process.Args...)
 	return nil
 }

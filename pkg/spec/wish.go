@@ -14,7 +14,6 @@ type Wish struct {
 	Rootfs     string // the second form: a directory
 	Args       []string
 	Entrypoint *string // a program, or a JSON array; "" clears it
-	InitPath   string  // the host's path of what --init puts in front, our own executable
 
 	Env, EnvFiles           []string
 	Workdir, User, Hostname string
@@ -114,7 +113,7 @@ func (b *builder) oneLine() error {
 		flag   string
 		values []string
 	}{
-		{"the working directory", []string{b.caller.Cwd}}, {"rootfs", []string{w.Rootfs}}, {"the init program", []string{w.InitPath}},
+		{"the working directory", []string{b.caller.Cwd}}, {"rootfs", []string{w.Rootfs}},
 		{"--env-file", w.EnvFiles}, {"--workdir", []string{w.Workdir}}, {"--user", []string{w.User}}, {"--group-add", w.GroupAdd},
 		{"--volume", w.Volumes}, {"--mount", w.Mounts}, {"--tmpfs", w.Tmpfs}, {"--device", w.Devices},
 		{"--security-opt", w.SecurityOpt}, {"--ulimit", w.Ulimits},
