@@ -72,7 +72,7 @@ func (a *app) execIn(r *lifecycle.Runtime, e *execFlags, args []string) error {
 	o := &lifecycle.ExecOptions{PidFile: e.pidFile, PreserveFds: e.preserveFds, Attached: !e.detach}
 	t := &foreground{}
 	defer t.close()
-	o.Process = func(container *specs.Process) (*specs.Process, error) {
+	o.Process = func(container *specs.Process, root string) (*specs.Process, error) {
 		p, err := e.describe(container, args[1:])
 		if err != nil {
 			return nil, err
@@ -83,7 +83,7 @@ func (a *app) execIn(r *lifecycle.Runtime, e *execFlags, args []string) error {
 		if unknown := spec.UnknownCapabilities(p.Capabilities); len(unknown) > 0 {
 			a.warn("unknown capabilities are ignored: " + strings.Join(unknown, " "))
 		}
-		spec.SetHome(p, fmt.Sprintf("/proc/%d/root", r.PidOf(args[0])))
+		spec.SetHome(p, root)
 		o.Console, err = e.terminal(p, t)
 		return p, err
 	}

@@ -16,8 +16,9 @@ import (
 
 // ExecOptions say how a process joins a container.
 type ExecOptions struct {
-	// Process describes it. It is given the container's own to begin with.
-	Process func(container *specs.Process) (*specs.Process, error)
+	// Process describes it. It is given the container's own to begin with, and
+	// a path to the container's root to look things up in.
+	Process func(container *specs.Process, root string) (*specs.Process, error)
 
 	PidFile     string
 	Console     *os.File
@@ -45,7 +46,7 @@ func (r *Runtime) Exec(id string, o *ExecOptions) (*Container, error) {
 		return nil, errStopped
 	}
 	defer held.Close()
-	proc, err := o.Process(rec.Process)
+	proc, err := o.Process(rec.Process, procOf(rec.Pid)+"/root")
 	if err != nil {
 		return nil, err
 	}

@@ -71,16 +71,3 @@ func descendants(root int, parents map[int]int) []int {
 	}
 	return list
 }
-
-// PidOf is the recorded process of a container, 0 without one.
-func (r *Runtime) PidOf(id string) int {
-	path, err := r.path(id)
-	if err != nil {
-		return 0
-	}
-	rec, err := readRecord(path)
-	if err != nil {
-		return 0
-	}
-	return rec.Pid
-}
