@@ -1,0 +1,158 @@
+package lifecycle
+
+import (
+	"os"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/plan"
+)
+
+// payload appends what only the payload's process does.
+func (g *program) payload() error {
+	p := g.plan
+	p.Act("begin a session")
+	p.Do("setsid", unix.SYS_SETSID)
+	if !g.KeepSignals {
+		defaultSignals(p)
+	}
+	if g.slave != 0 {
+		controlling(p, g.slave)
+	}
+	if g.Silent {
+		p.Act("leave the caller's standard files")
+		null := p.Open(os.DevNull, unix.O_RDWR).To("null")
+		for fd := range 3 {
+			p.Dup2(null, fd)
+		}
+	} else {
+		ownPipes(p, g.Spec.Process)
+	}
+	// Before any path of the container's is followed by a process that may
+	// still hold fds of the host (CVE-2024-21626).
+	descriptors(p, 3+g.PreserveFds, g.listen)
+	g.run.restoreFiles(p)
+	if err := g.proc.Limits(p); err != nil {
+		return err
+	}
+	g.proc.Drop(p)
+	g.proc.Cwd(p)
+	program := g.proc.Find(p)
+	g.visible()
+	if g.Attached && !g.Init {
+		// After the change of ids, which clears it (prctl(2)); the gate behind
+		// it finds a parent that has died before.
+		p.Act("end with the foreground process")
+		p.Prctl(unix.PR_SET_PDEATHSIG, plan.C(int(unix.SIGKILL)))
+	}
+	p.Act("wait until the state is recorded")
+	p.Gate(gateReady)
+	if g.listen >= 0 {
+		g.waitForStart()
+	}
+	g.proc.Exec(p, program)
+	return nil
+}
+
+// visible lets the caller look at the namespaces of the waiting process. Only
+// in a pid namespace of its own: elsewhere a process of another container
+// could look into it too (CVE-2016-9962).
+func (g *program) visible() {
+	dumpable := 0
+	if g.fresh(unix.CLONE_NEWPID) {
+		dumpable = 1
+	}
+	g.plan.Act("set who may look into the waiting process")
+	g.plan.Prctl(unix.PR_SET_DUMPABLE, plan.C(dumpable))
+}
+
+// descriptors leaves the process with 0, 1, 2, those that were asked for, and
+// from first on the sockets it waits at: the parent's, and that of start where
+// listen is one. Everything else is really closed, not only at the exec: fds of
+// a waiting process are visible in /proc (CVE-2024-21626).
+func descriptors(p *plan.Plan, first, listen int) {
+	p.Act("close every other file descriptor")
+	// Both move out of the way before they take the first numbers.
+	far := plan.C(first + 2)
+	parent := p.Do("fcntl", unix.SYS_FCNTL, plan.Parent(), plan.C(unix.F_DUPFD_CLOEXEC), far).To("parent")
+	last := first
+	if listen >= 0 {
+		start := p.Do("fcntl", unix.SYS_FCNTL, plan.C(listen), plan.C(unix.F_DUPFD_CLOEXEC), far).To("start socket")
+		p.Do("dup3", unix.SYS_DUP3, plan.R(start), plan.C(first+1), plan.C(unix.O_CLOEXEC))
+		last++
+	}
+	low := p.Do("dup3", unix.SYS_DUP3, plan.R(parent), plan.C(first), plan.C(unix.O_CLOEXEC)).To("parent")
+	p.Report(low)
+	p.CloseFrom(last+1, 0)
+}
+
+// waitForStart is the last gate: one byte from anybody who may open the socket.
+// A caller that dies between connecting and writing changes nothing.
+func (g *program) waitForStart() {
+	p := g.plan
+	p.Act("wait to be started")
+	again, drop := p.Label("wait"), p.Label("not meant")
+	first := 3 + g.PreserveFds
+	p.CloseNumber(first) // nobody is there any more
+	p.Here(again)
+	conn := p.Do("accept4", unix.SYS_ACCEPT4, plan.C(first+1), plan.C(0), plan.C(0), plan.C(unix.SOCK_CLOEXEC)).
+		On(unix.ECONNABORTED, again).To("starter")
+	p.Do("read", unix.SYS_READ, plan.R(conn), plan.M(plan.Words(0)), plan.C(1)).IfZero(drop).On(plan.AnyErrno, drop)
+	started := p.Label("started")
+	p.Goto(started)
+	p.Here(drop)
+	p.Close(conn)
+	p.Goto(again)
+	p.Here(started)
+	p.Report(conn)
+}
+
+// defaultSignals undoes what the Go runtime leaves ignored when the caller
+// ignores it: a container is a new start and not a job of that shell's.
+func defaultSignals(p *plan.Plan) {
+	for _, sig := range []unix.Signal{unix.SIGHUP, unix.SIGINT} {
+		// struct sigaction of the kernel, all zero: SIG_DFL.
+		p.Do("rt_sigaction", unix.SYS_RT_SIGACTION, plan.C(int(sig)), plan.M(plan.Longs(0, 0, 0, 0)), plan.C(0), plan.C(8))
+	}
+}
+
+// inheritedFiles is the limit of open files that we were started with, zero
+// where it still holds. Go raises its own soft limit to one below the hard one
+// (package syscall, rlimit.go) and remembers the old value where we cannot see
+// it; our parent's is the one we inherited.
+func inheritedFiles() unix.Rlimit {
+	var ours, theirs unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &ours) != nil || ours.Cur != ours.Max-1 {
+		return unix.Rlimit{}
+	}
+	soft := min(uint64(1024), ours.Max)
+	if unix.Prlimit(os.Getppid(), unix.RLIMIT_NOFILE, nil, &theirs) == nil && theirs.Max == ours.Max {
+		soft = theirs.Cur
+	}
+	return unix.Rlimit{Cur: soft, Max: ours.Max}
+}
+
+func (r *Runtime) restoreFiles(p *plan.Plan) {
+	if r.Files == (unix.Rlimit{}) {
+		return
+	}
+	p.Act("restore the soft limit of open files")
+	p.Do("prlimit64", unix.SYS_PRLIMIT64, plan.C(0), plan.C(unix.RLIMIT_NOFILE), plan.M(plan.Longs(r.Files.Cur, r.Files.Max)), plan.C(0))
+}
+
+// ownPipes gives the payload the pipes it inherits, so that it may open
+// /dev/stdout again by name. Only pipes: a file or terminal of the caller's
+// stays the caller's.
+func ownPipes(p *plan.Plan, proc *specs.Process) {
+	if proc.User.UID == 0 || proc.Terminal {
+		return
+	}
+	for fd := 0; fd < 3; fd++ {
+		var st unix.Stat_t
+		if unix.Fstat(fd, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFIFO {
+			p.Act("give the payload its pipe %d", fd)
+			p.Do("fchown", unix.SYS_FCHOWN, plan.C(fd), plan.C(int(proc.User.UID)), plan.C(-1)).Ignore(unix.EPERM, unix.EINVAL)
+		}
+	}
+}
