@@ -65,4 +65,5 @@ const (
 	TunModule       Code = "SBX-TUN-MODULE"
 
 	NotSupported Code = "SBX-NOT-SUPPORTED"
+	CapsMissing  Code = "SBX-CAPS"
 )

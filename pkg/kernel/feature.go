@@ -27,6 +27,7 @@ const (
 	FeatNetwork      = "network"
 	FeatCow          = "cow"
 	FeatTerminal     = "terminal"
+	FeatCaps         = "capabilities"
 )
 
 // Features lists every feature name, in the order of a start.
@@ -35,6 +36,6 @@ func Features() []string {
 		FeatUserns, FeatIDRange, FeatMountns, FeatPidns, FeatIpcns, FeatUtsns, FeatCgroupns, FeatNetns, FeatTimens,
 		FeatProcFresh, FeatSysfsFresh, FeatCgroup, FeatCgroupMemory, FeatCgroupCPU, FeatCgroupPids,
 		FeatSeccomp, FeatAppArmor, FeatSELinux, FeatRlimits, FeatDevices, FeatGroups, FeatKeyring,
-		FeatNetwork, FeatCow, FeatTerminal,
+		FeatNetwork, FeatCow, FeatTerminal, FeatCaps,
 	}
 }

@@ -220,4 +220,7 @@ var table = []entry{
 	{NotSupported, "this version of sandbox cannot do it",
 		"The configuration asks for something that the host may well allow, but that is not built yet. It is said rather than ignored.",
 		[]Fix{{You, "make it fatal with --require, or take it out of the configuration", ""}}},
+	{CapsMissing, "the caller does not hold every capability that was asked for",
+		"Without a user namespace of its own a container can only get what its caller has, within the caller's bounding set.",
+		[]Fix{{You, "give it a user namespace (--userns=auto, or linux.uidMappings), where it holds them all", ""}, {Pod, "docker or podman run --cap-add NAME", ""}}},
 }

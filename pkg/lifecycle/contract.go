@@ -47,7 +47,8 @@ func (b *birth) note(name string) {
 // degrade records the losses that were known before the fork.
 func (b *birth) degrade() {
 	if b.proc.Lost != 0 {
-		b.contract.Degrade(kernel.FeatUserns, "capabilities we do not have ourselves: "+strings.Join(b.proc.Lost.Names(), " "), kernel.New(kernel.UsernsLimit))
+		lost := strings.Join(b.proc.Lost.Names(), " ")
+		b.contract.Degrade(kernel.FeatCaps, "without "+lost, kernel.New(kernel.CapsMissing, "we do not hold "+lost))
 	}
 	if len(b.proc.Limited) > 0 {
 		b.contract.Degrade(kernel.FeatRlimits, strings.Join(b.proc.Limited, ", "), kernel.New(kernel.RlimitHard))
