@@ -31,7 +31,7 @@ func (b *bundleFlags) add(f *pflag.FlagSet) {
 	f.BoolVar(&b.noSubreaper, "no-subreaper", false, "accepted for runc's callers")
 	_ = f.MarkHidden("no-subreaper")
 	f.StringVar(&b.report, "report", "", "write what was granted, degraded or refused to `FILE`, as JSON")
-	f.StringSliceVar(&b.require, "require", nil, "fail unless these `FEATURES` are granted")
+	f.Var(words(&b.require), "require", "fail unless these `FEATURES` are granted")
 }
 
 // options are what the flags and the bundle say.

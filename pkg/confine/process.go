@@ -52,6 +52,7 @@ func OOMScore(p *plan.Plan, spec *specs.Process) {
 	if spec.OOMScoreAdj == nil {
 		return
 	}
+	p.Private = true // Linux sets it for every process with the same memory
 	p.Act("set the out-of-memory score to %d", *spec.OOMScoreAdj)
 	p.WriteFile(plan.Cwd(), "/proc/self/oom_score_adj", strconv.Itoa(*spec.OOMScoreAdj), unix.EACCES, unix.EPERM)
 }

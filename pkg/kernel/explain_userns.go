@@ -115,7 +115,7 @@ func usernsUnmapped(s *sight) (Cause, bool) {
 		file, name string
 		id         uint32
 	}{{"uid_map", "uid", s.self.EUID}, {"gid_map", "gid", s.self.EGID}} {
-		text, err := readAll(s.proc("self/" + who.file))
+		text, err := ReadFile(s.proc("self/" + who.file))
 		if err != nil {
 			continue
 		}

@@ -53,17 +53,17 @@ func orRoot(dir, root string) string { return pick(dir == "", root, dir) }
 // read returns the file without the white space around it; "" when it cannot be
 // read, because evidence that cannot be seen is no evidence.
 func read(path string) string {
-	data, err := readAll(path)
+	data, err := ReadFile(path)
 	if err != nil {
 		return ""
 	}
 	return strings.TrimSpace(string(data))
 }
 
-// readAll uses plain system calls: os.File would start the runtime's poller for
+// ReadFile reads at most 16 MiB of a file. It uses plain system calls: os.File would start the runtime's poller for
 // a file in /proc, which Self pays on every start. O_NONBLOCK because a fake or
 // masked root may hold a fifo where a file was.
-func readAll(path string) ([]byte, error) {
+func ReadFile(path string) ([]byte, error) {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, &os.PathError{Op: "open", Path: path, Err: err}

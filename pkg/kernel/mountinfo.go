@@ -24,7 +24,7 @@ func (m mount) has(option string) bool {
 }
 
 func (h Host) mounts(pid string) []mount {
-	data, err := readAll(h.proc(pid + "/mountinfo"))
+	data, err := ReadFile(h.proc(pid + "/mountinfo"))
 	if err != nil {
 		return nil
 	}

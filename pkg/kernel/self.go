@@ -35,7 +35,7 @@ func (f Facts) Has(n int) bool { return n >= 0 && n < 64 && f.CapEff&(1<<n) != 0
 
 // Self reads /proc/self/status once. Ask once and pass the answer on.
 func (h Host) Self() Facts {
-	data, err := readAll(h.proc("self/status"))
+	data, err := ReadFile(h.proc("self/status"))
 	f := Facts{}
 	if err == nil {
 		f, err = parseStatus(string(data))

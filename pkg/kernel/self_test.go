@@ -66,14 +66,14 @@ func TestReadHostile(t *testing.T) {
 	if got := read(fifo) + read(dir) + read(filepath.Join(dir, "missing")); got != "" {
 		t.Errorf("got %q", got)
 	}
-	if data, err := readAll(big); err != nil || len(data) < maxRead || len(data) > 2*maxRead {
+	if data, err := ReadFile(big); err != nil || len(data) < maxRead || len(data) > 2*maxRead {
 		t.Errorf("got %d bytes, %v", len(data), err)
 	}
 	long := strings.Repeat("0123456789\n", 5000)
 	if err := os.WriteFile(big, []byte(long), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if data, err := readAll(big); err != nil || string(data) != long {
+	if data, err := ReadFile(big); err != nil || string(data) != long {
 		t.Errorf("got %d bytes, %v", len(data), err)
 	}
 }

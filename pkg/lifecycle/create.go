@@ -118,7 +118,7 @@ func (b *birth) run() (*Container, error) {
 	r := b.program.run
 	c.child, err = userns.Spawn(userns.Request{
 		New: b.flags(), Plan: b.plan, IDs: b.ids, Maps: r.Maps, Caller: r.Caller,
-		Born: b.born, Gate: b.gate, Note: b.note, Until: until,
+		Born: b.born, Beside: b.beside, Gate: b.gate, Note: b.note, Until: until,
 	})
 	if err != nil {
 		if c.status != nil {
@@ -159,9 +159,13 @@ func (b *birth) born(pid int) error {
 		return fmt.Errorf("look at the new process: %w", err)
 	}
 	b.pid, b.begin, b.boot = pid, s.begin, bootID()
-	// The first encoding of a type is the slow one. It happens here, while the
-	// child is at its mounts, and not when the child waits for us.
-	_, err = json.Marshal(b.newRecord())
+	return nil
+}
+
+// beside encodes a record: the first encoding of a type is the slow one, and
+// the child, which is at its mounts, will soon wait for it.
+func (b *birth) beside() error {
+	_, err := json.Marshal(b.newRecord())
 	return err
 }
 

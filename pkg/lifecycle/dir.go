@@ -175,13 +175,37 @@ func (d *dir) process() *Record {
 // new one.
 func writeFile(path string, b []byte, mode os.FileMode) error {
 	tmp := path + ".new"
-	err := os.WriteFile(tmp, b, mode)
+	err := write(tmp, b, mode)
 	if err == nil {
 		err = os.Rename(tmp, path)
 	}
 	if err != nil {
 		os.Remove(tmp)
 		return err
+	}
+	return nil
+}
+
+// write is os.WriteFile without the poller, which package os sets up for every
+// file.
+func write(path string, b []byte, mode os.FileMode) error {
+	fd, err := unix.Open(path, unix.O_WRONLY|unix.O_CREAT|unix.O_TRUNC|unix.O_CLOEXEC, uint32(mode.Perm()))
+	if err != nil {
+		return &fs.PathError{Op: "open", Path: path, Err: err}
+	}
+	for len(b) > 0 && err == nil {
+		var n int
+		n, err = unix.Write(fd, b)
+		b = b[max(0, n):]
+		if errors.Is(err, unix.EINTR) {
+			err = nil
+		}
+	}
+	if end := unix.Close(fd); err == nil {
+		err = end
+	}
+	if err != nil {
+		return &fs.PathError{Op: "write", Path: path, Err: err}
 	}
 	return nil
 }
@@ -204,7 +228,7 @@ func readRecord(dir string) (*Record, error) {
 	if !info.Mode().IsRegular() || info.Size() > recordLimit {
 		return nil, fmt.Errorf("%s is not a state file of ours; `delete --force` removes the container", path)
 	}
-	b, err := os.ReadFile(path)
+	b, err := kernel.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}

@@ -116,6 +116,9 @@ func (r *Runtime) runHook(h specs.Hook, state []byte, inside int, confined *spec
 	}
 	defer out.Close()
 	p := plan.New()
+	// While it is hidden from the container, the container's own process, which
+	// may share our memory, must be seen by the next hook.
+	p.Private = true
 	where, err := r.enter(p, inside)
 	if err != nil {
 		return err

@@ -192,6 +192,12 @@ func (g *program) join() plan.Label {
 		return 0
 	}
 	p := g.plan
+	if g.ns.joined(unix.CLONE_NEWPID) && !g.fresh(unix.CLONE_NEWUSER) {
+		// Others see it there before it has become one of them (CVE-2016-9962).
+		// With an id map still to be written, its files must stay ours.
+		p.Act("keep the other container out of this process")
+		p.Prctl(unix.PR_SET_DUMPABLE, plan.C(0))
+	}
 	for _, j := range g.ns.joins {
 		p.Act("join the namespace %s", j.path)
 		p.Setns(plan.C(int(j.file.Fd())), j.flag)

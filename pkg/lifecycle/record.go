@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"os"
 	"strconv"
 	"strings"
 
@@ -51,7 +50,7 @@ type stat struct {
 // statOf reads /proc/PID/stat. The command's name may hold spaces and
 // parentheses, so fields are counted from the last one.
 func statOf(pid int) (stat, error) {
-	b, err := os.ReadFile(procOf(pid) + "/stat")
+	b, err := kernel.ReadFile(procOf(pid) + "/stat")
 	if err != nil {
 		return stat{}, err
 	}
@@ -68,7 +67,7 @@ func procOf(pid int) string { return "/proc/" + strconv.Itoa(userns.ProcPid(pid)
 
 // bootID tells this boot from others.
 func bootID() string {
-	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	b, err := kernel.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
 		return "" // masked in some containers; then start times alone decide
 	}
@@ -86,7 +85,7 @@ func (r *Record) alive() bool {
 
 // parentOf is the parent of a process, 0 when it is gone.
 func parentOf(pid int) int {
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	b, err := kernel.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
 		return 0
 	}

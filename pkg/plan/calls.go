@@ -133,11 +133,13 @@ func (p *Plan) Propagation(path string, flags uintptr) *Step {
 // Setns joins the namespaces that fd names (a namespace file, or a pidfd with
 // several types, Linux 5.8).
 func (p *Plan) Setns(fd Arg, types uintptr) *Step {
+	p.Private = p.Private || types&unix.CLONE_NEWTIME != 0
 	return p.Do("setns", unix.SYS_SETNS, fd, F(types, namespaceFlags))
 }
 
 // Unshare is unshare(2).
 func (p *Plan) Unshare(types uintptr) *Step {
+	p.Private = p.Private || types&unix.CLONE_NEWTIME != 0
 	return p.Do("unshare", unix.SYS_UNSHARE, F(types, namespaceFlags))
 }
 
@@ -152,6 +154,7 @@ func (p *Plan) Fork(types uintptr, first Label) *Step {
 // ForkChild makes a child that goes on with the next step while its parent
 // goes to the label.
 func (p *Plan) ForkChild(parent Label) *Step {
+	p.Private = true // the parent goes on, and never execs
 	return p.Do("clone", unix.SYS_CLONE, F(uintptr(unix.SIGCHLD), namespaceFlags), C(0), C(0), C(0), C(0)).IfNonzero(parent)
 }
 

@@ -67,7 +67,12 @@ type Step struct {
 
 // Plan is the program. Build it with its methods, top to bottom.
 type Plan struct {
-	Steps  []*Step
+	Steps []*Step
+
+	// Private says that a step acts on all processes with the same memory
+	// (out-of-memory score, time namespace), so that the child needs its own.
+	Private bool
+
 	regs   []string // names, index is Reg-1
 	labels []int    // step index, index is Label-1; -1 while not placed
 	names  []string // of labels

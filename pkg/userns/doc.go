@@ -16,6 +16,10 @@
 //	answer ──────────────────────────►  privileges, exec
 //	end of file ◄────────────────────── (the socket closes on exec)
 //
+// The child works in the parent's memory, on a stack of its own, until it execs
+// (clone_amd64.s), unless its plan is Private: page faults and their interrupts
+// of other processors were a seventh of a start.
+//
 // A child whose parent has died finds nobody at its next gate and ends.
 //
 // Side of the fork: both; exec.go is the only file of this module that runs in

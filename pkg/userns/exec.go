@@ -40,6 +40,10 @@ const (
 
 const header = 12
 
+// opBrother is the fork of a brother that uses the launcher's memory and stack
+// while the launcher sleeps.
+const opBrother plan.Op = 255
+
 // op is a step with every pointer resolved and every label a number.
 type op struct {
 	kind           plan.Op
@@ -71,12 +75,17 @@ type program struct {
 	other  uintptr // the parent's end of it, of which the child has a copy
 	plan   *plan.Plan
 	acts   map[string][]byte
+
+	shared bool   // the child uses this memory itself, not a copy
+	mask   uint64 // signals that were blocked before the fork
+	stack  []byte // of a child that shares
 }
 
 // prepare turns a plan into a program. Everything the child will read lies in
 // memory reachable from the program, which the caller keeps alive until the
-// fork is done; heap objects do not move.
-func prepare(p *plan.Plan, report, other int) *program {
+// child has executed; heap objects do not move. toExec says that whoever forks
+// waits for that.
+func prepare(p *plan.Plan, report, other int, toExec bool) *program {
 	pr := &program{
 		ops: make([]op, len(p.Steps)+1), regs: make([]uintptr, p.Regs()+1),
 		report: uintptr(report), other: uintptr(other), plan: p, acts: map[string][]byte{},
@@ -87,6 +96,9 @@ func prepare(p *plan.Plan, report, other int) *program {
 	pr.msg.SetIovlen(2)
 	for i, s := range p.Steps {
 		pr.compile(&pr.ops[i], s, i)
+		if o := &pr.ops[i]; sharing && toExec && !p.Private && s.Nr == unix.SYS_CLONE && o.args[0]&unix.CLONE_PARENT != 0 {
+			o.kind, o.args[0] = opBrother, o.args[0]|unix.CLONE_VM|unix.CLONE_VFORK
+		}
 	}
 	// A plan that ends without exec or exit ends here, not in what lies behind.
 	last := &pr.ops[len(p.Steps)]
@@ -149,25 +161,58 @@ type clone3Args struct {
 
 // fork makes the child and lets it run the program. Only the parent returns:
 // the child's pid and its pidfd.
+func (pr *program) fork(flags uintptr) (int, int, syscall.Errno) {
+	if sharing && !pr.plan.Private && flags&unix.CLONE_NEWTIME == 0 {
+		pid, pidfd, errno := pr.forkShared(flags)
+		// Outer seccomp filters often refuse clone3(2), with either errno.
+		if errno != syscall.ENOSYS && errno != syscall.EPERM {
+			return pid, pidfd, errno
+		}
+	}
+	return pr.forkCopy(flags)
+}
+
+// forkShared makes a child that works in our memory, on a stack of its own, until
+// its exec. A copy would cost a page fault for each page that either of us writes
+// to afterwards, and each fault of ours an interrupt of all our threads' processors.
 //
-// What follows the clone runs in a process with one thread, none of the
-// runtime's helpers and a stack that must not grow. So: no allocation, no call
-// but RawSyscall6, all state in memory prepared before, and everything in this
-// one frame.
+// Handlers are reset by the kernel (CLONE_CLEAR_SIGHAND, Linux 5.5) and not by the
+// runtime, whose way of doing it stops at a global variable of ours.
+func (pr *program) forkShared(flags uintptr) (int, int, syscall.Errno) {
+	const size = 16 << 10
+	pr.stack = make([]byte, size)
+	// The topmost word that leaves the stack aligned is the argument of [child].
+	top := (uintptr(unsafe.Pointer(&pr.stack[size-64])) + 15) &^ 15
+	*(*uintptr)(unsafe.Add(unsafe.Pointer(&pr.stack[0]), top-uintptr(unsafe.Pointer(&pr.stack[0])))) = uintptr(unsafe.Pointer(pr))
+	pr.shared = true
+	pidfd := new(int32)
+	base := uint64(uintptr(unsafe.Pointer(&pr.stack[0])))
+	args := &clone3Args{
+		flags: uint64(flags) | unix.CLONE_PIDFD | unix.CLONE_VM | unix.CLONE_CLEAR_SIGHAND, pidfd: uint64(uintptr(unsafe.Pointer(pidfd))),
+		exitSignal: uint64(unix.SIGCHLD), stack: base, stackSize: uint64(top) - base,
+	}
+	syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, 0, uintptr(unsafe.Pointer(&pr.mask)), 8, 0, 0)
+	beforeFork()
+	pid, errno := cloneShared(args, unsafe.Sizeof(*args))
+	afterFork()
+	runtime.KeepAlive(pr)
+	if errno != 0 {
+		pr.shared = false
+	}
+	return int(pid), int(*pidfd), syscall.Errno(errno)
+}
+
+// forkCopy makes a child with a copy of our memory, as fork(2) does.
 //
 //go:noinline
 //go:norace
 //go:nocheckptr
-func (pr *program) fork(flags uintptr) (int, int, syscall.Errno) {
+func (pr *program) forkCopy(flags uintptr) (int, int, syscall.Errno) {
 	var (
-		pidfd   int32 = -1
-		pid, r1 uintptr
-		errno   syscall.Errno
-		pc      int32
-		o       *op
-		a       [6]uintptr
-		i       int
-		c3      clone3Args
+		pidfd int32 = -1
+		pid   uintptr
+		errno syscall.Errno
+		c3    clone3Args
 	)
 	flags |= unix.CLONE_PIDFD
 	// clone(2) has no bit left for CLONE_NEWTIME; clone3(2) does, but outer
@@ -188,6 +233,33 @@ func (pr *program) fork(flags uintptr) (int, int, syscall.Errno) {
 		return int(pid), int(pidfd), errno
 	}
 	afterForkInChild()
+	child(pr)
+	return 0, 0, 0 // never
+}
+
+// child runs the program. It is all that the child does.
+//
+// It runs in a process with one thread, none of the runtime's helpers and a
+// stack that must not grow; the g that the compiler finds is a thread of our
+// parent's. So: no allocation, no call but RawSyscall6, no pointer written (a
+// write barrier is a call), all state in memory prepared before, and everything
+// in this one frame.
+//
+//go:nosplit
+//go:norace
+//go:nocheckptr
+func child(pr *program) {
+	var (
+		r1    uintptr
+		errno syscall.Errno
+		pc    int32
+		o     *op
+		a     [6]uintptr
+		i     int
+	)
+	if pr.shared {
+		syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&pr.mask)), 0, 8, 0, 0)
+	}
 	// Else this process would keep its own parent's end open, and wait for
 	// ever at a gate whose other side has died.
 	syscall.RawSyscall6(unix.SYS_CLOSE, pr.other, 0, 0, 0, 0, 0)
@@ -208,6 +280,8 @@ next:
 		if errno == syscall.EINTR {
 			goto again
 		}
+	case opBrother:
+		r1, errno = brother(a[0])
 	case plan.Let:
 		r1 = a[0]
 	case plan.Store:

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 
 	"golang.org/x/sys/unix"
 
@@ -34,6 +35,9 @@ type Request struct {
 	// Born is told the process id, in our pid namespace, as soon as it is
 	// known and before any gate is answered.
 	Born func(pid int) error
+	// Beside is called once, when the child works on without waiting for us: the
+	// place for work that the next gate's answer needs.
+	Beside func() error
 	// Gate is asked at every gate but "mapped"; an error ends the child.
 	Gate func(c *Child, name string) error
 	// Note hears every note but those above.
@@ -63,8 +67,11 @@ func Spawn(r Request) (*Child, error) {
 	if err != nil {
 		return nil, err
 	}
-	pr := prepare(r.Plan, theirs, ours)
+	pr := prepare(r.Plan, theirs, ours, r.Until == "")
 	pid, pidfd, errno := pr.fork(r.New)
+	if r.Until != "" {
+		waiting = append(waiting, pr)
+	}
 	unix.Close(theirs)
 	if errno != 0 {
 		unix.Close(ours)
@@ -79,8 +86,13 @@ func Spawn(r Request) (*Child, error) {
 		return nil, err
 	}
 	b.reapFirst()
+	runtime.KeepAlive(pr)
 	return b.child, nil
 }
+
+// waiting are the programs of children that we leave before their exec; nothing
+// tells when they have stopped using them.
+var waiting []*program
 
 // pair makes the socket between parent and child. SOCK_SEQPACKET keeps
 // messages apart and tells the end of the other side; SO_PASSCRED says which
@@ -162,7 +174,19 @@ func (b *birth) hear(p packet) (done bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("answer the child at gate %q: %w", name, err)
 	}
-	return name == b.Until, nil
+	if name == GateMapped {
+		err = b.beside()
+	}
+	return name == b.Until, err
+}
+
+func (b *birth) beside() error {
+	work := b.Beside
+	b.Beside = nil
+	if work == nil {
+		return nil
+	}
+	return work()
 }
 
 func (b *birth) note(name string, pid int) error {
@@ -188,7 +212,12 @@ func (b *birth) born(pid int) error {
 		b.install = b.Maps.Start(ProcPid(pid), b.IDs, b.Caller)
 	}
 	if b.Born != nil {
-		return b.Born(pid)
+		if err := b.Born(pid); err != nil {
+			return err
+		}
+	}
+	if b.install == nil {
+		return b.beside()
 	}
 	return nil
 }

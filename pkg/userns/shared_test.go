@@ -1,0 +1,77 @@
+package userns
+
+import (
+	"encoding/binary"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/plan"
+)
+
+// TestMemory writes to prepared memory in the child: seen here when the child
+// works in ours, unseen when the plan asks for its own.
+func TestMemory(t *testing.T) {
+	for _, private := range []bool{false, true} {
+		p := plan.New()
+		p.Private = private
+		word := plan.Words(1)
+		r := p.Reg("value")
+		p.Set(r, plan.C(7))
+		p.Put(word, 0, r)
+		execPlan(p, "/bin/true")
+		c, err := Spawn(Request{Plan: p})
+		if got := status(t, c, err); got != 0 {
+			t.Fatalf("private %v: status %d", private, got)
+		}
+		want := uint32(7)
+		if private || !sharing {
+			want = 1
+		}
+		if got := binary.NativeEndian.Uint32(word.Data); got != want {
+			t.Errorf("private %v: the word is %d, want %d", private, got, want)
+		}
+	}
+}
+
+// TestBrother enters a pid namespace by a second fork, in both kinds of memory,
+// and fails behind it: the error is the brother's and no process is left.
+func TestBrother(t *testing.T) {
+	for _, private := range []bool{false, true} {
+		for _, program := range []string{"/bin/true", "/nowhere/true"} {
+			p := plan.New()
+			p.Act("a pid namespace for the brother")
+			p.Unshare(unix.CLONE_NEWPID)
+			launcher := p.Label("launcher")
+			p.Fork(0, launcher)
+			p.Note(NoteBorn)
+			execPlan(p, program)
+			p.Here(launcher)
+			p.Exit(0)
+			p.Private = private
+			c, err := start(t, p, Request{})
+			if program == "/bin/true" {
+				if got := status(t, c, err); got != 0 {
+					t.Errorf("private %v: status %d", private, got)
+				}
+			} else if e, ok := err.(*Error); !ok || e.Errno != unix.ENOENT {
+				t.Errorf("private %v: %v", private, err)
+			}
+			noChildren(t)
+		}
+	}
+}
+
+// TestSignalMask finds the caller's signal mask in the payload, not the one that
+// is set around the fork.
+func TestSignalMask(t *testing.T) {
+	for _, private := range []bool{false, true} {
+		p := plan.New()
+		p.Private = private
+		execPlan(p, "/bin/grep", "-q", "^SigBlk:.0*$", "/proc/self/status")
+		c, err := Spawn(Request{Plan: p})
+		if got := status(t, c, err); got != 0 {
+			t.Errorf("private %v: a signal is blocked", private)
+		}
+	}
+}
