@@ -83,9 +83,8 @@ type program struct {
 
 // prepare turns a plan into a program. Everything the child will read lies in
 // memory reachable from the program, which the caller keeps alive until the
-// child has executed; heap objects do not move. toExec says that whoever forks
-// waits for that.
-func prepare(p *plan.Plan, report, other int, toExec bool) *program {
+// child has executed; heap objects do not move.
+func prepare(p *plan.Plan, report, other int) *program {
 	pr := &program{
 		ops: make([]op, len(p.Steps)+1), regs: make([]uintptr, p.Regs()+1),
 		report: uintptr(report), other: uintptr(other), plan: p, acts: map[string][]byte{},
@@ -96,7 +95,7 @@ func prepare(p *plan.Plan, report, other int, toExec bool) *program {
 	pr.msg.SetIovlen(2)
 	for i, s := range p.Steps {
 		pr.compile(&pr.ops[i], s, i)
-		if o := &pr.ops[i]; sharing && toExec && !p.Private && s.Nr == unix.SYS_CLONE && o.args[0]&unix.CLONE_PARENT != 0 {
+		if o := &pr.ops[i]; sharing && !p.Private && s.Nr == unix.SYS_CLONE && o.args[0]&unix.CLONE_PARENT != 0 {
 			o.kind, o.args[0] = opBrother, o.args[0]|unix.CLONE_VM|unix.CLONE_VFORK
 		}
 	}

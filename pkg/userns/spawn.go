@@ -67,11 +67,11 @@ func Spawn(r Request) (*Child, error) {
 	if err != nil {
 		return nil, err
 	}
-	pr := prepare(r.Plan, theirs, ours, r.Until == "")
+	// A child that we leave waiting would keep all our memory for as long as it
+	// waits; a copy is only what we have written to.
+	r.Plan.Private = r.Plan.Private || r.Until != ""
+	pr := prepare(r.Plan, theirs, ours)
 	pid, pidfd, errno := pr.fork(r.New)
-	if r.Until != "" {
-		waiting = append(waiting, pr)
-	}
 	unix.Close(theirs)
 	if errno != 0 {
 		unix.Close(ours)
@@ -89,10 +89,6 @@ func Spawn(r Request) (*Child, error) {
 	runtime.KeepAlive(pr)
 	return b.child, nil
 }
-
-// waiting are the programs of children that we leave before their exec; nothing
-// tells when they have stopped using them.
-var waiting []*program
 
 // pair makes the socket between parent and child. SOCK_SEQPACKET keeps
 // messages apart and tells the end of the other side; SO_PASSCRED says which
