@@ -50,7 +50,7 @@ var table = map[string]rule{
 		},
 	},
 	"pkg/spec": {
-		own:  []string{"idmap"},
+		own:  []string{"idmap", "kernel"}, // kernel: names and lists in the kernel's notation, which steps need too
 		libs: []string{ocispec},
 		never: map[string]string{
 			"userns":    "a description that acts cannot be printed, compared or fuzzed without privileges",

@@ -1,13 +1,12 @@
 package lifecycle
 
 import (
-	"path/filepath"
 	"sort"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/plan"
+	"sandbox/pkg/spec"
 	"sandbox/pkg/userns"
 )
 
@@ -53,18 +52,10 @@ func (g *program) sysctls() {
 	}
 	sort.Strings(keys)
 	for _, k := range keys {
+		path, _ := spec.SysctlPath(k)
 		g.plan.Act("set sysctl %s", k)
-		g.plan.WriteFile(plan.Cwd(), sysctlPath(k), g.Spec.Linux.Sysctl[k])
+		g.plan.WriteFile(plan.Cwd(), "/proc/sys/"+path, g.Spec.Linux.Sysctl[k])
 	}
-}
-
-// sysctlPath is the file of a sysctl. A key with a slash is a path already, so
-// that an interface name with a dot can be said (sysctl(8)).
-func sysctlPath(key string) string {
-	if !strings.Contains(key, "/") {
-		key = strings.ReplaceAll(key, ".", "/")
-	}
-	return filepath.Join("/proc/sys", filepath.Clean("/"+key))
 }
 
 // keyring gives the container a session keyring of its own, so that it cannot
