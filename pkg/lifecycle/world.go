@@ -61,14 +61,12 @@ func (g *program) sysctls() {
 // keyring gives the container a session keyring of its own, so that it cannot
 // read keys of the caller's session. Keys count against a per-user quota, and
 // some hosts refuse; the caller's session keyring is then left as well.
-func (g *program) keyring() {
-	if g.NoNewKeyring {
-		return
-	}
-	p := g.plan
+//
+// An exec joins the keyring of that name; it would bring the caller's in.
+func keyring(p *plan.Plan, id string) {
 	p.Act("make a session keyring")
 	kept, done := p.Label("keyring kept"), p.Label("keyring made")
-	p.Do("keyctl", unix.SYS_KEYCTL, plan.C(unix.KEYCTL_JOIN_SESSION_KEYRING), plan.S("_ses."+g.ID)).
+	p.Do("keyctl", unix.SYS_KEYCTL, plan.C(unix.KEYCTL_JOIN_SESSION_KEYRING), plan.S("_ses."+id)).
 		On(unix.ENOSYS, done).On(plan.AnyErrno, kept)
 	p.Goto(done)
 	p.Here(kept)
