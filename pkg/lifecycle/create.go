@@ -212,6 +212,8 @@ func (b *birth) newRecord() Record {
 // gate answers the child's gates.
 func (b *birth) gate(c *userns.Child, name string) error {
 	switch name {
+	case gateDevices:
+		return moveDevices(b.Spec.Linux.NetDevices, b.pid)
 	case gateHooks:
 		b.record, b.hooked = b.newRecord(), true
 		return b.runtimeHooks()

@@ -164,6 +164,7 @@ func (g *program) write() error {
 	g.tree.Prepare(p)
 	g.becomeRoot()
 	g.names()
+	g.waitForDevices()
 	g.sysctls()
 	if !g.NoNewKeyring {
 		keyring(p, g.ID)
