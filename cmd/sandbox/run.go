@@ -131,6 +131,9 @@ func (a *app) prepare(cmd *cobra.Command, f *runFlags, args []string) (*lifecycl
 	if cmd.Flags().Changed("init") {
 		o.Init = f.init
 	}
+	if err := activate(&o); err != nil {
+		return nil, o, err
+	}
 	return r, o, f.dial(&o, f.detach)
 }
 

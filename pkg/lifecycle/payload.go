@@ -45,6 +45,7 @@ func (g *program) payload() error {
 	g.proc.Drop(p)
 	g.proc.Cwd(p)
 	program := g.proc.Find(p)
+	g.wipe()
 	g.visible()
 	if g.Attached && !g.Init {
 		// After the change of ids, which clears it (prctl(2)); the gate behind

@@ -35,8 +35,12 @@ func (g *program) names() {
 	}
 	if d := g.Spec.Domainname; d != "" {
 		p.Act("set the domain name to %s", d)
-		p.Do("setdomainname", unix.SYS_SETDOMAINNAME, plan.S(d), plan.C(len(d)))
+		setDomainname(p, d)
 	}
+}
+
+func setDomainname(p *plan.Plan, name string) {
+	p.Do("setdomainname", unix.SYS_SETDOMAINNAME, plan.S(name), plan.C(len(name)))
 }
 
 // sysctls are written through the caller's /proc: the values of a network, ipc
@@ -54,6 +58,11 @@ func (g *program) sysctls() {
 	for _, k := range keys {
 		path, _ := spec.SysctlPath(k)
 		g.plan.Act("set sysctl %s", k)
+		if path == "kernel/domainname" {
+			// Its file is the host root's, in every namespace.
+			setDomainname(g.plan, g.Spec.Linux.Sysctl[k])
+			continue
+		}
 		g.plan.WriteFile(plan.Cwd(), "/proc/sys/"+path, g.Spec.Linux.Sysctl[k])
 	}
 }
