@@ -300,6 +300,9 @@ func openTerminal(o *lifecycle.Options, detached bool) (*foreground, error) {
 		return nil, err
 	}
 	o.Console = t.theirs
+	if p := o.Spec.Process; p.ConsoleSize == nil {
+		p.ConsoleSize = terminalSize() // else it has none until the first look of ours
+	}
 	return t, nil
 }
 

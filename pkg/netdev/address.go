@@ -20,9 +20,9 @@ type address struct {
 // only permanent ones are moved.
 var kept = [...]uint16{unix.IFA_ADDRESS, unix.IFA_LOCAL, unix.IFA_BROADCAST, unix.IFA_RT_PRIORITY}
 
-// noPrefixRoute is the one flag that somebody has asked for; the others are
-// states of the address.
-const noPrefixRoute = unix.IFA_F_NOPREFIXROUTE
+// asked are the flags that somebody has asked for; the others are states of the
+// address.
+const asked = unix.IFA_F_NOPREFIXROUTE | unix.IFA_F_NODAD | unix.IFA_F_MANAGETEMPADDR | unix.IFA_F_HOMEADDRESS
 
 func (a address) String() string {
 	ip, ok := netip.AddrFromSlice(a.attrs[unix.IFA_LOCAL])
@@ -68,6 +68,6 @@ func (c *conn) addAddress(index int32, a address) error {
 			m.attr(k, value)
 		}
 	}
-	m.attr(unix.IFA_FLAGS, binary.NativeEndian.AppendUint32(nil, a.flags&noPrefixRoute))
+	m.attr(unix.IFA_FLAGS, binary.NativeEndian.AppendUint32(nil, a.flags&asked))
 	return c.do(m, nil)
 }
