@@ -22,7 +22,7 @@ func dialPidfd(path string) (*os.File, error) {
 	sock := os.NewFile(uintptr(fd), path)
 	for {
 		err = unix.Connect(fd, &unix.SockaddrUnix{Name: path})
-		if err != unix.EINTR { //nolint:errorlint // straight from the kernel
+		if err != unix.EINTR {
 			break
 		}
 	}
