@@ -59,6 +59,9 @@ func (r *Runtime) Exec(id string, o *ExecOptions) (*Container, error) {
 // about and the container's process has, as runc does: an exec is not meant to
 // be less confined.
 func inherit(p, from *specs.Process) {
+	if from == nil {
+		return // a damaged record
+	}
 	if p.Capabilities == nil {
 		p.Capabilities = from.Capabilities
 	}
