@@ -28,6 +28,7 @@ func (h *harness) verbs() map[string]verb {
 		"jsonget":  jsonget,
 		"status":   status,
 		"terminal": terminal,
+		"pidfd":    pidfd,
 		"hostpid":  hostpid,
 		"alive":    alive,
 		"dead":     dead,
@@ -218,9 +219,9 @@ func status(ts *testscript.TestScript, args []string) error {
 
 // terminal is status on a terminal of its own.
 func terminal(ts *testscript.TestScript, args []string) error {
-	const usage = "terminal [-in FILE] [-size ROWSxCOLS] N CMD [ARG...]"
+	const usage = "terminal [-in FILE] [-size ROWSxCOLS] [-resize ROWSxCOLS] N CMD [ARG...]"
 	var flags []string
-	for len(args) > 1 && (args[0] == "-in" || args[0] == "-size") {
+	for len(args) > 1 && (args[0] == "-in" || args[0] == "-size" || args[0] == "-resize") {
 		flags = append(flags, args[0]+"="+args[1])
 		args = args[2:]
 	}
@@ -229,6 +230,19 @@ func terminal(ts *testscript.TestScript, args []string) error {
 		return err
 	}
 	return helper(ts, want, "terminal", append(append(flags, "--"), cmd...)...)
+}
+
+// pidfd is status of a command that sends a pidfd to a socket.
+func pidfd(ts *testscript.TestScript, args []string) error {
+	const usage = "pidfd SOCKET N CMD [ARG...]"
+	if len(args) < 3 {
+		return usageError(usage)
+	}
+	want, cmd, err := wanted(args[1:], usage)
+	if err != nil {
+		return err
+	}
+	return helper(ts, want, "pidfd", append([]string{args[0]}, cmd...)...)
 }
 
 func wanted(args []string, usage string) (int, []string, error) {

@@ -35,10 +35,12 @@
 //	jsondel FILE PATH         removes it; it must be there
 //	[!] jsonget FILE PATH     prints it (strings bare, the rest as JSON); ! says it must not be there
 //	status N CMD              runs CMD and asserts its exact exit status (128+n for signal n); `stdin FILE` works
-//	terminal [-in FILE] [-size ROWSxCOLS] N CMD
+//	terminal [-in FILE] [-size ROWSxCOLS] [-resize ROWSxCOLS] N CMD
 //	                          status with a terminal of its own: stdin, stdout, stderr and controlling; what it printed
 //	                          is stdout. The bytes of FILE are typed as they are (\x04 is end of file), once the
 //	                          terminal is raw or after half a second
+//	                          (<pause> in it is half a second; the terminal is resized at the first)
+//	pidfd SOCKET N CMD        status of a command that sends a pidfd to SOCKET; prints "pidfd WORD PID" for it
 //	eventually CMD            retries a program, or one of these commands, until it succeeds, for ten seconds at most
 //	hostpid ID [VAR]          sets VAR (default PID) to the pid `sandbox state ID` reports
 //	[!] alive PIDFILE         the process is there and no zombie

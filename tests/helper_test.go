@@ -1,9 +1,11 @@
 package tests
 
 import (
+	"bytes"
 	"flag"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"strings"
@@ -47,6 +49,8 @@ func runHelper(name string, args []string) (int, error) {
 		return helpEventually(args)
 	case "terminal":
 		return helpTerminal(args)
+	case "pidfd":
+		return helpPidfd(args)
 	}
 	return 0, fmt.Errorf("no such helper")
 }
@@ -122,6 +126,7 @@ func helpTerminal(args []string) (int, error) {
 	flags := flag.NewFlagSet("terminal", flag.ContinueOnError)
 	in := flags.String("in", "", "")
 	size := flags.String("size", "24x80", "")
+	resize := flags.String("resize", "", "")
 	if err := flags.Parse(args); err != nil {
 		return 0, err
 	}
@@ -145,13 +150,80 @@ func helpTerminal(args []string) (int, error) {
 		}
 		go func() {
 			awaitRaw(master)
-			_, _ = master.Write(typed)
+			typeIn(master, typed, *resize)
 		}()
 	}
 	code, err := runLimited(cmd)
 	slave.Close()
 	<-printed
 	return code, err
+}
+
+// pauseMark is where fingers would wait for what they have typed to take effect. The terminal gets its new size at the
+// first.
+const pauseMark = "<pause>"
+
+func typeIn(master *os.File, typed []byte, resize string) {
+	for i, part := range bytes.Split(typed, []byte(pauseMark)) {
+		if i > 0 {
+			time.Sleep(settling)
+		}
+		if i == 1 && resize != "" {
+			if err := setSize(master, resize); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+			}
+			time.Sleep(settling)
+		}
+		_, _ = master.Write(part)
+	}
+}
+
+func setSize(master *os.File, size string) error {
+	var ws unix.Winsize
+	if _, err := fmt.Sscanf(size, "%dx%d", &ws.Row, &ws.Col); err != nil {
+		return fmt.Errorf("size %q: %w", size, err)
+	}
+	return unix.IoctlSetWinsize(int(master.Fd()), unix.TIOCSWINSZ, &ws)
+}
+
+// helpPidfd listens at a socket, runs a command that is to send a pidfd there, and prints the word that came along and
+// the process that the fd is of, then what the command has printed.
+func helpPidfd(args []string) (int, error) {
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: args[0], Net: "unix"})
+	if err != nil {
+		return 0, err
+	}
+	defer l.Close()
+	code, err := helpStatus(args[1:])
+	if err != nil {
+		return 0, err
+	}
+	_ = l.SetDeadline(time.Now().Add(time.Second))
+	conn, err := l.AcceptUnix()
+	if err != nil {
+		return code, nil // nothing came
+	}
+	defer conn.Close()
+	word, oob := make([]byte, 100), make([]byte, 100)
+	n, oobn, _, _, err := conn.ReadMsgUnix(word, oob)
+	if err != nil {
+		return 0, err
+	}
+	messages, err := unix.ParseSocketControlMessage(oob[:oobn])
+	if err != nil || len(messages) != 1 {
+		return 0, fmt.Errorf("%d control messages: %w", len(messages), err)
+	}
+	fds, err := unix.ParseUnixRights(&messages[0])
+	if err != nil || len(fds) != 1 {
+		return 0, fmt.Errorf("%d fds: %w", len(fds), err)
+	}
+	info, err := os.ReadFile(fmt.Sprintf("/proc/self/fdinfo/%d", fds[0]))
+	if err != nil {
+		return 0, err
+	}
+	_, pid, _ := strings.Cut(string(info), "Pid:")
+	fmt.Printf("pidfd %s %s\n", word[:n], strings.Fields(pid)[0])
+	return code, nil
 }
 
 // awaitRaw gives a program that puts its terminal into raw mode the time to do it, as fingers would. What is typed before is
@@ -165,16 +237,12 @@ func awaitRaw(master *os.File) {
 }
 
 func openTerminal(size string) (master, slave *os.File, err error) {
-	var ws unix.Winsize
-	if _, err := fmt.Sscanf(size, "%dx%d", &ws.Row, &ws.Col); err != nil {
-		return nil, nil, fmt.Errorf("size %q: %w", size, err)
-	}
 	if master, err = os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0); err != nil {
 		return nil, nil, err
 	}
 	fd := int(master.Fd())
 	if err = unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err == nil {
-		err = unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &ws)
+		err = setSize(master, size)
 	}
 	n, nerr := unix.IoctlGetInt(fd, unix.TIOCGPTN)
 	if err == nil {

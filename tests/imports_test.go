@@ -50,7 +50,7 @@ var table = map[string]rule{
 		},
 	},
 	"pkg/spec": {
-		own:  []string{"idmap"},
+		own:  []string{"idmap", "kernel"}, // kernel: names and lists in the kernel's notation, which steps need too
 		libs: []string{ocispec},
 		never: map[string]string{
 			"userns":    "a description that acts cannot be printed, compared or fuzzed without privileges",
@@ -67,7 +67,7 @@ var table = map[string]rule{
 		},
 	},
 	"pkg/lifecycle": {
-		own:  []string{"spec", "idmap", "userns", "plan", "rootfs", "confine", "seccomp", "cgroup2", "slirp", "console", "kernel"},
+		own:  []string{"spec", "idmap", "userns", "plan", "rootfs", "confine", "seccomp", "cgroup2", "slirp", "netdev", "console", "kernel"},
 		libs: []string{ocispec},
 		never: map[string]string{
 			cobra:   whyFlags,
@@ -83,6 +83,8 @@ var table = map[string]rule{
 	"pkg/seccomp": {own: []string{"plan", "kernel"}, libs: []string{ocispec}, never: map[string]string{"userns": whySteps, "lifecycle": whySteps}},
 	"pkg/cgroup2": {libs: []string{ocispec, "github.com/godbus/dbus", "github.com/coreos/go-systemd"}, never: map[string]string{"lifecycle": whyNoVerbs, "spec": whyNoSpec}},
 	"pkg/slirp":   {libs: []string{ocispec, "github.com/rootless-containers/rootlesskit"}, never: map[string]string{"lifecycle": whyNoVerbs, "spec": whyNoSpec}},
+	// Moving a device is no network of the container's own (slirp), and nobody else should have to link its library.
+	"pkg/netdev":  {never: map[string]string{"lifecycle": whyNoVerbs, "spec": whyNoSpec}},
 	"pkg/console": {libs: []string{ocispec}, never: map[string]string{"lifecycle": whyNoVerbs, "spec": whyNoSpec}},
 	"pkg/kernel":  {libs: []string{ocispec}, never: map[string]string{"lifecycle": whyNoVerbs, "spec": whyNoSpec}},
 	// A bench that linked our code would measure itself; the scripts test what is shipped.

@@ -34,7 +34,7 @@ func double(arg string) string {
 var singleDash = []string{
 	"root", "log", "log-format", "debug", "systemd-cgroup", "rootless", "criu", "bundle", "console-socket", "pid-file", "no-subreaper",
 	"no-pivot", "no-new-keyring", "preserve-fds", "detach", "keep", "force", "all", "format", "quiet", "process", "tty", "user", "env", "cwd",
-	"help", "version",
+	"help", "version", "pidfd-socket",
 }
 
 // longFlags gives those their second dash, up to the first word that is not a

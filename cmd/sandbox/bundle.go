@@ -15,6 +15,7 @@ import (
 // bundleFlags are those of create and of run with a bundle, runc's.
 type bundleFlags struct {
 	bundle, pidFile, consoleSocket     string
+	pidfdSocket                        string
 	preserveFds                        int
 	noPivot, noNewKeyring, noSubreaper bool
 	report                             string
@@ -25,6 +26,7 @@ func (b *bundleFlags) add(f *pflag.FlagSet) {
 	f.StringVarP(&b.bundle, "bundle", "b", "", "`DIR` with config.json (default: the current directory)")
 	f.StringVar(&b.pidFile, "pid-file", "", "write the container's process id to `FILE`")
 	f.StringVar(&b.consoleSocket, "console-socket", "", "send the terminal's master to the unix `SOCKET`")
+	f.StringVar(&b.pidfdSocket, "pidfd-socket", "", pidfdUsage)
 	f.IntVar(&b.preserveFds, "preserve-fds", 0, "pass `N` file descriptors from 3 on")
 	f.BoolVar(&b.noPivot, "no-pivot", false, "change the root without pivot_root, for a root on a ramdisk")
 	f.BoolVar(&b.noNewKeyring, "no-new-keyring", false, "leave the caller's session keyring")
@@ -68,6 +70,10 @@ func (b *bundleFlags) common(id string) lifecycle.Options {
 // dial connects the console socket where there is one, and refuses a terminal
 // that nobody would hold.
 func (b *bundleFlags) dial(o *lifecycle.Options, detached bool) error {
+	var err error
+	if o.PidfdSocket, err = dialPidfd(b.pidfdSocket); err != nil {
+		return err
+	}
 	switch {
 	case b.consoleSocket != "" && !o.Spec.Process.Terminal:
 		return fmt.Errorf("--console-socket: process.terminal is false, so there is no terminal to send")

@@ -20,6 +20,9 @@ its root, and waits; "sandbox start ID" lets it run its program.`
 		if err != nil {
 			return err
 		}
+		if err := activate(&o); err != nil {
+			return err
+		}
 		if err := b.dial(&o, true); err != nil {
 			return err
 		}

@@ -19,7 +19,7 @@ import (
 // execFlags are runc's.
 type execFlags struct {
 	process, pidFile, consoleSocket, cwd, user string
-	apparmor, label, cgroup                    string
+	apparmor, label, cgroup, pidfdSocket       string
 	env, caps, gids                            []string
 	tty, detach, noNewPrivs, ignorePaused      bool
 	noSubreaper                                bool
@@ -33,6 +33,7 @@ func (e *execFlags) add(f *pflag.FlagSet) {
 	f.BoolP("interactive", "i", false, "standard input; always passed on")
 	f.StringVar(&e.pidFile, "pid-file", "", "write its process id to `FILE`")
 	f.StringVar(&e.consoleSocket, "console-socket", "", "send the terminal's master to the unix `SOCKET`")
+	f.StringVar(&e.pidfdSocket, "pidfd-socket", "", pidfdUsage)
 	f.StringVar(&e.cwd, "cwd", "", "working directory `DIR`")
 	f.StringVarP(&e.user, "user", "u", "", "`UID[:GID]`")
 	f.VarP(each(&e.env), "env", "e", "set `NAME=VALUE`")
@@ -72,6 +73,10 @@ func (a *app) execIn(r *lifecycle.Runtime, e *execFlags, args []string) error {
 	o := &lifecycle.ExecOptions{PidFile: e.pidFile, PreserveFds: e.preserveFds, Attached: !e.detach}
 	t := &foreground{}
 	defer t.close()
+	var err error
+	if o.PidfdSocket, err = dialPidfd(e.pidfdSocket); err != nil {
+		return err
+	}
 	o.Process = func(container *specs.Process, root string) (*specs.Process, error) {
 		p, err := e.describe(container, args[1:])
 		if err != nil {

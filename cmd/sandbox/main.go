@@ -121,7 +121,9 @@ func (a *app) command(verb string) *cobra.Command {
 		Version: version, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.SetVersionTemplate(versionText())
+	if verb == "" { // it reads what the linker has noted
+		root.SetVersionTemplate(versionText())
+	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.CompletionOptions.DisableDefaultCmd = verb != "completion"
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
@@ -175,6 +177,8 @@ func (a *app) verbs() []verb {
 		{"plan [flags] -- CMD [ARG...] | ROOTFS [CMD...] | -b BUNDLE", "Print every step a start would take, and take none", false, a.plan},
 		{"spec [flags]", "Write a config.json to begin with", false, a.spec},
 		{"explain [CODE]", "Explain a cause code, or list them all", false, a.explain},
+		{"features", "Print what this program supports, as JSON", false, a.features},
+		{"version", "Print the version", false, a.version},
 		{"check", "Say what this host allows", false, a.check},
 		{"recvtty [flags] SOCKET", "Receive the terminal of a container at a console socket", false, a.recvtty},
 	}

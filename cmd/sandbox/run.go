@@ -131,6 +131,9 @@ func (a *app) prepare(cmd *cobra.Command, f *runFlags, args []string) (*lifecycl
 	if cmd.Flags().Changed("init") {
 		o.Init = f.init
 	}
+	if err := activate(&o); err != nil {
+		return nil, o, err
+	}
 	return r, o, f.dial(&o, f.detach)
 }
 
@@ -297,6 +300,9 @@ func openTerminal(o *lifecycle.Options, detached bool) (*foreground, error) {
 		return nil, err
 	}
 	o.Console = t.theirs
+	if p := o.Spec.Process; p.ConsoleSize == nil {
+		p.ConsoleSize = terminalSize() // else it has none until the first look of ours
+	}
 	return t, nil
 }
 

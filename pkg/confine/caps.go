@@ -2,31 +2,24 @@ package confine
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"sandbox/pkg/kernel"
 	"sandbox/pkg/plan"
 )
-
-// names of the capabilities, by number (capabilities(7), Linux 5.9).
-var names = [...]string{
-	"CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SETPCAP", "LINUX_IMMUTABLE",
-	"NET_BIND_SERVICE", "NET_BROADCAST", "NET_ADMIN", "NET_RAW", "IPC_LOCK", "IPC_OWNER", "SYS_MODULE", "SYS_RAWIO", "SYS_CHROOT",
-	"SYS_PTRACE", "SYS_PACCT", "SYS_ADMIN", "SYS_BOOT", "SYS_NICE", "SYS_RESOURCE", "SYS_TIME", "SYS_TTY_CONFIG", "MKNOD", "LEASE",
-	"AUDIT_WRITE", "AUDIT_CONTROL", "SETFCAP", "MAC_OVERRIDE", "MAC_ADMIN", "SYSLOG", "WAKE_ALARM", "BLOCK_SUSPEND", "AUDIT_READ",
-	"PERFMON", "BPF", "CHECKPOINT_RESTORE",
-}
 
 // Set is a set of capabilities, bit n for capability number n.
 type Set uint64
 
-// ParseSet reads capability names, with or without "CAP_", in any case. Names
-// it does not know come back as unknown.
-func ParseSet(list []string) (set Set, unknown []string) {
+// parse reads capability names, with or without "CAP_", in any case. Names that
+// are not among the known ones come back as unknown.
+func parse(list, known []string) (set Set, unknown []string) {
 	for _, name := range list {
-		if n := number(name); n >= 0 {
+		if n := number(name, known); n >= 0 {
 			set |= 1 << n
 		} else {
 			unknown = append(unknown, name)
@@ -35,22 +28,20 @@ func ParseSet(list []string) (set Set, unknown []string) {
 	return set, unknown
 }
 
-func number(name string) int {
-	short := strings.TrimPrefix(strings.ToUpper(name), "CAP_")
-	for n, known := range names {
-		if known == short {
-			return n
-		}
+func number(name string, known []string) int {
+	long := strings.ToUpper(name)
+	if !strings.HasPrefix(long, "CAP_") {
+		long = "CAP_" + long
 	}
-	return -1
+	return slices.Index(known, long)
 }
 
 // Names lists a set by the kernel's names.
 func (s Set) Names() []string {
 	var list []string
-	for n, name := range names {
+	for n, name := range kernel.Capabilities() {
 		if s&(1<<n) != 0 {
-			list = append(list, "CAP_"+name)
+			list = append(list, name)
 		}
 	}
 	return list
@@ -64,11 +55,12 @@ func setsOf(c *specs.LinuxCapabilities) (s sets, unknown []string) {
 	if c == nil {
 		return s, nil
 	}
+	known := kernel.Capabilities()
 	for _, one := range []struct {
 		into *Set
 		from []string
 	}{{&s.bounding, c.Bounding}, {&s.effective, c.Effective}, {&s.permitted, c.Permitted}, {&s.inheritable, c.Inheritable}, {&s.ambient, c.Ambient}} {
-		set, bad := ParseSet(one.from)
+		set, bad := parse(one.from, known)
 		*one.into, unknown = set, append(unknown, bad...)
 	}
 	return s, unknown
@@ -91,7 +83,7 @@ func (s *sets) clip(have Set) (lost Set) {
 // capability this kernel does not have.
 func (s *sets) dropBounding(p *plan.Plan) {
 	p.Act("drop capabilities from the bounding set")
-	for n := range names {
+	for n := range unix.CAP_LAST_CAP + 1 {
 		if s.bounding&(1<<n) == 0 {
 			p.Prctl(unix.PR_CAPBSET_DROP, plan.C(n)).Ignore(unix.EINVAL)
 		}
@@ -110,7 +102,7 @@ func (s *sets) apply(p *plan.Plan) {
 	})
 	p.Do("capset", unix.SYS_CAPSET, plan.M(head), plan.M(data))
 	p.Prctl(unix.PR_CAP_AMBIENT, plan.C(unix.PR_CAP_AMBIENT_CLEAR_ALL))
-	for n := range names {
+	for n := range unix.CAP_LAST_CAP + 1 {
 		if s.ambient&(1<<n) != 0 {
 			p.Prctl(unix.PR_CAP_AMBIENT, plan.C(unix.PR_CAP_AMBIENT_RAISE), plan.C(n))
 		}

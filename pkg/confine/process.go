@@ -45,16 +45,28 @@ func (c *Process) OpenUmask(p *plan.Plan) {
 	c.umask = p.Do("umask", unix.SYS_UMASK, plan.C(0)).To("umask")
 }
 
+// NoteOOM says that the out-of-memory score stayed as it was.
+const NoteOOM = "oom.kept"
+
 // OOMScore appends the adjustment of the out-of-memory score, through the
 // caller's /proc and while the process still owns its own files there. To
-// lower it needs CAP_SYS_RESOURCE; what is refused goes on (note "oom").
+// lower it needs CAP_SYS_RESOURCE; what is refused goes on, and is told.
 func OOMScore(p *plan.Plan, spec *specs.Process) {
 	if spec.OOMScoreAdj == nil {
 		return
 	}
 	p.Private = true // Linux sets it for every process with the same memory
-	p.Act("set the out-of-memory score to %d", *spec.OOMScoreAdj)
-	p.WriteFile(plan.Cwd(), "/proc/self/oom_score_adj", strconv.Itoa(*spec.OOMScoreAdj), unix.EACCES, unix.EPERM)
+	score := strconv.Itoa(*spec.OOMScoreAdj)
+	p.Act("set the out-of-memory score to %s", score)
+	refused, done := p.Label("score refused"), p.Label("score set")
+	fd := p.Open("/proc/self/oom_score_adj", unix.O_WRONLY).On(unix.EACCES, refused).On(unix.EPERM, refused).To("score")
+	p.Do("write", unix.SYS_WRITE, plan.R(fd), plan.M(plan.CString(score)), plan.C(len(score))).
+		On(unix.EACCES, refused).On(unix.EPERM, refused)
+	p.Close(fd)
+	p.Goto(done)
+	p.Here(refused)
+	p.Note(NoteOOM)
+	p.Here(done)
 }
 
 // Limits appends the rlimits.
@@ -79,13 +91,14 @@ func (c *Process) Drop(p *plan.Plan) {
 		p.Act("forbid new privileges")
 		p.Prctl(unix.PR_SET_NO_NEW_PRIVS, plan.C(1))
 	}
-	if c.umask != 0 {
+	// config.md, "umask": without one the caller's stays.
+	switch {
+	case c.spec.User.Umask != nil:
 		p.Act("set the umask")
-		mask := plan.R(c.umask)
-		if c.spec.User.Umask != nil {
-			mask = plan.C(int(*c.spec.User.Umask & 0o777))
-		}
-		p.Do("umask", unix.SYS_UMASK, mask)
+		p.Do("umask", unix.SYS_UMASK, plan.C(int(*c.spec.User.Umask&0o777)))
+	case c.umask != 0:
+		p.Act("set the umask")
+		p.Do("umask", unix.SYS_UMASK, plan.R(c.umask))
 	}
 }
 

@@ -39,6 +39,8 @@ func (b *birth) note(name string) {
 		if supplementary(b.program.run.Caller) {
 			b.contract.Degrade(kernel.FeatGroups, "the caller's supplementary groups stay", cause(kernel.Op{Do: kernel.Setgroups}, kernel.SetgroupsDeny))
 		}
+	case confine.NoteOOM:
+		b.contract.Degrade(kernel.FeatOOM, "the out-of-memory score stays", cause(kernel.Op{Do: kernel.SetOOMScore, Want: uint64(*b.Spec.Process.OOMScoreAdj)}, kernel.OOMScore))
 	case noteKeyring:
 		b.contract.Degrade(kernel.FeatKeyring, "the caller's session keyring stays", kernel.New(kernel.KeyringQuota))
 	}

@@ -25,6 +25,7 @@ type Options struct {
 
 	PidFile      string
 	Console      *os.File // connected socket that gets the terminal's master
+	PidfdSocket  *os.File // connected socket that gets a pidfd of the container's process
 	PreserveFds  int      // how many fds from 3 on the payload inherits
 	NoPivot      bool
 	NoNewKeyring bool
@@ -76,6 +77,11 @@ func (r *Runtime) spawn(o Options, started bool) (*Container, error) {
 	b := &birth{program: g, dir: d, started: started, contract: append(g.features(), o.Contract...)}
 	c, err := b.run()
 	if err != nil {
+		undo.run()
+		undo.release()
+		if b.hooked {
+			r.poststop(o.Spec.Hooks, &b.record) // runtime.md, "Lifecycle", step 3
+		}
 		return nil, err
 	}
 	undo.release()
@@ -92,6 +98,7 @@ type birth struct {
 	begin    uint64
 	boot     string
 	pid      int
+	hooked   bool // hooks have run that poststop may have to undo
 }
 
 func (b *birth) run() (*Container, error) {
@@ -193,20 +200,26 @@ func (b *birth) save(c *userns.Child) error {
 
 func (b *birth) newRecord() Record {
 	s := b.Spec
-	return Record{
+	rec := Record{
 		OCIVersion: s.Version, ID: b.ID, Pid: b.pid, Begin: b.begin, Boot: b.boot,
 		Bundle: b.Bundle, Rootfs: b.tree.Path(), Created: time.Now().UTC().Format(time.RFC3339Nano),
 		Owner: b.program.run.Caller.UID, Annotations: s.Annotations,
 		AutoRemove: b.AutoRemove, NoPivot: b.NoPivot, OwnPID: b.fresh(unix.CLONE_NEWPID),
-		Process: s.Process, Hooks: s.Hooks, Contract: b.contract,
+		Process: s.Process, Hooks: s.Hooks, Contract: b.contract, NoNewKeyring: b.NoNewKeyring,
 	}
+	if s.Linux != nil {
+		rec.Personality, rec.MemoryPolicy = s.Linux.Personality, s.Linux.MemoryPolicy
+	}
+	return rec
 }
 
 // gate answers the child's gates.
 func (b *birth) gate(c *userns.Child, name string) error {
 	switch name {
+	case gateDevices:
+		return moveDevices(b.Spec.Linux.NetDevices, b.pid)
 	case gateHooks:
-		b.record = b.newRecord()
+		b.record, b.hooked = b.newRecord(), true
 		return b.runtimeHooks()
 	case gateReady:
 		b.degrade()
@@ -216,7 +229,11 @@ func (b *birth) gate(c *userns.Child, name string) error {
 		if err := b.save(c); err != nil {
 			return err
 		}
+		if err := sendPidfd(b.PidfdSocket, "standard", b.record.Pid); err != nil {
+			return err
+		}
 		if b.started {
+			b.hooked = b.hooked || b.Spec.Hooks != nil && len(b.Spec.Hooks.StartContainer) > 0
 			return b.program.run.startHooks(&b.record)
 		}
 	}
@@ -239,6 +256,9 @@ func (r *Runtime) explain(g *program, err error) error {
 		return r.because(kernel.Op{Do: kernel.WriteIDMap, InUserns: true}, err)
 	case errors.As(err, &step):
 		if e := execError(step); e != nil {
+			return e
+		}
+		if e := hint(step); e != nil {
 			return e
 		}
 		op := operation(step)

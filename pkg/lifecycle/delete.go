@@ -27,7 +27,7 @@ func (r *Runtime) Delete(id string, force bool) error {
 		return err
 	}
 	d.remove()
-	r.hooks("poststop", rec.Hooks, rec, Stopped)
+	r.poststop(rec.Hooks, rec)
 	return nil
 }
 
@@ -84,5 +84,5 @@ func (r *Runtime) Remove(c *Container) {
 		return
 	}
 	d.remove()
-	r.hooks("poststop", c.Hooks, &c.Record, Stopped)
+	r.poststop(c.Hooks, &c.Record)
 }

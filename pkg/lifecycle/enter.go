@@ -16,6 +16,7 @@ type entry struct {
 	pidfd, root *os.File
 	userns      bool
 	launcher    plan.Label
+	labels      labels
 }
 
 // enter begins a plan with the steps into the namespaces of pid; 0 stays where
@@ -67,6 +68,7 @@ func (e *entry) leave(p *plan.Plan) {
 }
 
 func (e *entry) close() {
+	e.labels.close()
 	for _, f := range []*os.File{e.pidfd, e.root} {
 		if f != nil {
 			f.Close()

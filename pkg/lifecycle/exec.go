@@ -24,6 +24,7 @@ type ExecOptions struct {
 	Console     *os.File
 	PreserveFds int
 	Attached    bool
+	PidfdSocket *os.File // connected socket that gets a pidfd of it
 }
 
 var errStopped = errors.New("cannot exec in a stopped container")
@@ -50,15 +51,50 @@ func (r *Runtime) Exec(id string, o *ExecOptions) (*Container, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &specs.Spec{Process: proc, Annotations: rec.Annotations}
-	if err := unsupported(s); err != nil {
-		return nil, err
+	inherit(proc, rec.Process)
+	return r.exec(rec, &specs.Spec{Process: proc, Annotations: rec.Annotations, Linux: rec.linux()}, o)
+}
+
+// inherit gives a process that was described on its own what it says nothing
+// about and the container's process has, as runc does: an exec is not meant to
+// be less confined.
+func inherit(p, from *specs.Process) {
+	if from == nil {
+		return // a damaged record
 	}
-	return r.exec(rec, s, o)
+	if p.Capabilities == nil {
+		p.Capabilities = from.Capabilities
+	}
+	if len(p.Rlimits) == 0 {
+		p.Rlimits = from.Rlimits
+	}
+	if p.User.Umask == nil {
+		p.User.Umask = from.User.Umask
+	}
+	if p.SelinuxLabel == "" {
+		p.SelinuxLabel = from.SelinuxLabel
+	}
+	if p.ApparmorProfile == "" {
+		p.ApparmorProfile = from.ApparmorProfile
+	}
+	if p.Scheduler == nil {
+		p.Scheduler = from.Scheduler
+	}
+	if p.IOPriority == nil {
+		p.IOPriority = from.IOPriority
+	}
+	if p.ExecCPUAffinity == nil {
+		p.ExecCPUAffinity = from.ExecCPUAffinity
+	}
 }
 
 func (r *Runtime) exec(rec *Record, s *specs.Spec, o *ExecOptions) (*Container, error) {
 	p := plan.New()
+	if a := s.Process.ExecCPUAffinity; a != nil {
+		if err := confine.Affinity(p, "process.execCPUAffinity.initial", a.Initial); err != nil {
+			return nil, err
+		}
+	}
 	// Before it enters, while it owns its files in /proc.
 	confine.OOMScore(p, s.Process)
 	where, err := r.enter(p, rec.Pid)
@@ -66,6 +102,9 @@ func (r *Runtime) exec(rec *Record, s *specs.Spec, o *ExecOptions) (*Container, 
 		return nil, err
 	}
 	defer where.close()
+	if where.labels, err = r.labels(s.Process); err != nil {
+		return nil, err
+	}
 	if err := r.execPlan(p, where, rec, s, o); err != nil {
 		return nil, err
 	}
@@ -80,6 +119,9 @@ func (r *Runtime) exec(rec *Record, s *specs.Spec, o *ExecOptions) (*Container, 
 			return fmt.Errorf("look at the new process: %w", err)
 		}
 		c.Begin, c.Boot = st.begin, bootID()
+		if err := sendPidfd(o.PidfdSocket, "setns", child.Pid); err != nil {
+			return err
+		}
 		if o.PidFile == "" {
 			return nil
 		}
@@ -91,6 +133,9 @@ func (r *Runtime) exec(rec *Record, s *specs.Spec, o *ExecOptions) (*Container, 
 	var step *userns.Error
 	if errors.As(err, &step) {
 		if e := execError(step); e != nil {
+			return nil, e
+		}
+		if e := hint(step); e != nil {
 			return nil, e
 		}
 		return nil, r.because(operation(step), err)
@@ -117,9 +162,20 @@ func (r *Runtime) execPlan(p *plan.Plan, where *entry, rec *Record, s *specs.Spe
 		controlling(p, terminal(p, 0, s.Process, o.Console, false))
 	}
 	ownPipes(p, s.Process)
+	if !rec.NoNewKeyring {
+		keyring(p, rec.ID)
+	}
+	where.labels.write(p)
 	descriptors(p, 3+o.PreserveFds, -1)
 	r.restoreFiles(p)
 	if err := proc.Limits(p); err != nil {
+		return err
+	}
+	t := tuning(s)
+	if a := s.Process.ExecCPUAffinity; a != nil {
+		t.CPUs = a.Final
+	}
+	if err := confine.Tune(p, t); err != nil {
 		return err
 	}
 	proc.Drop(p)

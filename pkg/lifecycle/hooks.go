@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -19,6 +21,40 @@ import (
 func hooked(h *specs.Hooks) bool {
 	//lint:ignore SA1019 prestart is deprecated and Docker's only way to a network
 	return h != nil && len(h.Prestart)+len(h.CreateRuntime)+len(h.CreateContainer) > 0
+}
+
+// hookWords lists hooks for a printed plan, in the order in which they run.
+func hookWords(kind string, list []specs.Hook) []string {
+	var words []string
+	for i, h := range list {
+		words = append(words, fmt.Sprintf("%s[%d] %s", kind, i, h.Path))
+	}
+	return words
+}
+
+// early are those that see the tree from outside.
+func early(h *specs.Hooks) string {
+	//lint:ignore SA1019 see hooked
+	list := append(hookWords("prestart", h.Prestart), hookWords("createRuntime", h.CreateRuntime)...)
+	return strings.Join(append(list, hookWords("createContainer", h.CreateContainer)...), ", ")
+}
+
+// printHooks appends to a plan that is only printed what its parent does when
+// the payload runs and when it has ended.
+func (g *program) printHooks() {
+	h := g.Spec.Hooks
+	if h == nil {
+		return
+	}
+	for _, late := range []struct {
+		kind, when string
+		list       []specs.Hook
+	}{{"poststart", "when it runs", h.Poststart}, {"poststop", "when it is deleted", h.Poststop}} {
+		if len(late.list) > 0 {
+			g.plan.Act("%s, the hooks %s", late.when, strings.Join(hookWords(late.kind, late.list), ", "))
+			g.plan.Note(late.kind)
+		}
+	}
 }
 
 // runtimeHooks runs those between the namespaces and the change of root, in
@@ -44,18 +80,31 @@ func (r *Runtime) startHooks(rec *Record) error {
 	return r.runHooks("startContainer", rec.Hooks.StartContainer, rec, Created, rec.Pid)
 }
 
-// hooks runs those whose failure is only told: the container is there, or gone,
-// whatever they say.
-func (r *Runtime) hooks(kind string, h *specs.Hooks, rec *Record, status Status) {
-	if h == nil {
-		return
+// poststart runs those that come when the payload runs. Since version 1.3 of
+// the specification a failure of theirs is the start's, and the container is
+// gone; before, it was only told (runtime.md, "Lifecycle", step 9).
+func (r *Runtime) poststart(rec *Record) error {
+	if rec.Hooks == nil {
+		return nil
 	}
-	list := h.Poststart
-	if kind == "poststop" {
-		list = h.Poststop
+	if strings.HasPrefix(rec.OCIVersion, "1.0.") || strings.HasPrefix(rec.OCIVersion, "1.1.") || strings.HasPrefix(rec.OCIVersion, "1.2.") {
+		r.toldHooks("poststart", rec.Hooks.Poststart, rec, Running)
+		return nil
 	}
+	return r.runHooks("poststart", rec.Hooks.Poststart, rec, Running, 0)
+}
+
+// poststop runs those of a container that is gone, whatever they say.
+func (r *Runtime) poststop(h *specs.Hooks, rec *Record) {
+	if h != nil {
+		r.toldHooks("poststop", h.Poststop, rec, Stopped)
+	}
+}
+
+// toldHooks runs each of a list; a failure is only told.
+func (r *Runtime) toldHooks(kind string, list []specs.Hook, rec *Record, status Status) {
 	for i := range list {
-		if err := r.runHooks(kind, list[i:i+1], rec, status, 0); err != nil {
+		if err := r.runHook(kind, i, list[i], rec, status, 0); err != nil {
 			r.Warn(err.Error())
 		}
 	}
@@ -64,30 +113,65 @@ func (r *Runtime) hooks(kind string, h *specs.Hooks, rec *Record, status Status)
 // runHooks runs a list in order and stops at the first that fails. inside is
 // the process whose namespaces they run in; 0 is our own.
 func (r *Runtime) runHooks(kind string, list []specs.Hook, rec *Record, status Status, inside int) error {
-	if len(list) == 0 {
-		return nil
-	}
-	s := rec.state(status)
-	s.Pid, s.Contract = rec.Pid, nil
-	if status == Stopped {
-		s.Pid = 0
-	}
-	state, err := json.Marshal(s)
-	if err != nil {
-		return err
-	}
 	for i, h := range list {
-		var confined *specs.Process
-		if kind == "startContainer" {
-			confined = rec.Process
-		}
-		if err := r.runHook(h, state, inside, confined); err != nil {
-			// Only the words: a hook that is not there says nothing about the
-			// container's own program.
-			return fmt.Errorf("error running %s hook #%d: %v", kind, i, err)
+		if err := r.runHook(kind, i, h, rec, status, inside); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+func (r *Runtime) runHook(kind string, i int, h specs.Hook, rec *Record, status Status, inside int) error {
+	state, err := hookState(rec, status, inside)
+	if err != nil {
+		return err
+	}
+	var confined *specs.Process
+	if kind == "startContainer" {
+		confined = rec.Process
+		if h.Env == nil {
+			h.Env = confined.Env // runc's habit, and what hooks that need a PATH rely on
+		}
+	}
+	if err := r.spawnHook(h, state, inside, confined); err != nil {
+		// Only the words: a hook that is not there says nothing about the
+		// container's own program.
+		return fmt.Errorf("error running %s hook #%d: %v", kind, i, err)
+	}
+	return nil
+}
+
+// hookState is what a hook reads on its standard input. Inside the container
+// the pid is the one that is seen there (runtime.md, "State").
+func hookState(rec *Record, status Status, inside int) ([]byte, error) {
+	s := rec.state(status)
+	s.Contract = nil
+	if status != Stopped {
+		s.Pid = rec.Pid
+	}
+	if inside != 0 {
+		pid, err := pidInside(rec.Pid)
+		if err != nil {
+			return nil, err
+		}
+		s.Pid = pid
+	}
+	return json.Marshal(s)
+}
+
+// pidInside is a process's id in its own pid namespace (proc_pid_status(5)).
+func pidInside(pid int) (int, error) {
+	b, err := os.ReadFile(procOf(pid) + "/status")
+	if err != nil {
+		return 0, err
+	}
+	_, rest, found := strings.Cut(string(b), "\nNSpid:")
+	line, _, _ := strings.Cut(rest, "\n")
+	ids := strings.Fields(line)
+	if !found || len(ids) == 0 {
+		return pid, nil
+	}
+	return strconv.Atoi(ids[len(ids)-1])
 }
 
 // memfile is an anonymous file with that content, at its beginning.
@@ -104,7 +188,7 @@ func memfile(name string, content []byte) (*os.File, error) {
 	return f, nil
 }
 
-func (r *Runtime) runHook(h specs.Hook, state []byte, inside int, confined *specs.Process) error {
+func (r *Runtime) spawnHook(h specs.Hook, state []byte, inside int, confined *specs.Process) error {
 	in, err := memfile("state", state)
 	if err != nil {
 		return err
@@ -128,8 +212,16 @@ func (r *Runtime) runHook(h specs.Hook, state []byte, inside int, confined *spec
 	for to, f := range []*os.File{in, out, out} {
 		p.Do("dup3", unix.SYS_DUP3, plan.C(int(f.Fd())), plan.C(to), plan.C(0))
 	}
-	p.CloseFrom(3, unix.CLOSE_RANGE_CLOEXEC)
 	p.Do("setsid", unix.SYS_SETSID)
+	defaultSignals(p)
+	if confined != nil {
+		if where.labels, err = r.labels(confined); err != nil {
+			return err
+		}
+		where.labels.write(p)
+	}
+	p.CloseFrom(3, unix.CLOSE_RANGE_CLOEXEC)
+	r.restoreFiles(p)
 	if confined != nil {
 		// Its program is the image's, and may do no more than the payload.
 		c := confine.New(confined, r.facts(&specs.Spec{Process: confined}, where.userns))

@@ -2,10 +2,12 @@ package lifecycle
 
 import (
 	"os"
+	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"sandbox/pkg/confine"
 	"sandbox/pkg/plan"
 )
 
@@ -29,6 +31,7 @@ func (g *program) payload() error {
 	} else {
 		ownPipes(p, g.Spec.Process)
 	}
+	g.labels.write(p)
 	// Before any path of the container's is followed by a process that may
 	// still hold fds of the host (CVE-2024-21626).
 	descriptors(p, 3+g.PreserveFds, g.listen)
@@ -36,9 +39,13 @@ func (g *program) payload() error {
 	if err := g.proc.Limits(p); err != nil {
 		return err
 	}
+	if err := confine.Tune(p, tuning(g.Spec)); err != nil {
+		return err
+	}
 	g.proc.Drop(p)
 	g.proc.Cwd(p)
 	program := g.proc.Find(p)
+	g.wipe()
 	g.visible()
 	if g.Attached && !g.Init {
 		// After the change of ids, which clears it (prctl(2)); the gate behind
@@ -47,6 +54,9 @@ func (g *program) payload() error {
 		p.Prctl(unix.PR_SET_PDEATHSIG, plan.C(int(unix.SIGKILL)))
 	}
 	p.Act("wait until the state is recorded")
+	if h := g.Spec.Hooks; h != nil && len(h.StartContainer) > 0 {
+		p.Act("wait until the state is recorded; at start, the hooks %s", strings.Join(hookWords("startContainer", h.StartContainer), ", "))
+	}
 	p.Gate(gateReady)
 	if g.listen >= 0 {
 		g.waitForStart()

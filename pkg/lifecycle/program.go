@@ -40,6 +40,7 @@ type program struct {
 	status int // fd on which init reports the payload's status; -1 without
 	slave  plan.Reg
 	trees  []int // mounts copied by cloner
+	labels labels
 }
 
 // newProgram reads the spec into a plan. Nothing is done yet.
@@ -82,7 +83,11 @@ func (g *program) compile(scratch string) error {
 	// a process that it does not know by its number.
 	g.Init = g.Init && g.fresh(unix.CLONE_NEWPID)
 	g.proc = confine.New(g.Spec.Process, g.run.facts(g.Spec, g.userns()))
-	return nil
+	if err := g.available(); err != nil {
+		return err
+	}
+	g.labels, err = g.run.labels(g.Spec.Process)
+	return err
 }
 
 // cloner copies mounts of the caller's tree before the fork, where the caller
@@ -109,6 +114,7 @@ func (g *program) cloner() func(string, bool) (int, error) {
 // close closes what the fork has copied.
 func (g *program) close() {
 	g.ns.close()
+	g.labels.close()
 	for _, fd := range g.trees {
 		unix.Close(fd)
 	}
@@ -158,15 +164,18 @@ func (g *program) write() error {
 	g.tree.Prepare(p)
 	g.becomeRoot()
 	g.names()
+	g.waitForDevices()
 	g.sysctls()
-	g.keyring()
+	if !g.NoNewKeyring {
+		keyring(p, g.ID)
+	}
 	g.tree.Assemble(p)
 	if g.Spec.Process.Terminal {
 		g.slave = terminal(p, g.tree.Root(), g.Spec.Process, g.Console, true)
 	}
 	g.cwd()
 	if hooked(g.Spec.Hooks) {
-		p.Act("run the hooks that see the tree from outside")
+		p.Act("run the hooks %s", early(g.Spec.Hooks))
 		p.Gate(gateHooks)
 	}
 	g.tree.Seal(p)
@@ -227,12 +236,17 @@ func (r *Runtime) Plan(o Options) (*plan.Plan, error) {
 		return nil, err
 	}
 	defer g.close()
-	return g.plan, g.write()
+	if err := g.write(); err != nil {
+		return nil, err
+	}
+	g.printHooks()
+	return g.plan, nil
 }
 
 // features are what the spec asks for, granted until something says otherwise.
 func (g *program) features() kernel.Contract {
 	var c kernel.Contract
+	g.labels.grant(&c)
 	for _, kind := range kinds {
 		if g.fresh(kind.flag) {
 			c.Grant(kind.feature)

@@ -17,24 +17,34 @@ import (
 // and what exec, kill and delete need, for they run in other processes, with
 // another environment, long after.
 type Record struct {
-	OCIVersion  string            `json:"ociVersion"`
-	ID          string            `json:"id"`
-	Pid         int               `json:"pid"`
-	Begin       uint64            `json:"begin"`          // start time of Pid, clock ticks since boot (proc_pid_stat(5)): a reused pid has another
-	Init        int               `json:"init,omitempty"` // the process that only reaps, where it is not Pid
-	Boot        string            `json:"boot"`           // the boot that Begin belongs to
-	Bundle      string            `json:"bundle"`
-	Rootfs      string            `json:"rootfs"`
-	Created     string            `json:"created"` // RFC 3339, UTC
-	Owner       uint32            `json:"owner"`   // uid of who created it
-	Annotations map[string]string `json:"annotations,omitempty"`
-	AutoRemove  bool              `json:"autoRemove,omitempty"` // a foreground run that removes it at its end
-	NoPivot     bool              `json:"noPivot,omitempty"`
-	OwnPID      bool              `json:"ownPID,omitempty"` // it has a pid namespace of its own
+	OCIVersion   string            `json:"ociVersion"`
+	ID           string            `json:"id"`
+	Pid          int               `json:"pid"`
+	Begin        uint64            `json:"begin"`          // start time of Pid, clock ticks since boot (proc_pid_stat(5)): a reused pid has another
+	Init         int               `json:"init,omitempty"` // the process that only reaps, where it is not Pid
+	Boot         string            `json:"boot"`           // the boot that Begin belongs to
+	Bundle       string            `json:"bundle"`
+	Rootfs       string            `json:"rootfs"`
+	Created      string            `json:"created"` // RFC 3339, UTC
+	Owner        uint32            `json:"owner"`   // uid of who created it
+	Annotations  map[string]string `json:"annotations,omitempty"`
+	AutoRemove   bool              `json:"autoRemove,omitempty"` // a foreground run that removes it at its end
+	NoPivot      bool              `json:"noPivot,omitempty"`
+	OwnPID       bool              `json:"ownPID,omitempty"` // it has a pid namespace of its own
+	NoNewKeyring bool              `json:"noNewKeyring,omitempty"`
+
+	// What exec takes from the container and not from the process.
+	Personality  *specs.LinuxPersonality  `json:"personality,omitempty"`
+	MemoryPolicy *specs.LinuxMemoryPolicy `json:"memoryPolicy,omitempty"`
 
 	Process  *specs.Process  `json:"process,omitempty"`
 	Hooks    *specs.Hooks    `json:"hooks,omitempty"`
 	Contract kernel.Contract `json:"contract,omitempty"`
+}
+
+// linux is the part of the container's spec that its later processes need.
+func (r *Record) linux() *specs.Linux {
+	return &specs.Linux{Personality: r.Personality, MemoryPolicy: r.MemoryPolicy}
 }
 
 // ErrNotExist is what every verb says of an unknown id. Clients of OCI runtimes

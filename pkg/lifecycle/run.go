@@ -13,7 +13,11 @@ func (r *Runtime) Run(o Options) (*Container, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.hooks("poststart", c.Hooks, &c.Record, Running)
+	if err := r.poststart(&c.Record); err != nil {
+		c.kill()
+		r.Remove(c)
+		return nil, err
+	}
 	return c, nil
 }
 
@@ -52,4 +56,10 @@ func forwarded() []os.Signal {
 		}
 	}
 	return list
+}
+
+// kill ends a container of our own, with the init that is its parent.
+func (c *Container) kill() {
+	_ = unix.Kill(c.child.Pid, unix.SIGKILL) // our child, not yet waited for
+	_, _ = c.Wait()
 }

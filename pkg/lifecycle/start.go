@@ -47,13 +47,26 @@ func (r *Runtime) Start(id string) error {
 		return errors.New("cannot start an already running container")
 	}
 	if err := r.startHooks(rec); err != nil {
-		return err
+		return r.destroy(d, rec, err)
 	}
 	if err := open(d); err != nil {
 		return err
 	}
-	r.hooks("poststart", rec.Hooks, rec, Running)
+	if err := r.poststart(rec); err != nil {
+		return r.destroy(d, rec, err)
+	}
 	return nil
+}
+
+// destroy ends a container whose hook has failed: it is stopped, removed, and
+// its poststop hooks run (runtime.md, "Lifecycle", steps 7 and 9).
+func (r *Runtime) destroy(d *dir, rec *Record, because error) error {
+	if err := rec.end(); err != nil {
+		return fmt.Errorf("%w; and %w", because, err)
+	}
+	d.remove()
+	r.poststop(rec.Hooks, rec)
+	return because
 }
 
 // open sends the byte that opens the last gate, and hears what came of it.

@@ -1,13 +1,12 @@
 package lifecycle
 
 import (
-	"path/filepath"
 	"sort"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/plan"
+	"sandbox/pkg/spec"
 	"sandbox/pkg/userns"
 )
 
@@ -36,8 +35,12 @@ func (g *program) names() {
 	}
 	if d := g.Spec.Domainname; d != "" {
 		p.Act("set the domain name to %s", d)
-		p.Do("setdomainname", unix.SYS_SETDOMAINNAME, plan.S(d), plan.C(len(d)))
+		setDomainname(p, d)
 	}
+}
+
+func setDomainname(p *plan.Plan, name string) {
+	p.Do("setdomainname", unix.SYS_SETDOMAINNAME, plan.S(name), plan.C(len(name)))
 }
 
 // sysctls are written through the caller's /proc: the values of a network, ipc
@@ -53,31 +56,26 @@ func (g *program) sysctls() {
 	}
 	sort.Strings(keys)
 	for _, k := range keys {
+		path, _ := spec.SysctlPath(k)
 		g.plan.Act("set sysctl %s", k)
-		g.plan.WriteFile(plan.Cwd(), sysctlPath(k), g.Spec.Linux.Sysctl[k])
+		if path == "kernel/domainname" {
+			// Its file is the host root's, in every namespace.
+			setDomainname(g.plan, g.Spec.Linux.Sysctl[k])
+			continue
+		}
+		g.plan.WriteFile(plan.Cwd(), "/proc/sys/"+path, g.Spec.Linux.Sysctl[k])
 	}
-}
-
-// sysctlPath is the file of a sysctl. A key with a slash is a path already, so
-// that an interface name with a dot can be said (sysctl(8)).
-func sysctlPath(key string) string {
-	if !strings.Contains(key, "/") {
-		key = strings.ReplaceAll(key, ".", "/")
-	}
-	return filepath.Join("/proc/sys", filepath.Clean("/"+key))
 }
 
 // keyring gives the container a session keyring of its own, so that it cannot
 // read keys of the caller's session. Keys count against a per-user quota, and
 // some hosts refuse; the caller's session keyring is then left as well.
-func (g *program) keyring() {
-	if g.NoNewKeyring {
-		return
-	}
-	p := g.plan
+//
+// An exec joins the keyring of that name; it would bring the caller's in.
+func keyring(p *plan.Plan, id string) {
 	p.Act("make a session keyring")
 	kept, done := p.Label("keyring kept"), p.Label("keyring made")
-	p.Do("keyctl", unix.SYS_KEYCTL, plan.C(unix.KEYCTL_JOIN_SESSION_KEYRING), plan.S("_ses."+g.ID)).
+	p.Do("keyctl", unix.SYS_KEYCTL, plan.C(unix.KEYCTL_JOIN_SESSION_KEYRING), plan.S("_ses."+id)).
 		On(unix.ENOSYS, done).On(plan.AnyErrno, kept)
 	p.Goto(done)
 	p.Here(kept)

@@ -19,6 +19,12 @@ func (p *Plan) OpenInRoot(root Reg, path string, flags int) *Step {
 	return p.openat2(R(root), path, flags, 0, unix.RESOLVE_IN_ROOT|unix.RESOLVE_NO_MAGICLINKS)
 }
 
+// OpenBeneath opens a path below dir that does not leave dir's mount: what is
+// mounted over the file or on the way to it is an error.
+func (p *Plan) OpenBeneath(dir Arg, path string, flags int) *Step {
+	return p.openat2(dir, path, flags, 0, unix.RESOLVE_BENEATH|unix.RESOLVE_NO_XDEV|unix.RESOLVE_NO_MAGICLINKS)
+}
+
 func (p *Plan) openat2(dir Arg, path string, flags, mode, resolve int) *Step {
 	how := Longs(uint64(flags|unix.O_CLOEXEC), uint64(mode), uint64(resolve)).Show(func() string {
 		return "{" + Names(openFlags).format(uintptr(flags|unix.O_CLOEXEC)) + ", " + Names(resolveFlags).format(uintptr(resolve)) + "}"

@@ -63,6 +63,7 @@ func openFlags() []Flag {
 
 func resolveFlags() []Flag {
 	return []Flag{
+		{unix.RESOLVE_BENEATH, "RESOLVE_BENEATH"}, {unix.RESOLVE_NO_XDEV, "RESOLVE_NO_XDEV"},
 		{unix.RESOLVE_IN_ROOT, "RESOLVE_IN_ROOT"}, {unix.RESOLVE_NO_MAGICLINKS, "RESOLVE_NO_MAGICLINKS"},
 		{unix.RESOLVE_NO_SYMLINKS, "RESOLVE_NO_SYMLINKS"},
 	}

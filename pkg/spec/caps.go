@@ -5,19 +5,9 @@ import (
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
-)
 
-// Capabilities lists the names of all capabilities; the place in the list is the kernel's number
-// (include/uapi/linux/capability.h). The last, CAP_CHECKPOINT_RESTORE, came with Linux 5.9, so every
-// kernel we run on (5.12 and later) knows them all.
-func Capabilities() []string {
-	return strings.Fields(`CAP_CHOWN CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_FOWNER CAP_FSETID CAP_KILL CAP_SETGID
-		CAP_SETUID CAP_SETPCAP CAP_LINUX_IMMUTABLE CAP_NET_BIND_SERVICE CAP_NET_BROADCAST CAP_NET_ADMIN CAP_NET_RAW
-		CAP_IPC_LOCK CAP_IPC_OWNER CAP_SYS_MODULE CAP_SYS_RAWIO CAP_SYS_CHROOT CAP_SYS_PTRACE CAP_SYS_PACCT
-		CAP_SYS_ADMIN CAP_SYS_BOOT CAP_SYS_NICE CAP_SYS_RESOURCE CAP_SYS_TIME CAP_SYS_TTY_CONFIG CAP_MKNOD CAP_LEASE
-		CAP_AUDIT_WRITE CAP_AUDIT_CONTROL CAP_SETFCAP CAP_MAC_OVERRIDE CAP_MAC_ADMIN CAP_SYSLOG CAP_WAKE_ALARM
-		CAP_BLOCK_SUSPEND CAP_AUDIT_READ CAP_PERFMON CAP_BPF CAP_CHECKPOINT_RESTORE`)
-}
+	"sandbox/pkg/kernel"
+)
 
 // rootCaps is what podman 4 gives a payload that is root: enough for a package manager.
 func rootCaps() []string {
@@ -33,7 +23,7 @@ func UnknownCapabilities(c *specs.LinuxCapabilities) []string {
 		return nil
 	}
 	var unknown []string
-	known := Capabilities()
+	known := kernel.Capabilities()
 	for _, set := range [][]string{c.Bounding, c.Effective, c.Inheritable, c.Permitted, c.Ambient} {
 		for _, name := range set {
 			if !contains(known, name) && !contains(unknown, name) {
@@ -65,7 +55,7 @@ func (b *builder) capSets(base []string) (*specs.LinuxCapabilities, error) {
 	case addAll && dropAll:
 		return nil, fmt.Errorf("--cap-add ALL and --cap-drop ALL: adding all and removing all is not allowed")
 	case addAll:
-		base, add = Capabilities(), Capabilities()
+		base, add = kernel.Capabilities(), kernel.Capabilities()
 	case dropAll:
 		base = nil
 	}
@@ -80,7 +70,7 @@ func (b *builder) capSets(base []string) (*specs.LinuxCapabilities, error) {
 
 // capNames reads the values of one flag: with or without CAP_, any case, several with commas, ALL.
 func capNames(flag string, values []string) (names []string, all bool, err error) {
-	known := Capabilities()
+	known := kernel.Capabilities()
 	for _, v := range splitAll(values) {
 		name := strings.ToUpper(strings.TrimSpace(v))
 		if name == "ALL" || name == "CAP_ALL" {
@@ -101,7 +91,7 @@ func capNames(flag string, values []string) (names []string, all bool, err error
 // inKernelOrder merges lists of known names, so that the same wish always makes the same spec.
 func inKernelOrder(lists ...[]string) []string {
 	var sorted []string
-	for _, name := range Capabilities() {
+	for _, name := range kernel.Capabilities() {
 		for _, list := range lists {
 			if contains(list, name) {
 				sorted = append(sorted, name)

@@ -16,6 +16,7 @@ func checkLinux(s *specs.Spec) error {
 	}
 	for _, check := range []func(*specs.Linux) error{
 		checkNamespaces, checkMappings, checkSysctl, checkPaths, checkDevices, checkDeviceRules, checkNumbers, checkTime, checkWords,
+		checkPersonality, checkMemoryPolicy, checkNetDevices, checkIntelRdt,
 	} {
 		if err := check(s.Linux); err != nil {
 			return err
@@ -115,11 +116,11 @@ func checkSysctl(l *specs.Linux) error {
 	sort.Strings(keys) // the same configuration always gives the same error
 	for _, key := range keys {
 		at := fmt.Sprintf("linux.sysctl[%q]", key)
-		need := sysctlNamespace(key)
+		path, need := SysctlPath(key)
 		switch {
 		case need == "":
 			return invalid(at, "is not in any namespace, it would change the host")
-		case key == "kernel.hostname" || key == "kernel/hostname":
+		case path == "kernel/hostname":
 			return invalid(at, "use hostname instead")
 		case !hasNamespace(l, need):
 			return invalid(at, "needs a %s namespace in linux.namespaces", need)
@@ -130,9 +131,10 @@ func checkSysctl(l *specs.Linux) error {
 	return nil
 }
 
-// sysctlNamespace takes both spellings of sysctl(8), a.b/c and a/b.c: the first separator decides.
-// Empty and dotted components would climb out of the directory of the key.
-func sysctlNamespace(key string) specs.LinuxNamespaceType {
+// SysctlPath is the file of a sysctl below /proc/sys and the kind of namespace it belongs to, "" where it is
+// not in any. It takes both spellings of sysctl(8), a.b/c and a/b.c: the first separator decides. Empty and
+// dotted components would climb out of the directory of the key.
+func SysctlPath(key string) (string, specs.LinuxNamespaceType) {
 	name := key
 	if i := strings.IndexAny(key, "./"); i >= 0 && key[i] == '.' {
 		name = strings.Map(func(r rune) rune {
@@ -145,7 +147,10 @@ func sysctlNamespace(key string) specs.LinuxNamespaceType {
 			return r
 		}, key)
 	}
-	parts := strings.Split(name, "/")
+	return name, sysctlNamespace(strings.Split(name, "/"))
+}
+
+func sysctlNamespace(parts []string) specs.LinuxNamespaceType {
 	for _, p := range parts {
 		if p == "" || p == "." || p == ".." || strings.ContainsAny(p, "\x00\n ") {
 			return ""
@@ -156,6 +161,8 @@ func sysctlNamespace(key string) specs.LinuxNamespaceType {
 		return specs.NetworkNamespace
 	case len(parts) > 2 && parts[0] == "fs" && parts[1] == "mqueue":
 		return specs.IPCNamespace
+	case len(parts) == 2 && parts[0] == "user": // how many namespaces may be made from here on
+		return specs.UserNamespace
 	case len(parts) != 2 || parts[0] != "kernel":
 		return ""
 	case oneOf(parts[1], "msgmax msgmnb msgmni sem shmall shmmax shmmni shm_rmid_forced"):
@@ -259,12 +266,6 @@ func checkTime(l *specs.Linux) error {
 func checkWords(l *specs.Linux) error {
 	if l.RootfsPropagation != "" && !oneOf(l.RootfsPropagation, propagations) {
 		return invalid("linux.rootfsPropagation", "unknown propagation %q, want one of %s", l.RootfsPropagation, propagations)
-	}
-	if p := l.Personality; p != nil && !oneOf(string(p.Domain), "LINUX LINUX32") {
-		return invalid("linux.personality.domain", "unknown domain %q, want LINUX or LINUX32", p.Domain)
-	}
-	if len(l.NetDevices) > 0 && !hasNamespace(l, specs.NetworkNamespace) {
-		return invalid("linux.netDevices", "needs a network namespace in linux.namespaces")
 	}
 	return nil
 }

@@ -15,7 +15,7 @@ const KeepGroups = "run.oci.keep_original_groups"
 // that s describes.
 func ValidateProcess(p *specs.Process, s *specs.Spec) error {
 	for _, check := range []func(*specs.Process) error{
-		checkArgs, checkEnv, checkTerminal, checkRlimits, checkScheduling, checkAmbient,
+		checkArgs, checkEnv, checkTerminal, checkRlimits, checkScheduling, checkLabels, checkAmbient,
 	} {
 		if err := check(p); err != nil {
 			return err
@@ -91,29 +91,6 @@ func checkRlimits(p *specs.Process) error {
 
 func knownRlimit(name string) bool {
 	return name != "" && !strings.Contains(name, " ") && strings.Contains(rlimitNames, " "+name+" ")
-}
-
-func checkScheduling(p *specs.Process) error {
-	if a := p.OOMScoreAdj; a != nil && (*a < -1000 || *a > 1000) {
-		return invalid("process.oomScoreAdj", "must be from -1000 to 1000, is %d", *a)
-	}
-	if s := p.Scheduler; s != nil {
-		if !oneOf(string(s.Policy), "SCHED_OTHER SCHED_FIFO SCHED_RR SCHED_BATCH SCHED_ISO SCHED_IDLE SCHED_DEADLINE") {
-			return invalid("process.scheduler.policy", "unknown policy %q", s.Policy)
-		}
-		if s.Nice < -20 || s.Nice > 19 {
-			return invalid("process.scheduler.nice", "must be from -20 to 19, is %d", s.Nice)
-		}
-	}
-	if io := p.IOPriority; io != nil {
-		if !oneOf(string(io.Class), "IOPRIO_CLASS_RT IOPRIO_CLASS_BE IOPRIO_CLASS_IDLE") {
-			return invalid("process.ioPriority.class", "unknown class %q", io.Class)
-		}
-		if io.Priority < 0 || io.Priority > 7 {
-			return invalid("process.ioPriority.priority", "must be from 0 to 7, is %d", io.Priority)
-		}
-	}
-	return nil
 }
 
 // checkAmbient: capability names nobody knows are accepted here, see [UnknownCapabilities]. Only a NUL

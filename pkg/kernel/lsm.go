@@ -1,0 +1,37 @@
+package kernel
+
+import (
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// SELinux reports whether SELinux labels processes here: its file system is
+// there, which it makes when it has a policy (libselinux asks the same).
+func (h Host) SELinux() bool { return read(h.sys("fs/selinux/enforce")) != "" }
+
+// AppArmor reports whether AppArmor confines processes here. The parameter is
+// the kernel's own word; the directory is missing where securityfs is not
+// mounted, and with it everything that loads profiles (runc asks for both).
+func (h Host) AppArmor() bool {
+	return strings.HasPrefix(read(h.sys("module/apparmor/parameters/enabled")), "Y") && h.isThere(h.sys("kernel/security/apparmor"))
+}
+
+// AppArmorExec is the file below /proc/thread-self in which AppArmor expects
+// the profile of the next exec. Its own directory came with LSM stacking (Linux
+// 5.8); the older file belongs to whichever module claimed it.
+func (h Host) AppArmorExec() string {
+	if own := "attr/apparmor/exec"; h.isThere(h.proc("self/" + own)) {
+		return own
+	}
+	return "attr/exec"
+}
+
+// Resctrl reports whether the file system of Intel's and AMD's resource
+// directors is mounted where everybody looks for it.
+func (h Host) Resctrl() bool { return h.isThere(h.sys("fs/resctrl/schemata")) }
+
+func (h Host) isThere(path string) bool {
+	var st unix.Stat_t
+	return h.stat(path, &st) == nil
+}

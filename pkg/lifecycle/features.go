@@ -1,0 +1,47 @@
+package lifecycle
+
+import (
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/opencontainers/runtime-spec/specs-go/features"
+
+	"sandbox/pkg/confine"
+	"sandbox/pkg/kernel"
+	"sandbox/pkg/rootfs"
+	"sandbox/pkg/spec"
+)
+
+// Features is what this program understands of a config.json, whatever the host
+// has (features.md of the specification).
+func Features() *features.Features {
+	yes := func() *bool { t := true; return &t }
+	var namespaces []string
+	for _, kind := range kinds {
+		namespaces = append(namespaces, string(kind.name))
+	}
+	return &features.Features{
+		OCIVersionMin: "1.0.0", OCIVersionMax: specs.Version,
+		Hooks:        []string{"prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"},
+		MountOptions: rootfs.MountOptions(),
+		Linux: &features.Linux{
+			Namespaces: namespaces, Capabilities: kernel.Capabilities(),
+			Cgroup: cgroupFeatures(), Seccomp: seccompFeatures(),
+			Apparmor: &features.Apparmor{Enabled: yes()}, Selinux: &features.Selinux{Enabled: yes()},
+			IntelRdt:        &features.IntelRdt{Enabled: new(bool), Schemata: new(bool), Monitoring: new(bool)},
+			MemoryPolicy:    &features.MemoryPolicy{Modes: confine.MemoryPolicyModes(), Flags: confine.MemoryPolicyFlags()},
+			MountExtensions: &features.MountExtensions{IDMap: &features.IDMap{Enabled: new(bool)}},
+			NetDevices:      &features.NetDevices{Enabled: yes()},
+		},
+		Annotations:                        map[string]string{"org.opencontainers.runc.checkpoint.enabled": "false"},
+		PotentiallyUnsafeConfigAnnotations: []string{spec.KeepGroups},
+	}
+}
+
+// seccompFeatures is the place for what pkg/seccomp knows: its actions,
+// operators, architectures and flags.
+func seccompFeatures() *features.Seccomp { return &features.Seccomp{Enabled: new(bool)} }
+
+// cgroupFeatures is the place for what pkg/cgroup2 does. A cgroup namespace and
+// a mount of cgroup2 are no limits, and version 1 is never going to be.
+func cgroupFeatures() *features.Cgroup {
+	return &features.Cgroup{V1: new(bool), V2: new(bool), Systemd: new(bool), SystemdUser: new(bool), Rdma: new(bool)}
+}
