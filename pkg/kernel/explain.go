@@ -110,6 +110,10 @@ func otherExplainers(do Action) []explainer {
 		return []explainer{runtimeDirectory}
 	case OpenTun:
 		return []explainer{tunDevice}
+	case MapMount:
+		return []explainer{kernelOld, idmapFilesystem, idmapMount}
+	case JoinNS:
+		return []explainer{namespaceOwner, seccompBlocked}
 	}
 	return []explainer{kernelOld, usernsAppArmor, seccompBlocked}
 }

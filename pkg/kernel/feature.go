@@ -28,6 +28,7 @@ const (
 	FeatCow          = "cow"
 	FeatTerminal     = "terminal"
 	FeatCaps         = "capabilities"
+	FeatMounts       = "mounts" // as asked for; only a loss is recorded
 )
 
 // Features lists every feature name, in the order of a start.
@@ -36,6 +37,6 @@ func Features() []string {
 		FeatUserns, FeatIDRange, FeatMountns, FeatPidns, FeatIpcns, FeatUtsns, FeatCgroupns, FeatNetns, FeatTimens,
 		FeatProcFresh, FeatSysfsFresh, FeatCgroup, FeatCgroupMemory, FeatCgroupCPU, FeatCgroupPids,
 		FeatSeccomp, FeatAppArmor, FeatSELinux, FeatRlimits, FeatDevices, FeatGroups, FeatKeyring,
-		FeatNetwork, FeatCow, FeatTerminal, FeatCaps,
+		FeatNetwork, FeatCow, FeatTerminal, FeatCaps, FeatMounts,
 	}
 }

@@ -48,6 +48,9 @@ func (h Host) proc(name string) string { return filepath.Join(orRoot(h.Proc, "/p
 func (h Host) sys(name string) string  { return filepath.Join(orRoot(h.Sys, "/sys"), name) }
 func (h Host) dev(name string) string  { return filepath.Join(orRoot(h.Dev, "/dev"), name) }
 
+// SELinux says whether it is active on this host.
+func (h Host) SELinux() bool { return read(h.sys("fs/selinux/enforce")) != "" }
+
 func orRoot(dir, root string) string { return pick(dir == "", root, dir) }
 
 // read returns the file without the white space around it; "" when it cannot be

@@ -24,6 +24,8 @@ const (
 	UseCgroup    Action = "use cgroup"
 	UseRuntime   Action = "use runtime directory"
 	OpenTun      Action = "open tun device"
+	MapMount     Action = "map the owners of a mount" // Path is what is mounted
+	JoinNS       Action = "join namespace"            // Path is its file
 	OtherCall    Action = "call kernel" // any other step
 )
 

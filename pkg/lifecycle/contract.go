@@ -42,6 +42,9 @@ func (b *birth) note(name string) {
 	case noteKeyring:
 		b.contract.Degrade(kernel.FeatKeyring, "the caller's session keyring stays", kernel.New(kernel.KeyringQuota))
 	}
+	if dest, ok := strings.CutPrefix(name, rootfs.NoteLocked); ok {
+		b.contract.Degrade(kernel.FeatMounts, dest+" keeps the flags that its mount has outside", kernel.New(kernel.MountLocked))
+	}
 }
 
 // degrade records the losses that were known before the fork.
@@ -52,6 +55,9 @@ func (b *birth) degrade() {
 	}
 	if len(b.proc.Limited) > 0 {
 		b.contract.Degrade(kernel.FeatRlimits, strings.Join(b.proc.Limited, ", "), kernel.New(kernel.RlimitHard))
+	}
+	for _, o := range b.tree.Losses() {
+		b.contract.Degrade(o.Feature, o.Lost, *o.Cause)
 	}
 	l := b.Spec.Linux
 	if l == nil {
@@ -121,6 +127,11 @@ func operation(e *userns.Error) kernel.Op {
 		return kernel.Op{Do: kernel.SetID}
 	case e.Call == "prlimit64":
 		return kernel.Op{Do: kernel.Setrlimit, Path: strings.TrimPrefix(e.Act, "set ")}
+	case strings.HasPrefix(e.Act, rootfs.ActMapIDs):
+		source, _, _ := strings.Cut(strings.TrimPrefix(e.Act, rootfs.ActMapIDs), ": ")
+		return kernel.Op{Do: kernel.MapMount, Path: source}
+	case e.Call == "setns":
+		return kernel.Op{Do: kernel.JoinNS, Path: strings.TrimPrefix(e.Act, actJoin)}
 	case e.Call == "mknodat":
 		return kernel.Op{Do: kernel.Mknod, Path: strings.TrimPrefix(e.Act, "make device ")}
 	}

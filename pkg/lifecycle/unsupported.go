@@ -33,10 +33,8 @@ func unsupported(s *specs.Spec) error {
 		field string
 		asked bool
 	}{
-		{"linux.mountLabel", l.MountLabel != ""},
 		{"linux.intelRdt", l.IntelRdt != nil},
 		{"linux.personality", l.Personality != nil},
-		{"linux.timeOffsets", len(l.TimeOffsets) > 0},
 		{"linux.netDevices", len(l.NetDevices) > 0},
 		{"linux.memoryPolicy", l.MemoryPolicy != nil},
 	} {
