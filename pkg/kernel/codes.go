@@ -70,4 +70,5 @@ const (
 	IDMapMount      Code = "SBX-IDMAP-MOUNT"
 	IDMapFilesystem Code = "SBX-IDMAP-FILESYSTEM"
 	NamespaceOwner  Code = "SBX-NS-OWNER"
+	MountBelow      Code = "SBX-MOUNT-BELOW"
 )

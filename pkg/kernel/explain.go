@@ -80,7 +80,7 @@ func explainers(do Action) []explainer {
 	case Remount:
 		return mountExplainers(mountLocked)
 	case Mount:
-		return mountExplainers()
+		return mountExplainers(mountBelow)
 	}
 	return otherExplainers(do)
 }

@@ -53,3 +53,12 @@ func namespaceOwner(s *sight) (Cause, bool) {
 	}
 	return fill(NamespaceOwner, s.exeVars(), fmt.Sprintf("%s is owned by a user namespace of uid %d, we are uid %d", s.op.Path, uid, s.self.EUID)), true
 }
+
+// mountBelow: has_locked_children in fs/namespace.c.
+func mountBelow(s *sight) (Cause, bool) {
+	found := below(s.mounts("self"), s.op.Path)
+	if !s.is(unix.EINVAL) || !s.nested() || s.op.Path == "" || len(found) == 0 {
+		return Cause{}, false
+	}
+	return fill(MountBelow, nil, "below "+s.op.Path+" are the mounts "+some(found)), true
+}

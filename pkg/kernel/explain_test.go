@@ -161,6 +161,8 @@ var explainCases = []struct {
 	{"idmapped bind by a user", nil, Op{Do: MapMount, InUserns: true, Path: "/usr"}, unix.EPERM, IDMapMount, []string{"we do not hold CAP_SYS_ADMIN", "leave out idmap"}},
 	{"idmapped bind by a nested root", files{"proc/self/status": rootStatus}, Op{Do: MapMount, Path: "/usr"}, unix.EPERM, IDMapMount, []string{"/usr is not a filesystem of our user namespace"}},
 	{"idmapped bind of nfs", nil, Op{Do: MapMount, Path: "/home/ann/nfs/u"}, unix.EINVAL, IDMapFilesystem, []string{"/home/ann/nfs/u is on nfs4"}},
+	{"bind of a part", nil, Op{Do: Mount, InUserns: true, Path: "/home/ann"}, unix.EINVAL, MountBelow, []string{"below /home/ann are the mounts /home/ann/nfs", "rbind"}},
+	{"bind of nothing", nil, Op{Do: Mount, InUserns: true, Path: "/home/bob"}, unix.EINVAL, "", nil},
 	{"somebody's namespace", nil, Op{Do: JoinNS, Path: "/proc/self/ns/net"}, unix.EPERM, NamespaceOwner, []string{"/proc/self/ns/net is owned", "/proc/PID/ns/user"}},
 	{"a namespace that has gone", nil, Op{Do: JoinNS, Path: "/nothing"}, unix.EPERM, "", nil},
 	{"mknod in a namespace", nil, Op{Do: Mknod, InUserns: true, Path: "/dev/fuse"}, unix.EPERM, MknodRefused, []string{"/dev/fuse", "--device /dev/fuse"}},

@@ -233,4 +233,7 @@ var table = []entry{
 	{NamespaceOwner, "the namespace belongs to a user namespace in which we have no rights",
 		"setns(2) wants CAP_SYS_ADMIN in the user namespace that owns the namespace, and for all but user namespaces in our own one too.",
 		[]Fix{{You, `join the user namespace that owns it as well: {"type": "user", "path": "/proc/PID/ns/user"}`, ""}, {You, "join as the user who made it, or as root: sudo {EXE} ...", ""}}},
+	{MountBelow, "a directory with mounts below it can only be bound with them",
+		"In a user namespace the mounts that came from outside are locked to each other: without them one could see what they hide (mount_namespaces(7)).",
+		[]Fix{{You, "bind it recursively: rbind, and rro instead of ro", ""}}},
 }

@@ -145,10 +145,14 @@ func operation(e *userns.Error) kernel.Op {
 		}
 		return kernel.Op{Do: do, Path: path.Clean(dest)}
 	}
+	if e.Call == "open_tree" {
+		source, _, _ := strings.Cut(strings.TrimPrefix(e.Act, "bind "), " to /")
+		return kernel.Op{Do: kernel.Mount, Path: source}
+	}
 	switch e.Call {
 	case "mount_setattr":
 		return kernel.Op{Do: kernel.Remount, Path: e.Act}
-	case "mount", "move_mount", "open_tree", "pivot_root", "fsopen", "fsconfig", "fsmount":
+	case "mount", "move_mount", "pivot_root", "fsopen", "fsconfig", "fsmount":
 		return kernel.Op{Do: kernel.Mount, Path: e.Act}
 	}
 	return kernel.Op{Do: kernel.OtherCall, Data: e.Call}

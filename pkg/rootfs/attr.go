@@ -22,14 +22,15 @@ func setAttr(p *plan.Plan, tree plan.Reg, a attribute, recursive bool, dest stri
 		return
 	}
 	step := p.SetAttr(tree, a.set, a.clear, 0, recursive)
-	if a.clear == 0 {
+	const times = unix.MOUNT_ATTR__ATIME | unix.MOUNT_ATTR_NODIRATIME // as locked as what is set
+	if a.clear == 0 && a.set&times == 0 {
 		return
 	}
 	locked, done := p.Label("flags of "+dest+" are locked"), p.Label("have flags of "+dest)
 	step.On(unix.EPERM, locked)
 	p.Goto(done)
 	p.Here(locked)
-	if keep := a.set &^ unix.MOUNT_ATTR__ATIME; keep != 0 {
+	if keep := a.set &^ times; keep != 0 {
 		p.SetAttr(tree, keep, 0, 0, recursive)
 	}
 	p.Note(NoteLocked + dest)
