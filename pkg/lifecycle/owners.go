@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -66,6 +67,12 @@ func copyMount(c rootfs.Copy) (int, error) {
 // mappings those of the container.
 func (g *program) ownerMap(uids, gids []specs.LinuxIDMapping, source string) (int, error) {
 	m := idmap.Map{UIDs: extents(uids), GIDs: extents(gids)}
+	if source == "" && g.userns() {
+		if m.IsIdentity() {
+			return -1, nil // its files have the container's owners from the beginning
+		}
+		return -1, fmt.Errorf("what is made in the container's user namespace has its owners, and only a namespace below could map them (mount_setattr(2)): leave them out")
+	}
 	if m.IsIdentity() {
 		if !g.userns() {
 			return -1, fmt.Errorf("needs uidMappings and gidMappings: the container has no user namespace whose map could be meant")
@@ -120,6 +127,37 @@ func (r *Runtime) newUserns(m idmap.Map) (int, error) {
 		return -1, fmt.Errorf("make a user namespace for the mount: %w", err)
 	}
 	return fd, nil
+}
+
+// mapsGID says whether a group exists in the container.
+func (g *program) mapsGID(gid uint32) bool {
+	m := g.ids
+	if g.ns.joined(unix.CLONE_NEWUSER) && g.lock >= 0 {
+		m.GIDs = joinedGroups(g.ns.joins[0].file)
+	}
+	_, ok := m.HostGID(gid)
+	return ok
+}
+
+// joinedGroups are the groups of a user namespace that exists, seen through a
+// process that joins it; the kernel tells them in /proc/PID/gid_map only.
+func joinedGroups(namespace *os.File) (list []idmap.Extent) {
+	p := plan.New()
+	p.Act(actJoin+"%s", namespace.Name())
+	p.Setns(plan.C(int(namespace.Fd())), unix.CLONE_NEWUSER)
+	p.Gate("look")
+	p.Exit(0)
+	_, _ = userns.Spawn(userns.Request{Plan: p, Gate: func(c *userns.Child, _ string) error {
+		text, _ := os.ReadFile(procOf(c.Pid) + "/gid_map")
+		for line := range strings.Lines(string(text)) {
+			var e idmap.Extent
+			if n, _ := fmt.Sscan(line, &e.Container, &e.Host, &e.Size); n == 3 {
+				list = append(list, e)
+			}
+		}
+		return errHaveIt // ends the child
+	}})
+	return list
 }
 
 // option names the filesystem option that a step was about.

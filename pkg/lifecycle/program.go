@@ -70,7 +70,7 @@ func (g *program) compile(scratch string) error {
 	g.tree, err = rootfs.New(g.Spec, rootfs.Facts{
 		Bundle: g.Bundle, Scratch: scratch,
 		Mknod:    !g.userns() && g.run.Self.Has(unix.CAP_MKNOD) && g.run.Self.InitialUserns(),
-		MapsGID:  func(gid uint32) bool { _, ok := g.ids.HostGID(gid); return ok },
+		MapsGID:  g.mapsGID,
 		Inherits: g.ns.joined(unix.CLONE_NEWNS), NewMount: g.fresh(unix.CLONE_NEWNS),
 		SELinux: g.run.Kernel.SELinux(), Clone: g.cloner(), IDMap: g.ownerMap,
 	})

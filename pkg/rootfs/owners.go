@@ -46,6 +46,7 @@ func (m *mount) findIDs(f Facts) error {
 		}
 		return fmt.Errorf("%s: %w", field, err)
 	}
+	m.mapped = m.ids >= 0
 	return nil
 }
 

@@ -91,11 +91,16 @@ func (t *Tree) Pivot(p *plan.Plan, noPivot bool) {
 // the new one and needs no directory of its own.
 func (t *Tree) pivotRoot(p *plan.Plan) {
 	p.Act("pivot to the root")
+	var old plan.Reg
+	if t.shared() {
+		old = p.Open("/", unix.O_PATH|unix.O_DIRECTORY).To("old root")
+	}
 	p.Fchdir(t.root)
 	p.Do("pivot_root", unix.SYS_PIVOT_ROOT, plan.S("."), plan.S("."))
 	if t.shared() {
-		// Else the host's mounts would be unmounted with their copies.
-		p.Propagation(".", unix.MS_REC|unix.MS_SLAVE)
+		// Else the host's mounts would be unmounted with their copies. By fd:
+		// umount2(2) crosses to what is stacked on ".", mount(2) does not.
+		p.SetAttr(old, 0, 0, unix.MS_SLAVE, true)
 	}
 	p.Do("umount2", unix.SYS_UMOUNT2, plan.S("."), plan.C(unix.MNT_DETACH))
 }
