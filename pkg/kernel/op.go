@@ -26,7 +26,7 @@ const (
 	OpenTun      Action = "open tun device"
 	MapMount     Action = "map the owners of a mount" // Path is what is mounted
 	JoinNS       Action = "join namespace"            // Path is its file
-	OtherCall    Action = "call kernel" // any other step
+	OtherCall    Action = "call kernel"               // any other step
 )
 
 // Op is the operation that failed, with what only its caller knows.

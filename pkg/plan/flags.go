@@ -103,8 +103,9 @@ func propagationFlags() []Flag {
 
 func fsconfigCommands() []Flag {
 	return []Flag{
+		{unix.FSCONFIG_CMD_RECONFIGURE, "FSCONFIG_CMD_RECONFIGURE"}, // first: its bits are those of two others
 		{unix.FSCONFIG_SET_FLAG, "FSCONFIG_SET_FLAG"}, {unix.FSCONFIG_SET_STRING, "FSCONFIG_SET_STRING"},
-		{unix.FSCONFIG_CMD_CREATE, "FSCONFIG_CMD_CREATE"}, {unix.FSCONFIG_CMD_RECONFIGURE, "FSCONFIG_CMD_RECONFIGURE"},
+		{unix.FSCONFIG_CMD_CREATE, "FSCONFIG_CMD_CREATE"},
 	}
 }
 

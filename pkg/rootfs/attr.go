@@ -9,7 +9,7 @@ import (
 	"sandbox/pkg/plan"
 )
 
-// NoteLocked, with the destination behind it, says that a mount keeps flags
+// NoteLocked with the destination behind it says that a mount keeps flags
 // that were to be taken off.
 const NoteLocked = "mount.locked:"
 

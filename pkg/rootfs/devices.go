@@ -95,7 +95,7 @@ func (t *Tree) prepareDevices(p *plan.Plan) {
 			continue
 		}
 		p.Act("take the host's %s", n.host)
-		n.source = t.clone(p, Copy{Path: n.host, IDs: -1}, "")
+		n.source = t.clone(p, Copy{Path: n.host, IDs: -1, Device: true}, "")
 	}
 }
 

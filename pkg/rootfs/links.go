@@ -1,6 +1,7 @@
 package rootfs
 
 import (
+	"errors"
 	"path"
 	"strings"
 
@@ -48,7 +49,7 @@ func (l *links) resolve(name string) string {
 		next := path.Join(done, part)
 		target, err := l.read(next)
 		switch {
-		case err == unix.EINVAL: // there, and no link
+		case errors.Is(err, unix.EINVAL): // there, and no link
 			done = next
 		case err != nil:
 			return inside(path.Join(append([]string{next}, left...)...))

@@ -14,6 +14,7 @@ type Copy struct {
 	Path      string
 	Recursive bool // with the mounts below
 	Link      bool // a link itself, not what it names
+	Device    bool // one device node
 
 	IDs      int  // user namespace whose map shows the owners; -1 none
 	MapBelow bool // on the mounts below too
@@ -63,15 +64,32 @@ func (t *Tree) mapFresh(p *plan.Plan, m *mount) {
 	}
 }
 
+// given is a copy that the parent has made. In a copy of the child's own, the
+// flags that the mount has outside are locked, and the container can never
+// take them off, whatever its capabilities (mount_namespaces(7)); the parent's
+// is for what the child cannot reach, or may not take apart, or not map.
+func (t *Tree) given(p *plan.Plan, c Copy, fd int) plan.Reg {
+	r := p.Reg("copy")
+	if c.IDs >= 0 || c.Link || c.Device {
+		p.Set(r, plan.C(fd))
+		return r
+	}
+	given, have := p.Label("take the given copy of "+c.Path), p.Label("have "+c.Path)
+	p.CloneTree(plan.Cwd(), c.Path, c.Recursive).On(unix.EACCES, given).On(unix.EINVAL, given).Into(r)
+	p.Goto(have)
+	p.Here(given)
+	p.Set(r, plan.C(fd))
+	p.Here(have)
+	return r
+}
+
 // clone is a copy of a mount of the caller's tree, made now or by the child.
 func (t *Tree) clone(p *plan.Plan, c Copy, field string) plan.Reg {
 	mapped := c.IDs >= 0
 	if t.facts.Clone != nil {
 		fd, err := t.facts.Clone(c)
 		if err == nil {
-			r := p.Reg("copy")
-			p.Set(r, plan.C(fd))
-			return r
+			return t.given(p, c, fd)
 		}
 		var errno unix.Errno
 		if errors.As(err, &errno) && mapped {
