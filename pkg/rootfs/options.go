@@ -87,6 +87,13 @@ func (m *mount) option(o string) error {
 	}
 	if !dropped[o] {
 		key, value, _ := strings.Cut(o, "=")
+		if (key == "idmap" || key == "ridmap") && value != "" {
+			m.mapped, m.mapBelow = true, m.mapBelow || key == "ridmap"
+			if err := m.ownMappings(value); err != nil {
+				return fmt.Errorf("option %q: %w", o, err)
+			}
+			return nil
+		}
 		m.data = append(m.data, option{key, value})
 	}
 	return nil

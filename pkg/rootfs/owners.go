@@ -3,7 +3,9 @@ package rootfs
 import (
 	"errors"
 	"fmt"
+	"strings"
 
+	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/plan"
@@ -48,6 +50,30 @@ func (m *mount) findIDs(f Facts) error {
 		return fmt.Errorf("%s: %w", field, err)
 	}
 	m.mapped = m.ids >= 0
+	return nil
+}
+
+// ownMappings reads crun's way to say mappings in the option itself:
+// uids=INSIDE-HOST-LENGTH#...;gids=... (crun(1), "IDMAP mount options").
+func (m *mount) ownMappings(value string) error {
+	if len(m.spec.UIDMappings)+len(m.spec.GIDMappings) > 0 {
+		return fmt.Errorf("uidMappings and gidMappings say it already")
+	}
+	for _, part := range strings.Split(value, ";") {
+		kind, ranges, _ := strings.Cut(part, "=")
+		list := map[string]*[]specs.LinuxIDMapping{"uids": &m.spec.UIDMappings, "gids": &m.spec.GIDMappings}[kind]
+		if list == nil {
+			return fmt.Errorf("want uids=INSIDE-HOST-LENGTH#...;gids=...")
+		}
+		for _, r := range strings.Split(ranges, "#") {
+			var e specs.LinuxIDMapping
+			_, _ = fmt.Sscanf(r, "%d-%d-%d", &e.ContainerID, &e.HostID, &e.Size)
+			if fmt.Sprintf("%d-%d-%d", e.ContainerID, e.HostID, e.Size) != r || e.Size == 0 {
+				return fmt.Errorf("%q: want INSIDE-HOST-LENGTH, three numbers of the host's ids", r)
+			}
+			*list = append(*list, e)
+		}
+	}
 	return nil
 }
 

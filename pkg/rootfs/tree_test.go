@@ -144,6 +144,22 @@ func TestIDMap(t *testing.T) {
 	}
 }
 
+func TestOwnMappings(t *testing.T) {
+	var uids, gids []specs.LinuxIDMapping
+	f := Facts{IDMap: func(u, g []specs.LinuxIDMapping, _ string) (int, error) { uids, gids = u, g; return 9, nil }}
+	got := printed(t, bindOf("idmap=uids=0-1000-1#5-7-2;gids=0-3-4"), f)
+	if len(uids) != 2 || uids[1] != (specs.LinuxIDMapping{ContainerID: 5, HostID: 7, Size: 2}) || len(gids) != 1 || !strings.Contains(got, "MOUNT_ATTR_IDMAP of fd 9") {
+		t.Errorf("uids %v, gids %v in\n%s", uids, gids, got)
+	}
+	for _, bad := range []string{"idmap=x", "idmap=uids=1-2", "idmap=uids=@0-1-1;gids=@0-1-1", "ridmap=uids=0-1-1", "idmap=uids=0-1-1-1;gids=0-1-1x"} {
+		s := bindOf(bad)
+		s.Root = &specs.Root{Path: "/r"}
+		if _, err := New(s, f); err == nil {
+			t.Errorf("%s is taken", bad)
+		}
+	}
+}
+
 func TestLabel(t *testing.T) {
 	s := mounts(specs.Mount{Destination: "/a", Type: "tmpfs"}, specs.Mount{Destination: "/b", Type: "proc"},
 		specs.Mount{Destination: "/c", Type: "tmpfs", Options: []string{"context=x:y:z:s0"}})
