@@ -72,7 +72,7 @@ func (g *program) compile(scratch string) error {
 		Mknod:    !g.userns() && g.run.Self.Has(unix.CAP_MKNOD) && g.run.Self.InitialUserns(),
 		MapsGID:  g.mapsGID,
 		Inherits: g.ns.joined(unix.CLONE_NEWNS), NewMount: g.fresh(unix.CLONE_NEWNS),
-		SELinux: g.run.Kernel.SELinux(), Clone: g.cloner(), IDMap: g.ownerMap,
+		SELinux: g.Spec.Linux != nil && g.Spec.Linux.MountLabel != "" && g.run.Kernel.SELinux(), Clone: g.cloner(), IDMap: g.ownerMap,
 	})
 	if err != nil {
 		return err

@@ -18,6 +18,8 @@ import (
 // a directory elsewhere in the same root, or an error.
 type links struct {
 	over []cover
+
+	name, answer string // the last question: a place is looked for, then remembered
 }
 
 // cover is a tree that can be looked at, or cannot, from a path on.
@@ -30,11 +32,20 @@ type cover struct {
 const maxLinks = 40
 
 // add is told what is mounted where, in the order of the mounts.
-func (l *links) add(at, dir string) { l.over = append(l.over, cover{at, dir}) }
+func (l *links) add(at, dir string) {
+	l.over, l.name = append(l.over, cover{at, dir}), ""
+}
 
 // resolve is name with its links replaced by what they say, as if the root were
 // "/". Where the parent cannot look, the rest of name stays as it is.
 func (l *links) resolve(name string) string {
+	if l.name != name {
+		l.name, l.answer = name, l.follow(name)
+	}
+	return l.answer
+}
+
+func (l *links) follow(name string) string {
 	done, left := "", strings.Split(name, "/")
 	for followed := 0; len(left) > 0; {
 		part := left[0]

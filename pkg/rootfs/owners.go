@@ -63,7 +63,7 @@ func (m *mount) ownMappings(value string) error {
 		kind, ranges, _ := strings.Cut(part, "=")
 		list := map[string]*[]specs.LinuxIDMapping{"uids": &m.spec.UIDMappings, "gids": &m.spec.GIDMappings}[kind]
 		if list == nil {
-			return fmt.Errorf("want uids=INSIDE-HOST-LENGTH#...;gids=...")
+			return fmt.Errorf("want the form uids=INSIDE-HOST-LENGTH#...;gids=... with one part for each")
 		}
 		for _, r := range strings.Split(ranges, "#") {
 			var e specs.LinuxIDMapping
