@@ -63,6 +63,16 @@ func copyMount(c rootfs.Copy) (int, error) {
 	return fd, nil
 }
 
+// scratch is where throw-away layers are mounted, in the container's mount
+// namespace and until the pivot. The state directory is closed to a child that
+// has become somebody else; what nobody looks at any more by then is open.
+func (g *program) scratch(dir string) string {
+	if g.userns() && g.run.Self.Has(unix.CAP_SYS_ADMIN) {
+		return "/sys/fs"
+	}
+	return dir
+}
+
 // ownerMap is a user namespace with the mappings of an idmapped mount; without
 // mappings those of the container.
 func (g *program) ownerMap(uids, gids []specs.LinuxIDMapping, source string) (int, error) {

@@ -68,7 +68,7 @@ func (g *program) compile(scratch string) error {
 	}
 	var err error
 	g.tree, err = rootfs.New(g.Spec, rootfs.Facts{
-		Bundle: g.Bundle, Scratch: scratch,
+		Bundle: g.Bundle, Scratch: g.scratch(scratch),
 		Mknod:    !g.userns() && g.run.Self.Has(unix.CAP_MKNOD) && g.run.Self.InitialUserns(),
 		MapsGID:  g.mapsGID,
 		Inherits: g.ns.joined(unix.CLONE_NEWNS), NewMount: g.fresh(unix.CLONE_NEWNS),
