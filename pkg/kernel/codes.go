@@ -66,4 +66,9 @@ const (
 
 	NotSupported Code = "SBX-NOT-SUPPORTED"
 	CapsMissing  Code = "SBX-CAPS"
+
+	IDMapMount      Code = "SBX-IDMAP-MOUNT"
+	IDMapFilesystem Code = "SBX-IDMAP-FILESYSTEM"
+	NamespaceOwner  Code = "SBX-NS-OWNER"
+	MountBelow      Code = "SBX-MOUNT-BELOW"
 )

@@ -80,7 +80,7 @@ func explainers(do Action) []explainer {
 	case Remount:
 		return mountExplainers(mountLocked)
 	case Mount:
-		return mountExplainers()
+		return mountExplainers(mountBelow)
 	}
 	return otherExplainers(do)
 }
@@ -110,6 +110,10 @@ func otherExplainers(do Action) []explainer {
 		return []explainer{runtimeDirectory}
 	case OpenTun:
 		return []explainer{tunDevice}
+	case MapMount:
+		return []explainer{kernelOld, idmapFilesystem, idmapMount}
+	case JoinNS:
+		return []explainer{namespaceOwner, seccompBlocked}
 	}
 	return []explainer{kernelOld, usernsAppArmor, seccompBlocked}
 }

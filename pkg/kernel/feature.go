@@ -28,7 +28,8 @@ const (
 	FeatCow          = "cow"
 	FeatTerminal     = "terminal"
 	FeatCaps         = "capabilities"
-	FeatOOM          = "oom" // the out-of-memory score
+	FeatOOM          = "oom"    // the out-of-memory score
+	FeatMounts       = "mounts" // as asked for; only a loss is recorded
 )
 
 // Features lists every feature name, in the order of a start.
@@ -37,6 +38,6 @@ func Features() []string {
 		FeatUserns, FeatIDRange, FeatMountns, FeatPidns, FeatIpcns, FeatUtsns, FeatCgroupns, FeatNetns, FeatTimens,
 		FeatProcFresh, FeatSysfsFresh, FeatCgroup, FeatCgroupMemory, FeatCgroupCPU, FeatCgroupPids,
 		FeatSeccomp, FeatAppArmor, FeatSELinux, FeatRlimits, FeatDevices, FeatGroups, FeatKeyring,
-		FeatNetwork, FeatCow, FeatTerminal, FeatCaps, FeatOOM,
+		FeatNetwork, FeatCow, FeatTerminal, FeatCaps, FeatOOM, FeatMounts,
 	}
 }

@@ -24,7 +24,9 @@ const (
 	UseCgroup    Action = "use cgroup"
 	UseRuntime   Action = "use runtime directory"
 	OpenTun      Action = "open tun device"
-	OtherCall    Action = "call kernel" // any other step
+	MapMount     Action = "map the owners of a mount" // Path is what is mounted
+	JoinNS       Action = "join namespace"            // Path is its file
+	OtherCall    Action = "call kernel"               // any other step
 )
 
 // Op is the operation that failed, with what only its caller knows.

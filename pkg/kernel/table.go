@@ -223,4 +223,17 @@ var table = []entry{
 	{CapsMissing, "the caller does not hold every capability that was asked for",
 		"Without a user namespace of its own a container can only get what its caller has, within the caller's bounding set.",
 		[]Fix{{You, "give it a user namespace (--userns=auto, or linux.uidMappings), where it holds them all", ""}, {Pod, "docker or podman run --cap-add NAME", ""}}},
+
+	{IDMapMount, "the owners of files on a mount can only be mapped by who owns the filesystem",
+		"An idmapped mount shows files under other owners. The kernel wants CAP_SYS_ADMIN in the user namespace that mounted the filesystem (mount_setattr(2)), for a disk that is the host's root.",
+		[]Fix{{You, "leave out idmap, uidMappings and gidMappings of the mount, or run as root on the host", ""}, {Admin, "sudo chown the files to the ids of the container instead", ""}}},
+	{IDMapFilesystem, "this filesystem cannot show files under other owners",
+		"Idmapped mounts need support in the filesystem; network file systems, FUSE and overlay may lack it (mount_setattr(2)).",
+		[]Fix{{You, "leave out idmap, uidMappings and gidMappings of the mount, or use a directory on ext4, xfs, btrfs or tmpfs", ""}}},
+	{NamespaceOwner, "the namespace belongs to a user namespace in which we have no rights",
+		"setns(2) wants CAP_SYS_ADMIN in the user namespace that owns the namespace, and for all but user namespaces in our own one too.",
+		[]Fix{{You, `join the user namespace that owns it as well: {"type": "user", "path": "/proc/PID/ns/user"}`, ""}, {You, "join as the user who made it, or as root: sudo {EXE} ...", ""}}},
+	{MountBelow, "a directory with mounts below it can only be bound with them",
+		"In a user namespace the mounts that came from outside are locked to each other: without them one could see what they hide (mount_namespaces(7)).",
+		[]Fix{{You, "bind it recursively: rbind, and rro instead of ro", ""}}},
 }

@@ -44,6 +44,9 @@ func (b *birth) note(name string) {
 	case noteKeyring:
 		b.contract.Degrade(kernel.FeatKeyring, "the caller's session keyring stays", kernel.New(kernel.KeyringQuota))
 	}
+	if dest, ok := strings.CutPrefix(name, rootfs.NoteLocked); ok {
+		b.contract.Degrade(kernel.FeatMounts, dest+" keeps the flags that its mount has outside", kernel.New(kernel.MountLocked))
+	}
 }
 
 // degrade records the losses that were known before the fork.
@@ -54,6 +57,9 @@ func (b *birth) degrade() {
 	}
 	if len(b.proc.Limited) > 0 {
 		b.contract.Degrade(kernel.FeatRlimits, strings.Join(b.proc.Limited, ", "), kernel.New(kernel.RlimitHard))
+	}
+	for _, o := range b.tree.Losses() {
+		b.contract.Degrade(o.Feature, o.Lost, *o.Cause)
 	}
 	l := b.Spec.Linux
 	if l == nil {
@@ -123,6 +129,11 @@ func operation(e *userns.Error) kernel.Op {
 		return kernel.Op{Do: kernel.SetID}
 	case e.Call == "prlimit64":
 		return kernel.Op{Do: kernel.Setrlimit, Path: strings.TrimPrefix(e.Act, "set ")}
+	case strings.HasPrefix(e.Act, rootfs.ActMapIDs):
+		source, _, _ := strings.Cut(strings.TrimPrefix(e.Act, rootfs.ActMapIDs), ": ")
+		return kernel.Op{Do: kernel.MapMount, Path: source}
+	case e.Call == "setns":
+		return kernel.Op{Do: kernel.JoinNS, Path: strings.TrimPrefix(e.Act, actJoin)}
 	case e.Call == "mknodat":
 		return kernel.Op{Do: kernel.Mknod, Path: strings.TrimPrefix(e.Act, "make device ")}
 	}
@@ -136,10 +147,14 @@ func operation(e *userns.Error) kernel.Op {
 		}
 		return kernel.Op{Do: do, Path: path.Clean(dest)}
 	}
+	if e.Call == "open_tree" {
+		source, _, _ := strings.Cut(strings.TrimPrefix(e.Act, "bind "), " to /")
+		return kernel.Op{Do: kernel.Mount, Path: source}
+	}
 	switch e.Call {
 	case "mount_setattr":
 		return kernel.Op{Do: kernel.Remount, Path: e.Act}
-	case "mount", "move_mount", "open_tree", "pivot_root", "fsopen", "fsconfig", "fsmount":
+	case "mount", "move_mount", "pivot_root", "fsopen", "fsconfig", "fsmount":
 		return kernel.Op{Do: kernel.Mount, Path: e.Act}
 	}
 	return kernel.Op{Do: kernel.OtherCall, Data: e.Call}

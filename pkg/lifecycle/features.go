@@ -28,7 +28,7 @@ func Features() *features.Features {
 			Apparmor: &features.Apparmor{Enabled: yes()}, Selinux: &features.Selinux{Enabled: yes()},
 			IntelRdt:        &features.IntelRdt{Enabled: new(bool), Schemata: new(bool), Monitoring: new(bool)},
 			MemoryPolicy:    &features.MemoryPolicy{Modes: confine.MemoryPolicyModes(), Flags: confine.MemoryPolicyFlags()},
-			MountExtensions: &features.MountExtensions{IDMap: &features.IDMap{Enabled: new(bool)}},
+			MountExtensions: &features.MountExtensions{IDMap: &features.IDMap{Enabled: yes()}},
 			NetDevices:      &features.NetDevices{Enabled: yes()},
 		},
 		Annotations:                        map[string]string{"org.opencontainers.runc.checkpoint.enabled": "false"},

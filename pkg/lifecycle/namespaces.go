@@ -33,6 +33,9 @@ type join struct {
 	flag uintptr
 	path string
 	file *os.File
+	// outer is owned by a user namespace outside of the one that is joined as
+	// well: it must be entered before, while we have our rights there.
+	outer bool
 }
 
 // namespaces says which are made and which are joined.
@@ -48,30 +51,82 @@ func openNamespaces(s *specs.Spec) (namespaces, error) {
 	if s.Linux == nil {
 		return n, nil
 	}
+	var seen uintptr
 	for _, kind := range kinds {
 		for i, ns := range s.Linux.Namespaces {
 			if ns.Type != kind.name {
 				continue
 			}
-			if ns.Path == "" {
-				n.fresh |= kind.flag
-				continue
+			err := fmt.Errorf("%s is given twice", ns.Type)
+			if seen&kind.flag == 0 {
+				err = n.add(ns.Path, kind.flag, "/proc/self/ns/"+kind.file)
 			}
-			f, err := openNamespace(ns.Path, kind.flag)
 			if err != nil {
 				n.close()
 				return n, fmt.Errorf("linux.namespaces[%d].path: %w", i, err)
 			}
-			if same(f, "/proc/self/ns/"+kind.file) {
-				// setns(2) into one's own user namespace is EINVAL, and into
-				// any other of one's own it does nothing.
-				f.Close()
-				continue
-			}
-			n.joins = append(n.joins, join{flag: kind.flag, path: ns.Path, file: f})
+			seen |= kind.flag
 		}
 	}
+	if len(s.Linux.TimeOffsets) > 0 && n.fresh&unix.CLONE_NEWTIME == 0 {
+		n.close()
+		// Offsets are for good once a process is in (time_namespaces(7)).
+		return n, fmt.Errorf("linux.timeOffsets: can be set in a new time namespace only, and this one exists")
+	}
+	n.order()
 	return n, nil
+}
+
+func (n *namespaces) add(path string, flag uintptr, ours string) error {
+	if path == "" {
+		n.fresh |= flag
+		return nil
+	}
+	f, err := openNamespace(path, flag)
+	if err != nil {
+		return err
+	}
+	if same(f, ours) {
+		// setns(2) into one's own user namespace is EINVAL, and into
+		// any other of one's own it does nothing.
+		f.Close()
+		return nil
+	}
+	n.joins = append(n.joins, join{flag: flag, path: path, file: f})
+	return nil
+}
+
+// order finds the namespaces that must be entered before the user namespace:
+// those that neither it nor one below it owns, such as a network that root made
+// for a container with a user namespace of its own.
+func (n *namespaces) order() {
+	if !n.joined(unix.CLONE_NEWUSER) {
+		return
+	}
+	user := n.joins[0].file // kinds has it first
+	for i := range n.joins[1:] {
+		n.joins[1+i].outer = !ownedBelow(n.joins[1+i].file, user)
+	}
+}
+
+// ownedBelow says whether a namespace is owned by a user namespace or by a
+// descendant of it (ioctl_nsfs(2)).
+func ownedBelow(f, user *os.File) bool {
+	fd, err := unix.IoctlRetInt(int(f.Fd()), unix.NS_GET_USERNS)
+	for err == nil {
+		var a, b unix.Stat_t
+		found := unix.Fstat(fd, &a) == nil && unix.Fstat(int(user.Fd()), &b) == nil && a.Ino == b.Ino && a.Dev == b.Dev
+		var next int
+		if !found {
+			next, err = unix.IoctlRetInt(fd, unix.NS_GET_PARENT)
+		}
+		unix.Close(fd)
+		if found {
+			return true
+		}
+		fd = next
+	}
+	return false
 }
 
 func (n *namespaces) close() {
@@ -102,9 +157,18 @@ func openNamespace(path string, flag uintptr) (*os.File, error) {
 	}
 	if uintptr(kind) != flag {
 		f.Close()
-		return nil, fmt.Errorf("%s is a namespace of another type", path)
+		return nil, fmt.Errorf("%s is a namespace of another type: %s, not %s", path, kindName(uintptr(kind)), kindName(flag))
 	}
 	return f, nil
+}
+
+func kindName(flag uintptr) specs.LinuxNamespaceType {
+	for _, kind := range kinds {
+		if kind.flag == flag {
+			return kind.name
+		}
+	}
+	return "unknown"
 }
 
 // same says whether f is the namespace that a /proc link names.

@@ -12,7 +12,6 @@ import (
 	"sandbox/pkg/kernel"
 	"sandbox/pkg/plan"
 	"sandbox/pkg/rootfs"
-	"sandbox/pkg/userns"
 )
 
 // Gates of a start, besides the id map's.
@@ -39,7 +38,7 @@ type program struct {
 	listen int // fd of the start socket; -1 for run
 	status int // fd on which init reports the payload's status; -1 without
 	slave  plan.Reg
-	trees  []int // mounts copied by cloner
+	held   []int // copied mounts and user namespaces of owners.go
 	labels labels
 }
 
@@ -58,9 +57,6 @@ func (r *Runtime) newProgram(o Options, scratch string, lock int) (*program, err
 }
 
 func (g *program) compile(scratch string) error {
-	if err := unsupported(g.Spec); err != nil {
-		return err
-	}
 	if g.fresh(unix.CLONE_NEWUSER) {
 		if err := g.ids.Validate(); err != nil {
 			return fmt.Errorf("linux.uidMappings: %w", err)
@@ -70,11 +66,11 @@ func (g *program) compile(scratch string) error {
 	}
 	var err error
 	g.tree, err = rootfs.New(g.Spec, rootfs.Facts{
-		Bundle: g.Bundle, Scratch: scratch,
+		Bundle: g.Bundle, Scratch: g.scratch(scratch),
 		Mknod:    !g.userns() && g.run.Self.Has(unix.CAP_MKNOD) && g.run.Self.InitialUserns(),
-		MapsGID:  func(gid uint32) bool { _, ok := g.ids.HostGID(gid); return ok },
+		MapsGID:  g.mapsGID,
 		Inherits: g.ns.joined(unix.CLONE_NEWNS), NewMount: g.fresh(unix.CLONE_NEWNS),
-		Clone: g.cloner(),
+		SELinux: g.Spec.Linux != nil && g.Spec.Linux.MountLabel != "" && g.run.Kernel.SELinux(), Clone: g.cloner(), IDMap: g.ownerMap,
 	})
 	if err != nil {
 		return err
@@ -90,32 +86,11 @@ func (g *program) compile(scratch string) error {
 	return err
 }
 
-// cloner copies mounts of the caller's tree before the fork, where the caller
-// may. The child, in a user namespace of its own, has lost the caller's right
-// to pass directories that others have closed (mode 0700): a storage of
-// podman's, a root below a private directory of root's.
-func (g *program) cloner() func(string, bool) (int, error) {
-	if g.lock < 0 || !g.userns() || !g.run.Self.Has(unix.CAP_SYS_ADMIN) {
-		return nil
-	}
-	return func(path string, recursive bool) (int, error) {
-		flags := unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC
-		if recursive {
-			flags |= unix.AT_RECURSIVE
-		}
-		fd, err := unix.OpenTree(unix.AT_FDCWD, path, uint(flags))
-		if err == nil {
-			g.trees = append(g.trees, fd)
-		}
-		return fd, err
-	}
-}
-
 // close closes what the fork has copied.
 func (g *program) close() {
 	g.ns.close()
 	g.labels.close()
-	for _, fd := range g.trees {
+	for _, fd := range g.held {
 		unix.Close(fd)
 	}
 }
@@ -193,42 +168,6 @@ func (g *program) write() error {
 	return nil
 }
 
-// join appends the entry into existing namespaces. It takes a second fork,
-// from inside them, to be born into the new ones and into a joined pid
-// namespace.
-func (g *program) join() plan.Label {
-	if len(g.ns.joins) == 0 {
-		return 0
-	}
-	p := g.plan
-	if g.ns.joined(unix.CLONE_NEWPID) && !g.fresh(unix.CLONE_NEWUSER) {
-		// Others see it there before it has become one of them (CVE-2016-9962).
-		// With an id map still to be written, its files must stay ours.
-		p.Act("keep the other container out of this process")
-		p.Prctl(unix.PR_SET_DUMPABLE, plan.C(0))
-	}
-	for _, j := range g.ns.joins {
-		p.Act("join the namespace %s", j.path)
-		p.Setns(plan.C(int(j.file.Fd())), j.flag)
-	}
-	p.Act("be born in the container's namespaces")
-	if g.fresh(unix.CLONE_NEWTIME) {
-		p.Unshare(unix.CLONE_NEWTIME) // clone(2) has no bit for it
-	}
-	launcher := p.Label("first process")
-	p.Fork(g.ns.fresh&^unix.CLONE_NEWTIME, launcher)
-	p.Note(userns.NoteBorn)
-	return launcher
-}
-
-// flags are the namespaces of the first fork.
-func (g *program) flags() uintptr {
-	if len(g.ns.joins) > 0 {
-		return 0
-	}
-	return g.ns.fresh
-}
-
 // Plan is what Run with these options would do, and does nothing.
 func (r *Runtime) Plan(o Options) (*plan.Plan, error) {
 	g, err := r.newProgram(o, filepath.Join(r.Root, o.ID), -1)
@@ -251,6 +190,9 @@ func (g *program) features() kernel.Contract {
 		if g.fresh(kind.flag) {
 			c.Grant(kind.feature)
 		}
+	}
+	if g.fresh(unix.CLONE_NEWNS) {
+		c.Grant(kernel.FeatMounts)
 	}
 	return c
 }

@@ -104,6 +104,12 @@ func (p *Plan) CloneTree(dir Arg, path string, recursive bool) *Step {
 	return p.Do("open_tree", unix.SYS_OPEN_TREE, dir, S(path), F(flags, treeFlags))
 }
 
+// CloneLink is CloneTree of a symbolic link itself.
+func (p *Plan) CloneLink(path string) *Step {
+	flags := uintptr(unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC | unix.AT_SYMLINK_NOFOLLOW)
+	return p.Do("open_tree", unix.SYS_OPEN_TREE, Cwd(), S(path), F(flags, treeFlags))
+}
+
 // MoveMount attaches the tree from at the place to, both fds.
 func (p *Plan) MoveMount(from, to Reg) *Step {
 	return p.Do("move_mount", unix.SYS_MOVE_MOUNT, R(from), S(""), R(to), S(""),
@@ -128,6 +134,30 @@ func (p *Plan) SetAttr(fd Reg, set, clear, propagation uint64, recursive bool) *
 		flags |= unix.AT_RECURSIVE
 	}
 	return p.Do("mount_setattr", unix.SYS_MOUNT_SETATTR, R(fd), S(""), F(flags, atFlags), M(attr), C(len(attr.Data)))
+}
+
+// SetIDMap shows the owners of files on the mount at fd through the id map of
+// the user namespace that another fd names (MOUNT_ATTR_IDMAP, Linux 5.12). The
+// mount must be attached nowhere yet.
+func (p *Plan) SetIDMap(fd Reg, namespace int, recursive bool) *Step {
+	attr := Longs(unix.MOUNT_ATTR_IDMAP, 0, 0, uint64(namespace)).Show(func() string {
+		return "{set MOUNT_ATTR_IDMAP of fd " + number(uintptr(namespace)) + "}"
+	})
+	flags := uintptr(unix.AT_EMPTY_PATH)
+	if recursive {
+		flags |= unix.AT_RECURSIVE
+	}
+	return p.Do("mount_setattr", unix.SYS_MOUNT_SETATTR, R(fd), S(""), F(flags, atFlags), M(attr), C(len(attr.Data)))
+}
+
+// Fspick begins the change of a mounted filesystem's options.
+func (p *Plan) Fspick(at Reg) *Step {
+	return p.Do("fspick", unix.SYS_FSPICK, R(at), S(""), C(unix.FSPICK_CLOEXEC|unix.FSPICK_EMPTY_PATH))
+}
+
+// FsReconfigure makes the changed options count.
+func (p *Plan) FsReconfigure(fs Reg) *Step {
+	return p.Do("fsconfig", unix.SYS_FSCONFIG, R(fs), F(unix.FSCONFIG_CMD_RECONFIGURE, fsconfigCommands), C(0), C(0), C(0))
 }
 
 // Propagation changes the propagation of the mount at an absolute path of the

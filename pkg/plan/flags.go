@@ -72,7 +72,7 @@ func resolveFlags() []Flag {
 func treeFlags() []Flag {
 	return []Flag{
 		{unix.OPEN_TREE_CLONE, "OPEN_TREE_CLONE"}, {unix.OPEN_TREE_CLOEXEC, "OPEN_TREE_CLOEXEC"},
-		{unix.AT_RECURSIVE, "AT_RECURSIVE"}, {unix.AT_EMPTY_PATH, "AT_EMPTY_PATH"},
+		{unix.AT_RECURSIVE, "AT_RECURSIVE"}, {unix.AT_EMPTY_PATH, "AT_EMPTY_PATH"}, {unix.AT_SYMLINK_NOFOLLOW, "AT_SYMLINK_NOFOLLOW"},
 	}
 }
 
@@ -104,6 +104,7 @@ func propagationFlags() []Flag {
 
 func fsconfigCommands() []Flag {
 	return []Flag{
+		{unix.FSCONFIG_CMD_RECONFIGURE, "FSCONFIG_CMD_RECONFIGURE"}, // first: its bits are those of two others
 		{unix.FSCONFIG_SET_FLAG, "FSCONFIG_SET_FLAG"}, {unix.FSCONFIG_SET_STRING, "FSCONFIG_SET_STRING"},
 		{unix.FSCONFIG_CMD_CREATE, "FSCONFIG_CMD_CREATE"},
 	}

@@ -1,7 +1,9 @@
 package rootfs
 
 import (
+	"fmt"
 	"path"
+	"slices"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -12,42 +14,46 @@ import (
 // node is one device file.
 type node struct {
 	path     string
+	host     string // the same device in the caller's tree
 	mode     uint32 // S_IF* and permissions
 	dev      uint64
 	uid, gid uint32
 	source   plan.Reg // the caller's node, when it is bound
 }
 
-// nodesOf are the devices every container has (runtime-spec, config-linux,
-// "Default Devices") and those of the spec, which win.
-func nodesOf(s *specs.Spec) []node {
+// readNodes lists the devices every container has (runtime-spec,
+// config-linux, "Default Devices") and those of the spec, which win.
+func (t *Tree) readNodes() error {
 	device := func(name string, major, minor uint32) node {
-		return node{path: "/dev/" + name, mode: unix.S_IFCHR | 0o666, dev: unix.Mkdev(major, minor)}
+		path := "/dev/" + name
+		return node{path: path, host: path, mode: unix.S_IFCHR | 0o666, dev: unix.Mkdev(major, minor)}
 	}
-	nodes := []node{
+	t.nodes = []node{
 		device("null", 1, 3), device("zero", 1, 5), device("full", 1, 7),
 		device("random", 1, 8), device("urandom", 1, 9), device("tty", 5, 0),
 	}
-	if s.Linux == nil {
-		return nodes
+	if t.spec.Linux == nil {
+		return nil
 	}
-	for _, d := range s.Linux.Devices {
-		n := nodeOf(d)
-		replaced := false
-		for i := range nodes {
-			if nodes[i].path == n.path {
-				nodes[i], replaced = n, true
-			}
+	for i, d := range t.spec.Linux.Devices {
+		n, err := t.nodeOf(d)
+		if err != nil {
+			return fmt.Errorf("linux.devices[%d].path: %w", i, err)
 		}
-		if !replaced {
-			nodes = append(nodes, n)
+		at := slices.IndexFunc(t.nodes, func(have node) bool { return have.path == n.path })
+		if at < 0 {
+			at, t.nodes = len(t.nodes), append(t.nodes, node{})
 		}
+		t.nodes[at] = n
 	}
-	return nodes
+	return nil
 }
 
-func nodeOf(d specs.LinuxDevice) node {
+func (t *Tree) nodeOf(d specs.LinuxDevice) (node, error) {
 	n := node{path: path.Clean("/" + d.Path), mode: 0o666, dev: unix.Mkdev(uint32(d.Major), uint32(d.Minor))}
+	if n.path == "/" || n.path == "/dev" {
+		return n, fmt.Errorf("%s is a directory", n.path)
+	}
 	if d.FileMode != nil {
 		n.mode = uint32(d.FileMode.Perm())
 	}
@@ -56,7 +62,8 @@ func nodeOf(d specs.LinuxDevice) node {
 		n.mode |= unix.S_IFBLK
 	case "p":
 		n.mode |= unix.S_IFIFO
-	default:
+		n.dev = 0
+	default: // "u" is "c" of old
 		n.mode |= unix.S_IFCHR
 	}
 	if d.UID != nil {
@@ -65,7 +72,10 @@ func nodeOf(d specs.LinuxDevice) node {
 	if d.GID != nil {
 		n.gid = *d.GID
 	}
-	return n
+	if t.facts.Mknod || d.Type == "p" {
+		return n, nil
+	}
+	return n, t.hostNode(&n, d)
 }
 
 // prepareDevices opens what can only come from the caller's tree.
@@ -84,21 +94,24 @@ func (t *Tree) prepareDevices(p *plan.Plan) {
 		if n.mode&unix.S_IFMT == unix.S_IFIFO {
 			continue
 		}
-		p.Act("take the host's %s", n.path)
-		n.source = t.clone(p, n.path, false)
+		p.Act("take the host's %s", n.host)
+		n.source = t.clone(p, Copy{Path: n.host, IDs: -1, Device: true}, "")
 	}
 }
 
-// links every container has (runtime-spec, runtime-linux, "Dev symbolic
+// devLinks are what every container has (runtime-spec, runtime-linux, "Dev symbolic
 // links").
-var links = []struct{ name, target string }{
+var devLinks = []struct{ name, target string }{
 	{"fd", "/proc/self/fd"}, {"stdin", "/proc/self/fd/0"}, {"stdout", "/proc/self/fd/1"}, {"stderr", "/proc/self/fd/2"},
 	{"ptmx", "pts/ptmx"},
 }
 
 func (t *Tree) makeDevices(p *plan.Plan) {
-	p.Act("open /dev")
-	dev := t.find(p, "/dev", true, 0)
+	dev := t.dev
+	if dev == 0 {
+		p.Act("open /dev")
+		dev = t.find(p, "/dev", true, unix.O_NOFOLLOW)
+	}
 	for i := range t.nodes {
 		n := &t.nodes[i]
 		p.Act("make device %s", n.path)
@@ -110,7 +123,7 @@ func (t *Tree) makeDevices(p *plan.Plan) {
 		t.makeNode(p, n, parent, name)
 	}
 	p.Act("make the links of /dev")
-	for _, l := range links {
+	for _, l := range devLinks {
 		p.Symlinkat(l.target, plan.R(dev), l.name).Ignore(unix.EEXIST, unix.EROFS, unix.EACCES)
 	}
 }
@@ -121,6 +134,11 @@ func (t *Tree) makeNode(p *plan.Plan, n *node, parent plan.Reg, name string) {
 		return
 	}
 	at := p.Reg("node")
+	if t.dev == parent && !t.mounted(n.path) {
+		p.OpenAt(plan.R(parent), name, unix.O_CREAT|unix.O_EXCL|unix.O_RDONLY|unix.O_NOFOLLOW, 0o666).Into(at)
+		p.MoveMount(n.source, at)
+		return
+	}
 	have, exists := p.Label("have "+n.path), p.Label("reopen "+n.path)
 	p.OpenAt(plan.R(parent), name, unix.O_CREAT|unix.O_EXCL|unix.O_RDONLY|unix.O_NOFOLLOW, 0o666).On(unix.EEXIST, exists).Into(at)
 	p.Goto(have)
@@ -128,6 +146,10 @@ func (t *Tree) makeNode(p *plan.Plan, n *node, parent plan.Reg, name string) {
 	p.OpenAt(plan.R(parent), name, unix.O_PATH|unix.O_NOFOLLOW, 0).Into(at)
 	p.Here(have)
 	p.MoveMount(n.source, at)
+}
+
+func (t *Tree) mounted(path string) bool {
+	return slices.ContainsFunc(t.mounts, func(m *mount) bool { return m.dest == path })
 }
 
 // mknod makes a device file. One that the image has already stays as it is:

@@ -27,8 +27,7 @@ func (t *Tree) mask(p *plan.Plan, path string) {
 	p.OpenInRoot(t.root, inside(path), unix.O_PATH|unix.O_DIRECTORY).
 		On(unix.ENOENT, done).On(unix.ENOTDIR, file).On(unix.EACCES, done).Into(at)
 	fs := p.Fsopen("tmpfs").To("mask context")
-	p.FsString(fs, "nr_inodes", "2")
-	p.FsFlag(fs, "ro")
+	t.maskLabel(p, fs)
 	p.FsCreate(fs)
 	empty := p.Fsmount(fs, unix.MOUNT_ATTR_RDONLY|unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC).To("mask")
 	p.MoveMount(empty, at)

@@ -5,23 +5,55 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"sandbox/pkg/kernel"
 	"sandbox/pkg/plan"
 )
 
-func parseMount(s specs.Mount, f Facts) (*mount, error) {
-	m := &mount{spec: s, dest: filepath.Clean("/" + s.Destination), fstype: s.Type, source: s.Source}
-	if s.UIDMappings != nil || s.GIDMappings != nil {
-		return nil, fmt.Errorf("uidMappings: idmapped mounts are not supported by this version")
+// mount is one entry of spec.mounts, understood.
+type mount struct {
+	spec      specs.Mount
+	field     string // "mounts[3]", for messages
+	dest      string
+	fstype    string // "" for a bind
+	source    string // bind: absolute path in the caller's tree
+	recursive bool   // rbind
+	attr      attribute
+	rattr     attribute // rro and its kin
+	spread    []uint64  // propagation, MS_REC included, in the order they were said
+	data      []option
+	lower     string // overlay with a throw-away upper layer: what is below
+	copyUp    bool   // tmpfs that begins with what the directory holds
+	remount   bool   // no mount of its own: a change of the one that is there
+
+	mapped   bool // idmap: owners are shown through an id map
+	mapBelow bool // ridmap: on the mounts below too
+	ids      int  // user namespace with that map
+
+	sourceLink bool   // a source that is a link is not followed
+	copyLink   bool   // a source that is a link is made again
+	link       string // what that link says
+	placeFlags int    // for opening the destination
+
+	tree    plan.Reg // the mount, attached nowhere yet
+	context plan.Reg // of an overlay being made
+	file    bool     // bind of something that is no directory
+}
+
+func (m *mount) bind() bool { return m.fstype == "" && !m.remount }
+
+func (t *Tree) parseMount(i int, s specs.Mount) (*mount, error) {
+	m := &mount{
+		spec: s, field: fmt.Sprintf("mounts[%d]", i), dest: filepath.Clean("/" + s.Destination),
+		fstype: s.Type, source: s.Source, ids: -1, remount: slices.Contains(s.Options, "remount"),
 	}
-	if s.Type == "bind" || slices.Contains(s.Options, "bind") || slices.Contains(s.Options, "rbind") {
+	if s.Type == "bind" {
 		m.fstype = ""
-	} else if s.Type == "" || s.Type == "none" {
+	} else if (s.Type == "" || s.Type == "none") && !m.remount && !slices.Contains(s.Options, "bind") && !slices.Contains(s.Options, "rbind") {
 		return nil, fmt.Errorf("type: missing")
 	}
 	for _, o := range s.Options {
@@ -29,66 +61,81 @@ func parseMount(s specs.Mount, f Facts) (*mount, error) {
 			return nil, err
 		}
 	}
-	return m, m.finish(f)
+	if m.source == "" && m.remount {
+		m.source = m.dest
+	}
+	if err := m.finish(t); err != nil {
+		return nil, err
+	}
+	return m, m.findIDs(t.facts)
 }
 
 // finish looks at what only the whole entry tells.
-func (m *mount) finish(f Facts) error {
+func (m *mount) finish(t *Tree) error {
+	if m.dest == "/dev" || m.fstype == "proc" || m.fstype == "sysfs" {
+		// A link at /proc would put the real one elsewhere and leave writes to
+		// "/proc" in the image's hands (CVE-2019-19921); one at /dev would have
+		// device files made wherever it leads.
+		m.placeFlags |= unix.O_NOFOLLOW
+	}
+	switch {
+	case m.remount:
+		return m.finishRemount()
+	case m.bind():
+		return m.finishBind(t.facts)
+	}
+	m.attr.add(m.rattr) // nothing is below a new filesystem
+	m.rattr = attribute{}
 	switch m.fstype {
-	case "":
-		return m.finishBind(f)
 	case "cgroup":
 		m.fstype, m.data = "cgroup2", nil // only version 2 is supported
 	case "devpts":
-		// A group that does not exist inside cannot own terminals; devpts then
-		// gives them to the caller's group, and everything still works.
-		m.data = slices.DeleteFunc(m.data, func(o option) bool { return o.key == "gid" && !mapsGID(f, o.value) })
+		t.devptsGroup(m)
 	case "overlay":
 		m.lower = m.throwAway()
 	}
+	t.label(m)
 	return nil
 }
 
+// devptsGroup leaves out a group that does not exist inside and so cannot own
+// terminals; devpts then gives them to the caller's, and everything still works.
+func (t *Tree) devptsGroup(m *mount) {
+	m.data = slices.DeleteFunc(m.data, func(o option) bool {
+		lost := o.key == "gid" && !mapsGID(t.facts, o.value)
+		if lost {
+			t.losses.Degrade(kernel.FeatTerminal, "new terminals do not belong to group "+o.value, kernel.New(kernel.DevptsGid))
+		}
+		return lost
+	})
+}
+
 func (m *mount) finishBind(f Facts) error {
+	if len(m.data) > 0 {
+		o := m.data[0]
+		return fmt.Errorf("option %q: unknown for a bind mount: it shows a filesystem and cannot change its options", strings.TrimSuffix(o.key+"="+o.value, "="))
+	}
 	if m.source == "" {
 		return fmt.Errorf("source: missing for a bind mount")
 	}
 	if !filepath.IsAbs(m.source) {
 		m.source = filepath.Join(f.Bundle, m.source)
 	}
-	info, err := os.Stat(m.source)
+	look := os.Stat
+	if m.sourceLink || m.copyLink {
+		look = os.Lstat
+	}
+	info, err := look(m.source)
+	if err == nil && m.copyLink && info.Mode()&os.ModeSymlink != 0 {
+		m.link, err = os.Readlink(m.source)
+	} else if err == nil && m.copyLink && info.Mode()&os.ModeSymlink == 0 {
+		m.copyLink = false
+	}
 	if err != nil {
 		return fmt.Errorf("bind source: %w", err)
 	}
 	m.file = !info.IsDir()
 	return nil
-}
-
-// throwAway is the lower directory of an overlay that asks for no upper one.
-func (m *mount) throwAway() string {
-	lower := ""
-	for _, o := range m.data {
-		switch o.key {
-		case "lowerdir":
-			lower = unescape(o.value)
-		case "upperdir":
-			return ""
-		}
-	}
-	return lower
-}
-
-// unescape undoes the backslashes with which an overlay's option protects a
-// path that holds a ":" or ",".
-func unescape(path string) string {
-	var b strings.Builder
-	for i := 0; i < len(path); i++ {
-		if path[i] == '\\' && i+1 < len(path) {
-			i++
-		}
-		b.WriteByte(path[i])
-	}
-	return b.String()
 }
 
 func mapsGID(f Facts, value string) bool {
@@ -102,101 +149,45 @@ func mapsGID(f Facts, value string) bool {
 // early says whether the mount can be made before the id map exists: nothing
 // in it belongs to an id that we choose.
 func (m *mount) early() bool {
-	return m.bind() || m.fstype == "proc" || m.fstype == "sysfs" || m.fstype == "cgroup2"
+	if m.remount {
+		return false
+	}
+	owned := slices.ContainsFunc(m.data, func(o option) bool { return o.key == "gid" || o.key == "uid" })
+	return m.bind() || (m.fstype == "proc" || m.fstype == "sysfs" || m.fstype == "cgroup2") && !owned
 }
 
 func (t *Tree) prepare(p *plan.Plan, m *mount) {
-	if m.lower != "" {
+	switch {
+	case m.lower != "":
 		p.Act("open %s below the copy-on-write layer of %s", m.lower, m.dest)
 		m.tree = p.Open(m.lower, unix.O_PATH|unix.O_DIRECTORY).To("lower")
-		return
-	}
-	if !m.early() {
-		return
-	}
-	if m.bind() {
+	case m.link != "" || !m.early():
+	case m.bind():
 		p.Act("bind %s to %s", m.source, m.dest)
-		m.tree = t.clone(p, m.source, m.recursive)
-		m.setAttr(p, m.attr, m.spread&^unix.MS_REC, false)
-		m.setAttr(p, m.rattr, 0, true)
-		return
-	}
-	t.create(p, m)
-}
-
-func (m *mount) setAttr(p *plan.Plan, a attribute, spread uint64, recursive bool) {
-	if m.spread&unix.MS_REC != 0 && spread != 0 {
-		p.SetAttr(m.tree, 0, 0, spread, true)
-		spread = 0
-	}
-	if a.set != 0 || a.clear != 0 || spread != 0 {
-		p.SetAttr(m.tree, a.set, a.clear, spread, recursive)
-	}
-}
-
-// ladders are what is bound instead when the kernel refuses a fresh
-// filesystem: because an outer runtime has masked parts of it
-// (mount_too_revealing in fs/namespace.c), or because its namespace is not
-// owned by our user namespace.
-var ladders = map[string]struct{ path, note string }{
-	"proc":    {"/proc", NoteProcBound},
-	"sysfs":   {"/sys", NoteSysBound},
-	"cgroup2": {"/sys/fs/cgroup", NoteCgroupBound},
-	"mqueue":  {"/dev/mqueue", NoteMqueueBound},
-}
-
-// create makes a filesystem as a detached mount.
-func (t *Tree) create(p *plan.Plan, m *mount) {
-	p.Act("mount %s on %s", m.fstype, m.dest)
-	m.tree = p.Reg(m.fstype)
-	ladder, bound := ladders[m.fstype]
-	var instead, done plan.Label
-	refusedBy := []unix.Errno{unix.EPERM, unix.EBUSY}
-	fall := func(s *plan.Step) *plan.Step {
-		for _, e := range refusedBy {
-			if bound {
-				s.On(e, instead)
-			}
+		m.tree = t.clone(p, Copy{Path: m.source, Recursive: m.recursive, Link: m.sourceLink, IDs: m.ids, MapBelow: m.mapBelow}, m.field)
+		setAttr(p, m.tree, m.attr, false, m.dest)
+		setAttr(p, m.tree, m.rattr, true, m.dest)
+		if len(m.spread) == 0 && t.shared() {
+			// A root that is shared with the host shares no bind that did not
+			// ask for it.
+			spread(p, m.tree, []uint64{unix.MS_SLAVE | unix.MS_REC})
 		}
-		return s
+		spread(p, m.tree, m.spread)
+	default:
+		t.create(p, m)
 	}
-	if bound {
-		instead, done = p.Label("bind "+ladder.path), p.Label("have "+m.fstype)
-	}
-	fs := fall(p.Fsopen(m.fstype)).To(m.fstype + " context")
-	source := m.source
-	if source == "" {
-		source = m.fstype
-	}
-	p.FsString(fs, "source", source)
-	for _, o := range m.data {
-		if o.value == "" && o.key != "source" {
-			p.FsFlag(fs, o.key)
-		} else {
-			p.FsString(fs, o.key, o.value)
-		}
-	}
-	fall(p.FsCreate(fs))
-	fall(p.Fsmount(fs, m.attr.set)).Into(m.tree)
-	if m.spread != 0 {
-		p.SetAttr(m.tree, 0, 0, m.spread&^unix.MS_REC, m.spread&unix.MS_REC != 0)
-	}
-	if !bound {
-		return
-	}
-	p.Goto(done)
-	p.Here(instead)
-	p.Act("bind the host's %s instead", ladder.path)
-	p.CloneTree(plan.Cwd(), ladder.path, true).Into(m.tree)
-	if m.attr.set != 0 {
-		p.SetAttr(m.tree, m.attr.set, 0, unix.MS_PRIVATE, true)
-	}
-	p.Note(ladder.note)
-	p.Here(done)
 }
 
+// attach puts the mount in its place, after making it where that had to wait
+// for the id map or for what is mounted before it.
 func (t *Tree) attach(p *plan.Plan, m *mount) {
 	switch {
+	case m.remount:
+		t.change(p, m)
+		return
+	case m.link != "":
+		t.makeLink(p, m)
+		return
 	case m.lower != "":
 		t.createOverlay(p, m)
 	case m.copyUp:
@@ -205,96 +196,14 @@ func (t *Tree) attach(p *plan.Plan, m *mount) {
 		t.create(p, m)
 	}
 	p.Act("attach %s", m.dest)
-	flags := 0
-	if m.fstype == "proc" || m.fstype == "sysfs" {
-		// A link at /proc would put the real one elsewhere and leave writes to
-		// "/proc" in the image's hands (CVE-2019-19921).
-		flags = unix.O_NOFOLLOW
-	}
-	p.MoveMount(m.tree, t.find(p, m.dest, !m.file, flags))
+	p.MoveMount(m.tree, t.find(p, m.dest, !m.file, m.placeFlags))
+	t.place(m)
 }
 
-// createOverlay makes a copy-on-write view of a directory whose upper layer
-// lives in memory and dies with the container.
-func (t *Tree) createOverlay(p *plan.Plan, m *mount) {
-	t.scratch(p)
-	p.Act("make a copy-on-write layer over %s", m.lower)
-	t.overlay(p, m, m.tree, t.upper, t.facts.Scratch, 0o755)
-	for _, o := range m.data {
-		if o.key != "lowerdir" && o.value != "" {
-			p.FsString(m.context, o.key, o.value)
-		}
-	}
-	t.finishOverlay(p, m)
-}
-
-// createCopyUp makes a tmpfs that begins with what the directory holds. Nothing
-// is copied: the directory becomes the lower layer of an overlay whose upper
-// one is the tmpfs, and looks the same from inside.
-func (t *Tree) createCopyUp(p *plan.Plan, m *mount) {
-	t.scratch(p)
-	below := t.find(p, m.dest, true, 0)
-	t.create(p, m)
-	p.Act("let the tmpfs on %s begin with what is there", m.dest)
-	dir := "copy" + t.number(m)
-	p.Mkdirat(plan.R(t.upper), dir, 0o700)
-	at := p.OpenAt(plan.R(t.upper), dir, unix.O_PATH|unix.O_DIRECTORY, 0).To("copy place")
-	p.MoveMount(m.tree, at)
-	t.overlay(p, m, below, m.tree, filepath.Join(t.facts.Scratch, dir), t.modeOf(m))
-	t.finishOverlay(p, m)
-}
-
-// overlay begins an overlay of below, with an upper layer in the directory
-// room, which is at path. The lower layer is named relative to the working
-// directory and the upper one by a path of our own: no path of the caller's
-// that could hold a ":" or "," is ever parsed as an option.
-func (t *Tree) overlay(p *plan.Plan, m *mount, below, room plan.Reg, path string, mode uint32) {
-	up, work := "upper"+t.number(m), "work"+t.number(m)
-	p.Mkdirat(plan.R(room), up, mode)
-	p.Mkdirat(plan.R(room), work, 0o700)
-	p.Fchdir(below)
-	m.context = p.Fsopen("overlay").To("overlay context")
-	p.FsString(m.context, "lowerdir", ".")
-	p.FsString(m.context, "upperdir", filepath.Join(path, up))
-	p.FsString(m.context, "workdir", filepath.Join(path, work))
-	// Without real root only user.* attributes can record whiteouts
-	// (Linux 5.11, commit 2d2f2d7322ff).
-	p.FsFlag(m.context, "userxattr")
-}
-
-func (t *Tree) finishOverlay(p *plan.Plan, m *mount) {
-	p.FsCreate(m.context)
-	m.tree = p.Fsmount(m.context, m.attr.set).To("overlay")
-	p.Chdir("/")
-}
-
-func (t *Tree) number(m *mount) string { return strconv.Itoa(slices.Index(t.mounts, m)) }
-
-// modeOf is the mode of a tmpfs's root: the option's, or the directory's own.
-func (t *Tree) modeOf(m *mount) uint32 {
-	for _, o := range m.data {
-		if mode, err := strconv.ParseUint(o.value, 8, 12); o.key == "mode" && err == nil {
-			return uint32(mode)
-		}
-	}
-	var st unix.Stat_t
-	if unix.Lstat(filepath.Join(t.path, m.dest), &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR {
-		return st.Mode & 0o7777
-	}
-	return 0o1777
-}
-
-// scratch mounts a tmpfs over the scratch directory, once. It must be attached:
-// overlayfs refuses layers on a detached mount before Linux 6.15.
-func (t *Tree) scratch(p *plan.Plan) {
-	if t.upper != 0 {
-		return
-	}
-	p.Act("make room for copy-on-write layers")
-	fs := p.Fsopen("tmpfs").To("scratch context")
-	p.FsString(fs, "mode", "0700")
-	p.FsCreate(fs)
-	t.upper = p.Fsmount(fs, unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV).To("scratch")
-	at := p.Open(t.facts.Scratch, unix.O_PATH|unix.O_DIRECTORY).To("scratch place")
-	p.MoveMount(t.upper, at)
+// makeLink makes a link like the source (option copy-symlink). What is there
+// already stays: it is the image's, and a link of the same name is the usual case.
+func (t *Tree) makeLink(p *plan.Plan, m *mount) {
+	p.Act("make the link %s", m.dest)
+	dir, name := filepath.Split(m.dest)
+	p.Symlinkat(m.link, plan.R(t.find(p, dir, true, 0)), name).Ignore(unix.EEXIST)
 }

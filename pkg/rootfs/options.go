@@ -4,10 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
-
-	"sandbox/pkg/plan"
 )
 
 // attribute is a mount option that belongs to the mount, not the filesystem
@@ -37,46 +34,37 @@ var propagations = map[string]uint64{
 	"unbindable": unix.MS_UNBINDABLE, "runbindable": unix.MS_UNBINDABLE | unix.MS_REC,
 }
 
-// superFlags are options of the filesystem that have no value but that
-// mount(8) treats as flags.
-var superFlags = map[string]bool{"sync": true, "dirsync": true, "lazytime": true, "mand": true}
-
-// dropped are options that mean what is anyway so.
+// dropped are options that ask for what is so anyway: the kernel's default, or
+// a flag of mount(2) that no longer does anything (mand since Linux 5.15).
 var dropped = map[string]bool{
-	"defaults": true, "async": true, "nolazytime": true, "nomand": true, "loud": true, "silent": true, "iversion": true, "noiversion": true, "notmpcopyup": true, "acl": true,
-}
-
-// refused are options of the spec that this version cannot do.
-var refused = map[string]string{
-	"idmap":        "idmapped mounts",
-	"ridmap":       "idmapped mounts",
-	"remount":      "remount",
-	"copy-symlink": "copy-symlink",
+	"": true, "defaults": true, "async": true, "nolazytime": true, "nomand": true, "mand": true, "loud": true, "silent": true,
+	"iversion": true, "noiversion": true, "notmpcopyup": true, "acl": true,
 }
 
 // option is one filesystem option for fsconfig(2).
 type option struct{ key, value string }
 
-// mount is one entry of spec.mounts, understood.
-type mount struct {
-	spec      specs.Mount
-	dest      string
-	fstype    string // "" for a bind
-	source    string // bind: absolute path in the caller's tree
-	recursive bool   // rbind
-	attr      attribute
-	rattr     attribute // rro and its kin
-	spread    uint64    // propagation, MS_REC included
-	data      []option
-	lower     string // overlay with a throw-away upper layer: what is below
-	copyUp    bool   // tmpfs that begins with what the directory holds
-
-	tree    plan.Reg // the mount, attached nowhere yet
-	context plan.Reg // of an overlay being made
-	file    bool     // bind of something that is no directory
+// words are the options that say something to the runtime and nothing to the
+// filesystem.
+var words = map[string]func(*mount) error{
+	"bind":   func(m *mount) error { m.fstype = ""; return nil },
+	"rbind":  func(m *mount) error { m.fstype, m.recursive = "", true; return nil },
+	"idmap":  func(m *mount) error { m.mapped = true; return nil },
+	"ridmap": func(m *mount) error { m.mapped, m.mapBelow = true, true; return nil },
+	// Read before all others, for it says whose options they are.
+	"remount": func(*mount) error { return nil },
+	"tmpcopyup": func(m *mount) error {
+		if m.fstype != "tmpfs" {
+			return fmt.Errorf("only a tmpfs can begin with what is there")
+		}
+		m.copyUp = true
+		return nil
+	},
+	// These three are crun's (crun(1), "Mount options").
+	"src-nofollow":  func(m *mount) error { m.sourceLink = true; return nil },
+	"copy-symlink":  func(m *mount) error { m.copyLink = true; return nil },
+	"dest-nofollow": func(m *mount) error { m.placeFlags |= unix.O_NOFOLLOW; return nil },
 }
-
-func (m *mount) bind() bool { return m.fstype == "" }
 
 func (m *mount) option(o string) error {
 	if a, ok := attributes[o]; ok {
@@ -88,24 +76,23 @@ func (m *mount) option(o string) error {
 		return nil
 	}
 	if s, ok := propagations[o]; ok {
-		m.spread |= s
+		m.spread = append(m.spread, s) // in this order: slave, then shared, is both
 		return nil
 	}
-	if what, ok := refused[o]; ok {
-		return fmt.Errorf("option %q: %s are not supported by this version", o, what)
+	if set, ok := words[o]; ok {
+		if err := set(m); err != nil {
+			return fmt.Errorf("option %q: %w", o, err)
+		}
+		return nil
 	}
-	switch {
-	case o == "bind":
-		m.fstype = ""
-	case o == "rbind":
-		m.fstype, m.recursive = "", true
-	case o == "tmpcopyup" && m.fstype == "tmpfs":
-		m.copyUp = true
-	case dropped[o] || o == "":
-	default:
-		key, value, has := strings.Cut(o, "=")
-		if !has && !superFlags[key] && m.bind() {
-			return fmt.Errorf("option %q: unknown for a bind mount", o)
+	if !dropped[o] {
+		key, value, _ := strings.Cut(o, "=")
+		if (key == "idmap" || key == "ridmap") && value != "" {
+			m.mapped, m.mapBelow = true, m.mapBelow || key == "ridmap"
+			if err := m.ownMappings(value); err != nil {
+				return fmt.Errorf("option %q: %w", o, err)
+			}
+			return nil
 		}
 		m.data = append(m.data, option{key, value})
 	}
@@ -117,3 +104,5 @@ func (a *attribute) add(b attribute) {
 	a.set = a.set&^b.clear | b.set
 	a.clear = a.clear&^b.set | b.clear
 }
+
+func (a attribute) none() bool { return a.set == 0 && a.clear == 0 }

@@ -3,11 +3,11 @@ package rootfs
 import (
 	"fmt"
 	"path/filepath"
-	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"sandbox/pkg/kernel"
 	"sandbox/pkg/plan"
 )
 
@@ -19,10 +19,16 @@ type Facts struct {
 	MapsGID  func(gid uint32) bool // whether a group id exists inside
 	Inherits bool                  // the mount namespace is joined: it has its tree already
 	NewMount bool                  // a mount namespace of its own
+	SELinux  bool                  // it is active on this host
 
 	// Clone copies a mount of the caller's tree now, before the fork, and
 	// returns its fd; nil leaves that to the child.
-	Clone func(path string, recursive bool) (int, error)
+	Clone func(Copy) (int, error)
+
+	// IDMap returns an fd of a user namespace with these mappings, for an
+	// idmapped mount of source ("" for a filesystem that is made new). Without
+	// mappings the container's own are meant.
+	IDMap func(uids, gids []specs.LinuxIDMapping, source string) (int, error)
 }
 
 // Notes that tell which rung of a ladder was taken.
@@ -38,11 +44,14 @@ type Tree struct {
 	spec   *specs.Spec
 	facts  Facts
 	mounts []*mount
+	links  links
+	losses kernel.Contract
 
 	path   string   // of the root, in the caller's tree
 	root   plan.Reg // the tree, first detached, later attached
 	covers int      // index of a mount on "/" that stands for the root; -1 none
 	nulls  plan.Reg // the caller's /dev/null
+	dev    plan.Reg // a tmpfs on /dev that nobody but us has written to; 0 none
 	nodes  []node
 	upper  plan.Reg // the scratch tmpfs
 }
@@ -57,12 +66,15 @@ func New(s *specs.Spec, f Facts) (*Tree, error) {
 	if !filepath.IsAbs(t.path) {
 		t.path = filepath.Join(f.Bundle, t.path)
 	}
+	if err := checkLabel(s.Linux, f); err != nil {
+		return nil, err
+	}
 	for i, m := range s.Mounts {
-		parsed, err := parseMount(m, f)
+		parsed, err := t.parseMount(i, m)
 		if err != nil {
 			return nil, fmt.Errorf("mounts[%d] (%s): %w", i, m.Destination, err)
 		}
-		if parsed.dest == "/" {
+		if parsed.dest == "/" && !parsed.remount {
 			t.covers = i
 		}
 		t.mounts = append(t.mounts, parsed)
@@ -73,24 +85,28 @@ func New(s *specs.Spec, f Facts) (*Tree, error) {
 	if l := s.Linux; l != nil && l.RootfsPropagation != "" && propagations[l.RootfsPropagation] == 0 {
 		return nil, fmt.Errorf("linux.rootfsPropagation: unknown value %q", l.RootfsPropagation)
 	}
-	t.nodes = nodesOf(s)
-	return t, nil
+	return t, t.readNodes()
 }
 
 // Root is the register with the root's fd, for steps that look inside before
 // the pivot.
 func (t *Tree) Root() plan.Reg { return t.root }
 
+// Path is the root's absolute path in the caller's tree.
+func (t *Tree) Path() string { return t.path }
+
+// Losses are what of the spec cannot be had here, known before the fork.
+func (t *Tree) Losses() kernel.Contract { return t.losses }
+
 // Prepare appends what happens as the caller.
 func (t *Tree) Prepare(p *plan.Plan) {
 	if !t.facts.NewMount {
 		return
 	}
-	p.Act("keep mount events of the container away from the host")
-	p.Propagation("/", t.hostPropagation())
+	t.detachFromHost(p)
 	if t.covers < 0 {
 		p.Act("open root %s", t.path)
-		t.root = t.clone(p, t.path, true)
+		t.root = t.clone(p, Copy{Path: t.path, Recursive: true, IDs: -1}, "root")
 	}
 	for _, m := range t.mounts {
 		t.prepare(p, m)
@@ -106,11 +122,13 @@ func (t *Tree) Assemble(p *plan.Plan) {
 	if !t.facts.NewMount {
 		return
 	}
-	if t.covers == 0 && t.mounts[0].lower != "" {
-		t.createOverlay(p, t.mounts[0])
-		t.root = t.mounts[0].tree
+	if t.covers == 0 {
+		t.makeCover(p, t.mounts[0])
+	} else {
+		t.links.add("", t.path)
 	}
 	p.Act("attach root %s", t.path)
+	t.keepPrivate(p)
 	slash, have := p.Label("no way to it"), p.Label("have a place")
 	place := p.Reg("place")
 	p.Open(t.path, unix.O_PATH|unix.O_DIRECTORY).On(unix.EACCES, slash).Into(place)
@@ -127,6 +145,40 @@ func (t *Tree) Assemble(p *plan.Plan) {
 		}
 	}
 	t.makeDevices(p)
+}
+
+// makeCover finishes the mount that stands for the root.
+func (t *Tree) makeCover(p *plan.Plan, m *mount) {
+	switch {
+	case m.lower != "":
+		t.links.add("", m.lower)
+		t.createOverlay(p, m)
+	case !m.early():
+		t.links.add("", "")
+		t.create(p, m)
+	default:
+		t.links.add("", m.source)
+	}
+	t.root = m.tree
+}
+
+// place remembers what is in a destination now.
+func (t *Tree) place(m *mount) {
+	source := ""
+	if m.bind() || m.copyUp {
+		source = m.source
+	}
+	if m.copyUp {
+		source = filepath.Join(t.path, m.dest)
+	}
+	at := t.links.resolve(inside(m.dest))
+	t.links.add(at, source)
+	switch {
+	case at == "dev" && m.dest == "/dev" && m.fstype == "tmpfs" && !m.copyUp:
+		t.dev = m.tree
+	case at == "dev" || at == ".":
+		t.dev = 0
+	}
 }
 
 // Seal appends masks, read-only paths and a read-only root.
@@ -147,127 +199,3 @@ func (t *Tree) Seal(p *plan.Plan) {
 		p.SetAttr(t.root, unix.MOUNT_ATTR_RDONLY, 0, 0, false)
 	}
 }
-
-// Pivot appends the change of root. The caller's tree is detached, not hidden.
-func (t *Tree) Pivot(p *plan.Plan, noPivot bool) {
-	switch {
-	case t.facts.Inherits:
-		return
-	case !t.facts.NewMount:
-		p.Act("change root to %s", t.path)
-		p.Chdir(t.path)
-		p.Do("chroot", unix.SYS_CHROOT, plan.S("."))
-	case noPivot:
-		// For a root on an initramfs, which cannot be pivoted away.
-		p.Act("change root without pivot")
-		slash := p.Open("/", unix.O_PATH|unix.O_DIRECTORY).To("old root")
-		p.Fchdir(t.root)
-		p.Do("move_mount", unix.SYS_MOVE_MOUNT, plan.R(t.root), plan.S(""), plan.R(slash), plan.S(""),
-			plan.C(unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_EMPTY_PATH))
-		p.Do("chroot", unix.SYS_CHROOT, plan.S("."))
-		p.Chdir("/")
-		return
-	default:
-		// pivot_root(2): with "." twice the old root is stacked on the new
-		// one and needs no directory of its own.
-		p.Act("pivot to the root")
-		p.Fchdir(t.root)
-		p.Do("pivot_root", unix.SYS_PIVOT_ROOT, plan.S("."), plan.S("."))
-		p.Do("umount2", unix.SYS_UMOUNT2, plan.S("."), plan.C(unix.MNT_DETACH))
-		p.Chdir("/")
-		t.propagate(p)
-		return
-	}
-	p.Chdir("/")
-}
-
-// propagate sets linux.rootfsPropagation on the new root.
-func (t *Tree) propagate(p *plan.Plan) {
-	if t.spec.Linux == nil || t.spec.Linux.RootfsPropagation == "" {
-		return
-	}
-	o := propagations[t.spec.Linux.RootfsPropagation]
-	p.Act("make the root %s", t.spec.Linux.RootfsPropagation)
-	// Only the root itself: mounts below have what they asked for.
-	p.Propagation("/", uintptr(o&^unix.MS_REC))
-}
-
-// hostPropagation is that of the caller's mounts while the tree is made: slave,
-// so that they can be given new ones later, unless the spec cuts that too.
-func (t *Tree) hostPropagation() uintptr {
-	if l := t.spec.Linux; l != nil && propagations[l.RootfsPropagation]&unix.MS_PRIVATE != 0 {
-		return unix.MS_REC | unix.MS_PRIVATE
-	}
-	return unix.MS_REC | unix.MS_SLAVE
-}
-
-// clone is a copy of a mount of the caller's tree, made now or by the child.
-func (t *Tree) clone(p *plan.Plan, path string, recursive bool) plan.Reg {
-	if t.facts.Clone != nil {
-		// Where even the caller may not, the child's try names the error.
-		if fd, err := t.facts.Clone(path, recursive); err == nil {
-			r := p.Reg("copy")
-			p.Set(r, plan.C(fd))
-			return r
-		}
-	}
-	return p.CloneTree(plan.Cwd(), path, recursive).To("copy")
-}
-
-// inside is a container path as openat2 with RESOLVE_IN_ROOT wants it.
-func inside(path string) string {
-	clean := strings.TrimPrefix(filepath.Clean("/"+path), "/")
-	if clean == "" {
-		return "."
-	}
-	return clean
-}
-
-// find opens a place in the container, making it when it is missing: a
-// directory, or an empty file.
-func (t *Tree) find(p *plan.Plan, path string, dir bool, flags int) plan.Reg {
-	name := inside(path)
-	kind := 0
-	if dir {
-		kind = unix.O_DIRECTORY
-	}
-	found := p.Reg("place")
-	missing, have := p.Label("make "+path), p.Label("have "+path)
-	p.OpenInRoot(t.root, name, unix.O_PATH|kind|flags).On(unix.ENOENT, missing).Into(found)
-	p.Goto(have)
-	p.Here(missing)
-	t.make(p, name, dir, found)
-	p.Here(have)
-	return found
-}
-
-// make creates name below the root, one component at a time, each looked up
-// again inside the root: no string is trusted to mean the same twice.
-func (t *Tree) make(p *plan.Plan, name string, dir bool, found plan.Reg) {
-	parent := t.root
-	parts := strings.Split(name, "/")
-	for i, part := range parts {
-		path := strings.Join(parts[:i+1], "/")
-		last := i == len(parts)-1
-		if last && !dir {
-			// Not for writing: an open writer keeps the root from becoming
-			// read-only (EBUSY).
-			p.OpenAt(plan.R(parent), part, unix.O_CREAT|unix.O_EXCL|unix.O_RDONLY|unix.O_NOFOLLOW, 0o644).Ignore(unix.EEXIST)
-			p.OpenInRoot(t.root, path, unix.O_PATH).Into(found)
-			return
-		}
-		p.Mkdirat(plan.R(parent), part, 0o755).Ignore(unix.EEXIST)
-		open := p.OpenInRoot(t.root, path, unix.O_PATH|unix.O_DIRECTORY)
-		if last {
-			open.Into(found)
-			return
-		}
-		parent = open.To("directory")
-	}
-}
-
-// Make makes a directory in the container where it is missing.
-func (t *Tree) Make(p *plan.Plan, path string) { t.find(p, path, true, 0) }
-
-// Path is the root's absolute path in the caller's tree.
-func (t *Tree) Path() string { return t.path }

@@ -1,0 +1,78 @@
+package lifecycle
+
+import (
+	"fmt"
+	"sort"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/plan"
+	"sandbox/pkg/userns"
+)
+
+// actJoin begins the words of the steps that enter a namespace.
+const actJoin = "join the namespace "
+
+// join appends the entry into existing namespaces. It takes a second fork,
+// from inside them, to be born into the new ones and into a joined pid
+// namespace. A time namespace with offsets takes one too: they must be written
+// before anybody is in, and clone3(2) puts its child in (time_namespaces(7)).
+func (g *program) join() plan.Label {
+	if g.flags() == g.ns.fresh && len(g.ns.joins) == 0 {
+		return 0
+	}
+	p := g.plan
+	if g.ns.joined(unix.CLONE_NEWPID) && !g.fresh(unix.CLONE_NEWUSER) {
+		// Others see it there before it has become one of them (CVE-2016-9962).
+		// With an id map still to be written, its files must stay ours.
+		p.Act("keep the other container out of this process")
+		p.Prctl(unix.PR_SET_DUMPABLE, plan.C(0))
+	}
+	g.setns(true)
+	g.setns(false)
+	p.Act("be born in the container's namespaces")
+	here := g.ns.fresh & unix.CLONE_NEWTIME // clone(2) has no bit for it
+	if here != 0 {
+		// The user namespace in the same call, so that it owns the other.
+		here |= g.ns.fresh & unix.CLONE_NEWUSER
+		p.Unshare(here)
+		g.timeOffsets()
+		p.Act("be born in the container's namespaces")
+	}
+	launcher := p.Label("first process")
+	p.Fork(g.ns.fresh&^here, launcher)
+	p.Note(userns.NoteBorn)
+	return launcher
+}
+
+func (g *program) setns(outer bool) {
+	for _, j := range g.ns.joins {
+		if j.outer == outer {
+			g.plan.Act(actJoin+"%s", j.path)
+			g.plan.Setns(plan.C(int(j.file.Fd())), j.flag)
+		}
+	}
+}
+
+// timeOffsets moves the clocks of the new time namespace.
+func (g *program) timeOffsets() {
+	if g.Spec.Linux == nil || len(g.Spec.Linux.TimeOffsets) == 0 {
+		return
+	}
+	var lines []string
+	for clock, o := range g.Spec.Linux.TimeOffsets {
+		lines = append(lines, fmt.Sprintf("%s %d %d\n", clock, o.Secs, o.Nanosecs))
+	}
+	sort.Strings(lines)
+	g.plan.Act("set linux.timeOffsets")
+	g.plan.WriteFile(plan.Cwd(), "/proc/self/timens_offsets", strings.Join(lines, ""))
+}
+
+// flags are the namespaces of the first fork.
+func (g *program) flags() uintptr {
+	if len(g.ns.joins) > 0 || g.Spec.Linux != nil && len(g.Spec.Linux.TimeOffsets) > 0 {
+		return 0
+	}
+	return g.ns.fresh
+}

@@ -1,0 +1,85 @@
+package rootfs
+
+import (
+	"fmt"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/plan"
+)
+
+// NoteLocked with the destination behind it says that a mount keeps flags
+// that were to be taken off.
+const NoteLocked = "mount.locked:"
+
+// setAttr changes the attributes of a tree. Flags of a mount that came from a
+// more privileged namespace cannot be taken off (mount_namespaces(7)): they
+// stay then, which gives the container less and never more than was asked for,
+// and the parent is told.
+func setAttr(p *plan.Plan, tree plan.Reg, a attribute, recursive bool, dest string) {
+	if a.none() {
+		return
+	}
+	step := p.SetAttr(tree, a.set, a.clear, 0, recursive)
+	const times = unix.MOUNT_ATTR__ATIME | unix.MOUNT_ATTR_NODIRATIME // as locked as what is set
+	if a.clear == 0 && a.set&times == 0 {
+		return
+	}
+	locked, done := p.Label("flags of "+dest+" are locked"), p.Label("have flags of "+dest)
+	step.On(unix.EPERM, locked)
+	p.Goto(done)
+	p.Here(locked)
+	if keep := a.set &^ times; keep != 0 {
+		p.SetAttr(tree, keep, 0, 0, recursive)
+	}
+	p.Note(NoteLocked + dest)
+	p.Here(done)
+}
+
+func spread(p *plan.Plan, tree plan.Reg, kinds []uint64) {
+	for _, k := range kinds {
+		p.SetAttr(tree, 0, 0, k&^unix.MS_REC, k&unix.MS_REC != 0)
+	}
+}
+
+func (m *mount) finishRemount() error {
+	if m.mapped || m.copyUp || m.copyLink || m.sourceLink {
+		return fmt.Errorf(`option "remount": changes a mount that is there; its other options must be flags or the filesystem's`)
+	}
+	if slices.Contains(m.spec.Options, "bind") && len(m.data) > 0 {
+		return fmt.Errorf("option %q: unknown for a bind mount: a remount of the filesystem has no \"bind\"", m.data[0].key)
+	}
+	return nil
+}
+
+// change is option "remount": with "bind" the flags of one mount change, and
+// without it the options of its filesystem too, as with mount(8). Flags that
+// are not named stay.
+func (t *Tree) change(p *plan.Plan, m *mount) {
+	p.Act("remount %s", m.dest)
+	at := p.OpenInRoot(t.root, inside(m.dest), unix.O_PATH|m.placeFlags).To("place")
+	if !slices.Contains(m.spec.Options, "bind") {
+		t.reconfigure(p, m, at)
+	}
+	setAttr(p, at, m.attr, false, m.dest)
+	setAttr(p, at, m.rattr, true, m.dest)
+	spread(p, at, m.spread)
+}
+
+// reconfigure changes the filesystem below a mount.
+func (t *Tree) reconfigure(p *plan.Plan, m *mount, at plan.Reg) {
+	data := slices.Clone(m.data)
+	switch {
+	case m.attr.set&unix.MOUNT_ATTR_RDONLY != 0:
+		data = append(data, option{key: "ro"})
+	case m.attr.clear&unix.MOUNT_ATTR_RDONLY != 0:
+		data = append(data, option{key: "rw"})
+	}
+	if len(data) == 0 {
+		return
+	}
+	m.context = p.Fspick(at).To("context")
+	configure(p, m.context, data)
+	p.FsReconfigure(m.context)
+}

@@ -1,0 +1,120 @@
+package rootfs
+
+import (
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/plan"
+)
+
+// ladders are what is bound instead when the kernel refuses a fresh
+// filesystem: because an outer runtime has masked parts of it
+// (mount_too_revealing in fs/namespace.c), or because its namespace is not
+// owned by our user namespace.
+var ladders = map[string]struct{ path, note string }{
+	"proc":    {"/proc", NoteProcBound},
+	"sysfs":   {"/sys", NoteSysBound},
+	"cgroup2": {"/sys/fs/cgroup", NoteCgroupBound},
+	"mqueue":  {"/dev/mqueue", NoteMqueueBound},
+}
+
+// virtual filesystems are written whatever the flag of their superblock says,
+// or share it with the host: for them "ro" is a flag of the mount alone.
+var virtual = map[string]bool{
+	"proc": true, "sysfs": true, "cgroup2": true, "mqueue": true, "devpts": true, "tmpfs": true, "ramfs": true,
+}
+
+// create makes a filesystem as a detached mount.
+func (t *Tree) create(p *plan.Plan, m *mount) {
+	p.Act("mount %s on %s", m.fstype, m.dest)
+	m.tree = p.Reg(m.fstype)
+	ladder, bound := ladders[m.fstype]
+	var instead, done plan.Label
+	if bound {
+		instead, done = p.Label("bind "+ladder.path), p.Label("have "+m.fstype)
+	}
+	fall := func(s *plan.Step) *plan.Step {
+		if bound {
+			s.On(unix.EPERM, instead).On(unix.EBUSY, instead)
+		}
+		return s
+	}
+	fs := fall(p.Fsopen(m.fstype)).To(m.fstype + " context")
+	source := m.source
+	if source == "" {
+		source = m.fstype
+	}
+	p.FsString(fs, "source", source)
+	if m.attr.set&unix.MOUNT_ATTR_RDONLY != 0 && !virtual[m.fstype] {
+		p.FsFlag(fs, "ro") // a read-only device cannot be mounted without
+	}
+	configure(p, fs, m.data)
+	fall(p.FsCreate(fs))
+	fall(p.Fsmount(fs, m.attr.set)).Into(m.tree)
+	spread(p, m.tree, m.spread)
+	t.mapFresh(p, m)
+	if !bound {
+		return
+	}
+	p.Goto(done)
+	p.Here(instead)
+	p.Act("bind the host's %s instead", ladder.path)
+	p.CloneTree(plan.Cwd(), ladder.path, true).Into(m.tree)
+	if m.attr.set != 0 {
+		p.SetAttr(m.tree, m.attr.set, 0, unix.MS_PRIVATE, true)
+	}
+	p.Note(ladder.note)
+	p.Here(done)
+}
+
+// configure sets the options of a filesystem.
+func configure(p *plan.Plan, fs plan.Reg, data []option) {
+	for _, o := range data {
+		switch {
+		case o.key == "newinstance": // every devpts is one since Linux 4.7
+		case o.value == "" && o.key != "source":
+			p.FsFlag(fs, o.key)
+		case o.key == "lowerdir" && len(o.value) > maxString:
+			// Layer by layer, Linux 6.5 (commit 24e16e385f22).
+			for _, layer := range splitLayers(o.value) {
+				p.FsString(fs, "lowerdir+", unescape(layer))
+			}
+		default:
+			p.FsString(fs, o.key, o.value)
+		}
+	}
+}
+
+// maxString is the longest value that fsconfig(2) takes.
+const maxString = 255
+
+// splitLayers splits the value of lowerdir at its colons; one behind a
+// backslash is part of a name.
+func splitLayers(value string) []string {
+	var layers []string
+	begin := 0
+	for i := 0; i < len(value); i++ {
+		switch value[i] {
+		case '\\':
+			i++
+		case ':':
+			layers = append(layers, value[begin:i])
+			begin = i + 1
+		}
+	}
+	return append(layers, value[begin:])
+}
+
+// unescape undoes the backslashes with which an overlay's option protects a
+// path that holds a ":" or ",".
+func unescape(path string) string {
+	var b strings.Builder
+	for i := 0; i < len(path); i++ {
+		if path[i] == '\\' && i+1 < len(path) {
+			i++
+		}
+		b.WriteByte(path[i])
+	}
+	return b.String()
+}

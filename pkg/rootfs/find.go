@@ -1,0 +1,87 @@
+package rootfs
+
+import (
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/plan"
+)
+
+// inside is a container path as openat2 with RESOLVE_IN_ROOT wants it.
+func inside(path string) string {
+	clean := strings.TrimPrefix(filepath.Clean("/"+path), "/")
+	if clean == "" {
+		return "."
+	}
+	return clean
+}
+
+// find opens a place in the container, making it when it is missing: a
+// directory, or an empty file.
+func (t *Tree) find(p *plan.Plan, path string, dir bool, flags int) plan.Reg {
+	name := inside(path)
+	kind := 0
+	if dir {
+		kind = unix.O_DIRECTORY
+	}
+	found := p.Reg("place")
+	if name == "." {
+		p.OpenInRoot(t.root, name, unix.O_PATH|kind).Into(found)
+		return found
+	}
+	if part, ok := strings.CutPrefix(name, "dev/"); ok && t.dev != 0 && !strings.Contains(part, "/") {
+		t.findInDev(p, part, dir, found)
+		return found
+	}
+	missing, have := p.Label("make "+path), p.Label("have "+path)
+	p.OpenInRoot(t.root, name, unix.O_PATH|kind|flags).On(unix.ENOENT, missing).Into(found)
+	p.Goto(have)
+	p.Here(missing)
+	if flags&unix.O_NOFOLLOW == 0 {
+		name = t.links.resolve(name)
+	}
+	t.make(p, name, dir, found, flags)
+	p.Here(have)
+	return found
+}
+
+// findInDev is find for our own tmpfs on /dev: what is missing is made at once,
+// and no link can be there.
+func (t *Tree) findInDev(p *plan.Plan, name string, dir bool, found plan.Reg) {
+	if !dir {
+		p.OpenAt(plan.R(t.dev), name, unix.O_CREAT|unix.O_EXCL|unix.O_RDONLY|unix.O_NOFOLLOW, 0o644).Ignore(unix.EEXIST)
+		p.OpenAt(plan.R(t.dev), name, unix.O_PATH|unix.O_NOFOLLOW, 0).Into(found)
+		return
+	}
+	p.Mkdirat(plan.R(t.dev), name, 0o755).Ignore(unix.EEXIST)
+	p.OpenAt(plan.R(t.dev), name, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0).Into(found)
+}
+
+// make creates name below the root, one component at a time, each looked up
+// again inside the root: no string is trusted to mean the same twice.
+func (t *Tree) make(p *plan.Plan, name string, dir bool, found plan.Reg, flags int) {
+	parent := t.root
+	parts := strings.Split(name, "/")
+	for i, part := range parts {
+		path := strings.Join(parts[:i+1], "/")
+		last := i == len(parts)-1
+		if last && !dir {
+			// Not for writing: an open writer keeps the root from becoming
+			// read-only (EBUSY).
+			p.OpenAt(plan.R(parent), part, unix.O_CREAT|unix.O_EXCL|unix.O_RDONLY|unix.O_NOFOLLOW, 0o644).Ignore(unix.EEXIST)
+			p.OpenInRoot(t.root, path, unix.O_PATH|flags).Into(found)
+			return
+		}
+		p.Mkdirat(plan.R(parent), part, 0o755).Ignore(unix.EEXIST)
+		if last {
+			p.OpenInRoot(t.root, path, unix.O_PATH|unix.O_DIRECTORY|flags).Into(found)
+			return
+		}
+		parent = p.OpenInRoot(t.root, path, unix.O_PATH|unix.O_DIRECTORY).To("directory")
+	}
+}
+
+// Make makes a directory in the container where it is missing.
+func (t *Tree) Make(p *plan.Plan, path string) { t.find(p, path, true, 0) }

@@ -1,0 +1,116 @@
+package rootfs
+
+import (
+	"path/filepath"
+	"slices"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/plan"
+)
+
+// throwAway is the lower directory of an overlay that asks for no upper one.
+// Several lower ones without an upper one are a read-only overlay of the
+// kernel's own.
+func (m *mount) throwAway() string {
+	lower := ""
+	for _, o := range m.data {
+		switch o.key {
+		case "lowerdir":
+			if len(splitLayers(o.value)) > 1 {
+				return ""
+			}
+			lower = unescape(o.value)
+		case "upperdir":
+			return ""
+		}
+	}
+	return lower
+}
+
+// createOverlay makes a copy-on-write view of a directory whose upper layer
+// lives in memory and dies with the container.
+func (t *Tree) createOverlay(p *plan.Plan, m *mount) {
+	t.scratch(p)
+	p.Act("make a copy-on-write layer over %s", m.lower)
+	t.overlay(p, m, m.tree, t.upper, t.facts.Scratch, 0o755)
+	for _, o := range m.data {
+		if o.key != "lowerdir" && o.value != "" {
+			p.FsString(m.context, o.key, o.value)
+		}
+	}
+	t.finishOverlay(p, m)
+}
+
+// createCopyUp makes a tmpfs that begins with what the directory holds. Nothing
+// is copied: the directory becomes the lower layer of an overlay whose upper
+// one is the tmpfs, and looks the same from inside.
+func (t *Tree) createCopyUp(p *plan.Plan, m *mount) {
+	t.scratch(p)
+	below := t.find(p, m.dest, true, m.placeFlags)
+	t.create(p, m)
+	p.Act("let the tmpfs on %s begin with what is there", m.dest)
+	dir := "copy" + t.number(m)
+	p.Mkdirat(plan.R(t.upper), dir, 0o700)
+	at := p.OpenAt(plan.R(t.upper), dir, unix.O_PATH|unix.O_DIRECTORY, 0).To("copy place")
+	p.MoveMount(m.tree, at)
+	t.overlay(p, m, below, m.tree, filepath.Join(t.facts.Scratch, dir), t.modeOf(m))
+	t.finishOverlay(p, m)
+}
+
+// overlay begins an overlay of below, with an upper layer in the directory
+// room, which is at path. The lower layer is named relative to the working
+// directory and the upper one by a path of our own: no path of the caller's
+// that could hold a ":" or "," is ever parsed as an option.
+func (t *Tree) overlay(p *plan.Plan, m *mount, below, room plan.Reg, path string, mode uint32) {
+	up, work := "upper"+t.number(m), "work"+t.number(m)
+	p.Mkdirat(plan.R(room), up, mode)
+	p.Mkdirat(plan.R(room), work, 0o700)
+	p.Fchdir(below)
+	m.context = p.Fsopen("overlay").To("overlay context")
+	p.FsString(m.context, "lowerdir", ".")
+	p.FsString(m.context, "upperdir", filepath.Join(path, up))
+	p.FsString(m.context, "workdir", filepath.Join(path, work))
+	// Without real root only user.* attributes can record whiteouts
+	// (Linux 5.11, commit 2d2f2d7322ff).
+	p.FsFlag(m.context, "userxattr")
+}
+
+func (t *Tree) finishOverlay(p *plan.Plan, m *mount) {
+	p.FsCreate(m.context)
+	m.tree = p.Fsmount(m.context, m.attr.set).To("overlay")
+	spread(p, m.tree, m.spread)
+	p.Chdir("/")
+}
+
+func (t *Tree) number(m *mount) string { return strconv.Itoa(slices.Index(t.mounts, m)) }
+
+// modeOf is the mode of a tmpfs's root: the option's, or the directory's own.
+func (t *Tree) modeOf(m *mount) uint32 {
+	for _, o := range m.data {
+		if mode, err := strconv.ParseUint(o.value, 8, 12); o.key == "mode" && err == nil {
+			return uint32(mode)
+		}
+	}
+	var st unix.Stat_t
+	if unix.Lstat(filepath.Join(t.path, m.dest), &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR {
+		return st.Mode & 0o7777
+	}
+	return 0o1777
+}
+
+// scratch mounts a tmpfs over the scratch directory, once. It must be attached:
+// overlayfs refuses layers on a detached mount before Linux 6.15.
+func (t *Tree) scratch(p *plan.Plan) {
+	if t.upper != 0 {
+		return
+	}
+	p.Act("make room for copy-on-write layers")
+	fs := p.Fsopen("tmpfs").To("scratch context")
+	p.FsString(fs, "mode", "0700")
+	p.FsCreate(fs)
+	t.upper = p.Fsmount(fs, unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV).To("scratch")
+	at := p.Open(t.facts.Scratch, unix.O_PATH|unix.O_DIRECTORY).To("scratch place")
+	p.MoveMount(t.upper, at)
+}

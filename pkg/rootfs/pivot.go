@@ -1,0 +1,137 @@
+package rootfs
+
+import (
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/plan"
+)
+
+// propagation is linux.rootfsPropagation, 0 when nothing is said.
+func (t *Tree) propagation() uint64 {
+	if t.spec.Linux == nil {
+		return 0
+	}
+	return propagations[t.spec.Linux.RootfsPropagation]
+}
+
+// shared says whether mounts of the container are meant to be seen by the
+// host, which a bind with "shared" then does. In a user namespace of its own
+// the kernel makes slaves of all mounts first (mount_namespaces(7)), and
+// nothing gets back.
+func (t *Tree) shared() bool { return t.propagation()&unix.MS_SHARED != 0 }
+
+// detachFromHost sets how the caller's mounts propagate while the tree is made:
+// slave, so that they can be given new ones later, unless the spec cuts that
+// too or wants both ways.
+func (t *Tree) detachFromHost(p *plan.Plan) {
+	p.Act("keep mount events of the container away from the host")
+	kind := uintptr(unix.MS_SLAVE)
+	switch {
+	case t.propagation()&unix.MS_PRIVATE != 0:
+		kind = unix.MS_PRIVATE
+	case t.shared():
+		p.Act("share mount events with the host")
+		kind = unix.MS_SHARED
+	}
+	p.Propagation("/", unix.MS_REC|kind)
+}
+
+// keepPrivate takes the root, and the mount it is attached to, out of what is
+// shared: else the tree would appear on the host too, and pivot_root(2) refuses
+// a shared parent.
+func (t *Tree) keepPrivate(p *plan.Plan) {
+	if t.shared() {
+		p.Propagation(mountOf(t.path), unix.MS_PRIVATE)
+		p.SetAttr(t.root, 0, 0, unix.MS_PRIVATE, true)
+	}
+}
+
+// mountOf is the topmost directory on the same mount as path.
+func mountOf(path string) string {
+	id := func(path string) uint64 {
+		var st unix.Statx_t
+		if unix.Statx(unix.AT_FDCWD, path, 0, unix.STATX_MNT_ID, &st) != nil { // Linux 5.8
+			return 0
+		}
+		return st.Mnt_id
+	}
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return "/"
+	}
+	for here := id(real); real != "/" && id(filepath.Dir(real)) == here; {
+		real = filepath.Dir(real)
+	}
+	return real
+}
+
+// Pivot appends the change of root. The caller's tree is detached, not hidden.
+func (t *Tree) Pivot(p *plan.Plan, noPivot bool) {
+	switch {
+	case t.facts.Inherits:
+		return
+	case !t.facts.NewMount:
+		p.Act("change root to %s", t.path)
+		p.Chdir(t.path)
+		p.Do("chroot", unix.SYS_CHROOT, plan.S("."))
+		p.Chdir("/")
+		return
+	case noPivot:
+		t.moveRoot(p)
+	default:
+		t.pivotRoot(p)
+	}
+	p.Chdir("/")
+	t.propagate(p)
+}
+
+// pivotRoot follows pivot_root(2): with "." twice the old root is stacked on
+// the new one and needs no directory of its own.
+func (t *Tree) pivotRoot(p *plan.Plan) {
+	p.Act("pivot to the root")
+	var old plan.Reg
+	if t.shared() {
+		old = p.Open("/", unix.O_PATH|unix.O_DIRECTORY).To("old root")
+	}
+	p.Fchdir(t.root)
+	p.Do("pivot_root", unix.SYS_PIVOT_ROOT, plan.S("."), plan.S("."))
+	if t.shared() {
+		// Else the host's mounts would be unmounted with their copies. By fd:
+		// umount2(2) crosses to what is stacked on ".", mount(2) does not.
+		p.SetAttr(old, 0, 0, unix.MS_SLAVE, true)
+	}
+	p.Do("umount2", unix.SYS_UMOUNT2, plan.S("."), plan.C(unix.MNT_DETACH))
+}
+
+// moveRoot is for a root on an initramfs, which cannot be pivoted away.
+func (t *Tree) moveRoot(p *plan.Plan) {
+	p.Act("change root without pivot")
+	if t.shared() {
+		p.Propagation("/", unix.MS_SLAVE)
+	}
+	slash := p.Open("/", unix.O_PATH|unix.O_DIRECTORY).To("old root")
+	p.Fchdir(t.root)
+	p.MoveMount(t.root, slash)
+	p.Do("chroot", unix.SYS_CHROOT, plan.S("."))
+}
+
+// propagate sets linux.rootfsPropagation on the new root, and with its "r" form
+// on what is below, except where a mount has said something itself.
+func (t *Tree) propagate(p *plan.Plan) {
+	o := t.propagation()
+	if o == 0 {
+		return
+	}
+	p.Act("make the root %s", t.spec.Linux.RootfsPropagation)
+	p.Propagation("/", uintptr(o))
+	if o&unix.MS_REC == 0 {
+		return
+	}
+	for i, m := range t.mounts {
+		if i != t.covers && !m.remount && m.tree != 0 {
+			spread(p, m.tree, m.spread)
+		}
+	}
+}
