@@ -119,6 +119,9 @@ func (b *birth) run() (*Container, error) {
 	c.child, err = userns.Spawn(userns.Request{
 		New: b.flags(), Plan: b.plan, IDs: b.ids, Maps: r.Maps, Caller: r.Caller,
 		Born: b.born, Gate: b.gate, Note: b.note, Until: until,
+		File: func(child *userns.Child, f *os.File) error {
+			return b.filter.relay(f, child.Payload, &b.record, Created)
+		},
 	})
 	if err != nil {
 		if c.status != nil {
@@ -194,7 +197,7 @@ func (b *birth) newRecord() Record {
 		Bundle: b.Bundle, Rootfs: b.tree.Path(), Created: time.Now().UTC().Format(time.RFC3339Nano),
 		Owner: b.program.run.Caller.UID, Annotations: s.Annotations,
 		AutoRemove: b.AutoRemove, NoPivot: b.NoPivot, OwnPID: b.fresh(unix.CLONE_NEWPID),
-		Process: s.Process, Hooks: s.Hooks, Contract: b.contract,
+		Process: s.Process, Hooks: s.Hooks, Seccomp: b.filter.Filter, Contract: b.contract,
 	}
 }
 

@@ -87,6 +87,8 @@ func (r *Runtime) exec(rec *Record, s *specs.Spec, o *ExecOptions) (*Container, 
 			return fmt.Errorf("write the pid file: %w", err)
 		}
 		return nil
+	}, File: func(child *userns.Child, f *os.File) error {
+		return filter{rec.Seccomp}.relay(f, child.Pid, rec, Running)
 	}})
 	var step *userns.Error
 	if errors.As(err, &step) {
@@ -105,6 +107,10 @@ func (r *Runtime) exec(rec *Record, s *specs.Spec, o *ExecOptions) (*Container, 
 // without a tree to make.
 func (r *Runtime) execPlan(p *plan.Plan, where *entry, rec *Record, s *specs.Spec, o *ExecOptions) error {
 	proc := confine.New(s.Process, r.facts(s, where.userns))
+	filter := filter{rec.Seccomp}
+	if err := filter.check(proc); err != nil {
+		return err
+	}
 	if rec.NoPivot {
 		if err := where.chroot(p, rec.Pid); err != nil {
 			return err
@@ -131,7 +137,7 @@ func (r *Runtime) execPlan(p *plan.Plan, where *entry, rec *Record, s *specs.Spe
 	}
 	p.Act("wait until the process is recorded")
 	p.Gate(gateReady)
-	proc.Exec(p, program)
+	proc.Exec(p, program, filter.last(p, proc, plan.C(3+o.PreserveFds)))
 	where.leave(p)
 	return nil
 }

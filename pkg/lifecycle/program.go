@@ -39,6 +39,7 @@ type program struct {
 	listen int // fd of the start socket; -1 for run
 	status int // fd on which init reports the payload's status; -1 without
 	slave  plan.Reg
+	filter filter
 	trees  []int // mounts copied by cloner
 }
 
@@ -82,7 +83,8 @@ func (g *program) compile(scratch string) error {
 	// a process that it does not know by its number.
 	g.Init = g.Init && g.fresh(unix.CLONE_NEWPID)
 	g.proc = confine.New(g.Spec.Process, g.run.facts(g.Spec, g.userns()))
-	return nil
+	g.filter, err = g.run.compileFilter(g.Spec.Linux, g.proc)
+	return err
 }
 
 // cloner copies mounts of the caller's tree before the fork, where the caller
@@ -231,6 +233,9 @@ func (g *program) features() kernel.Contract {
 		if g.fresh(kind.flag) {
 			c.Grant(kind.feature)
 		}
+	}
+	if g.filter.Filter != nil {
+		c.Grant(kernel.FeatSeccomp)
 	}
 	return c
 }

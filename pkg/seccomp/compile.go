@@ -182,6 +182,9 @@ func (f *Filter) listen(s *specs.LinuxSeccomp, r *reader) error {
 	if s.ListenerPath[0] != '/' {
 		return fmt.Errorf(field+"listenerPath: must be absolute, is %q", s.ListenerPath)
 	}
+	if len(s.ListenerPath) > 107 { // struct sockaddr_un, unix(7)
+		return fmt.Errorf(field+"listenerPath: must be 107 bytes at most, has %d", len(s.ListenerPath))
+	}
 	f.Path, f.Meta = s.ListenerPath, s.ListenerMetadata
 	for _, name := range []string{"sendmsg", "sendmmsg"} {
 		if ret, sure := r.of(name); sure && stricter(ret, unix.SECCOMP_RET_TRACE) > 0 {
