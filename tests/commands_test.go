@@ -28,6 +28,7 @@ func (h *harness) verbs() map[string]verb {
 		"jsonget":  jsonget,
 		"status":   status,
 		"terminal": terminal,
+		"agent":    agent,
 		"hostpid":  hostpid,
 		"alive":    alive,
 		"dead":     dead,
@@ -229,6 +230,19 @@ func terminal(ts *testscript.TestScript, args []string) error {
 		return err
 	}
 	return helper(ts, want, "terminal", append(append(flags, "--"), cmd...)...)
+}
+
+// agent is status while somebody answers for seccomp's SCMP_ACT_NOTIFY.
+func agent(ts *testscript.TestScript, args []string) error {
+	const usage = "agent SOCKET ERRNO N CMD [ARG...]"
+	if len(args) < 2 {
+		return usageError(usage)
+	}
+	want, cmd, err := wanted(args[2:], usage)
+	if err != nil {
+		return err
+	}
+	return helper(ts, want, "agent", append([]string{ts.MkAbs(args[0]), args[1]}, cmd...)...)
 }
 
 func wanted(args []string, usage string) (int, []string, error) {

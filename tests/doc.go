@@ -39,6 +39,8 @@
 //	                          status with a terminal of its own: stdin, stdout, stderr and controlling; what it printed
 //	                          is stdout. The bytes of FILE are typed as they are (\x04 is end of file), once the
 //	                          terminal is raw or after half a second
+//	agent SOCKET ERRNO N CMD  status while a seccomp agent listens at SOCKET, lets every call it is asked about fail with
+//	                          ERRNO, and writes what it was told (ContainerProcessState) to SOCKET.json
 //	eventually CMD            retries a program, or one of these commands, until it succeeds, for ten seconds at most
 //	hostpid ID [VAR]          sets VAR (default PID) to the pid `sandbox state ID` reports
 //	[!] alive PIDFILE         the process is there and no zombie

@@ -107,8 +107,8 @@ func (r *Runtime) exec(rec *Record, s *specs.Spec, o *ExecOptions) (*Container, 
 // without a tree to make.
 func (r *Runtime) execPlan(p *plan.Plan, where *entry, rec *Record, s *specs.Spec, o *ExecOptions) error {
 	proc := confine.New(s.Process, r.facts(s, where.userns))
-	filter := filter{rec.Seccomp}
-	if err := filter.check(proc); err != nil {
+	filter, err := recordedFilter(rec, proc)
+	if err != nil {
 		return err
 	}
 	if rec.NoPivot {

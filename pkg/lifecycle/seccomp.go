@@ -44,7 +44,20 @@ func (r *Runtime) compileFilter(l *specs.Linux, proc *confine.Process) (filter, 
 	case errno != unix.EFAULT:
 		return filter{}, r.because(kernel.Op{Do: kernel.OtherCall, Data: "seccomp"}, fmt.Errorf("linux.seccomp: load a filter: %w", errno))
 	}
+	c.Pack()
 	return filter{c}, filter{c}.check(proc)
+}
+
+// recordedFilter is that of a container that runs, for one more process.
+func recordedFilter(rec *Record, proc *confine.Process) (filter, error) {
+	f := filter{rec.Seccomp}
+	if f.Filter == nil {
+		return f, nil
+	}
+	if err := f.Unpack(); err != nil {
+		return f, fmt.Errorf("the recorded seccomp filter: %w", err)
+	}
+	return f, f.check(proc)
 }
 
 // check says why a process could not come under the filter.

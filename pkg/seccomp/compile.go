@@ -1,6 +1,7 @@
 package seccomp
 
 import (
+	"encoding/base64"
 	"fmt"
 	"slices"
 
@@ -11,7 +12,8 @@ import (
 // Filter is a compiled profile. It can be written down and loaded by another
 // process later.
 type Filter struct {
-	Program []byte `json:"program"`          // array of struct sock_filter
+	Program []byte `json:"-"`                // array of struct sock_filter
+	Base64  string `json:"program"`          // the same for a file; see Pack
 	Flags   uint32 `json:"flags,omitempty"`  // of seccomp(2)
 	Notify  string `json:"notify,omitempty"` // the call that hands the listener over, "" without one
 	Path    string `json:"path,omitempty"`   // the listener's socket
@@ -19,6 +21,15 @@ type Filter struct {
 
 	// NoCapset: capabilities cannot be changed under it any more.
 	NoCapset bool `json:"noCapset,omitempty"`
+}
+
+// Pack makes the filter ready to be written down.
+func (f *Filter) Pack() { f.Base64 = base64.StdEncoding.EncodeToString(f.Program) }
+
+// Unpack makes a filter that was read ready to be loaded.
+func (f *Filter) Unpack() (err error) {
+	f.Program, err = base64.StdEncoding.DecodeString(f.Base64)
+	return err
 }
 
 // foreign is the answer to calls of an architecture that the profile does not
