@@ -135,7 +135,7 @@ func (r *reader) spans(m *arch, lists *[][]int) []span {
 	packed := r.packed(m)
 	for i := 0; i < len(packed); {
 		nr := uint32(packed[i] >> 32)
-		for of = of[:0]; i < len(packed) && uint32(packed[i]>>32) == nr; i++ {
+		for of = of[:0]; i < len(packed) && packed[i]>>32 == uint64(nr); i++ {
 			of = append(of, int(uint32(packed[i])))
 		}
 		for len(ground) > 0 && ground[0].first <= nr {

@@ -2,6 +2,7 @@ package seccomp
 
 import (
 	"math/rand/v2"
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -47,7 +48,7 @@ func every(t *testing.T, s *specs.LinuxSeccomp, args [][6]uint64) {
 		nrs = append(nrs, n, n|x32Bit, n+4000, n+5000)
 	}
 	for n := uint32(0); n < 16; n++ {
-		nrs = append(nrs, 0xf0000+n, ^uint32(n), x32Bit-1-n, 0x80000000+n)
+		nrs = append(nrs, 0xf0000+n, ^n, x32Bit-1-n, 0x80000000+n)
 	}
 	interesting := map[uint32]bool{}
 	for _, r := range s.Syscalls {
@@ -326,6 +327,20 @@ func TestListener(t *testing.T) {
 		if err != nil || f.Notify != tt.want || f.Path != "/run/agent" || f.Meta != "m" || f.Flags&unix.SECCOMP_FILTER_FLAG_NEW_LISTENER == 0 {
 			t.Errorf("%+v, %v; want %s", f, err, tt.want)
 		}
+	}
+}
+
+// TestTables fails when the tables are not those of the x/sys in go.mod.
+func TestTables(t *testing.T) {
+	if _, err := exec.LookPath("go"); err != nil {
+		t.Skip("Go is not on PATH")
+	}
+	dir, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "golang.org/x/sys").Output()
+	if err != nil {
+		t.Skip("no module cache:", err)
+	}
+	if out, err := exec.Command("go", "run", "../../hack/syscalls", "-check", strings.TrimSpace(string(dir)), "tables.go").CombinedOutput(); err != nil {
+		t.Errorf("%v: %s", err, out)
 	}
 }
 
