@@ -42,7 +42,7 @@ func (r *Runtime) compileFilter(l *specs.Linux, proc *confine.Process) (filter, 
 	case errno == unix.EINVAL && c.Flags != 0:
 		return filter{}, fmt.Errorf("linux.seccomp.flags: this kernel does not have all of them: %w", errno)
 	case errno != unix.EFAULT:
-		return filter{}, r.because(kernel.Op{Do: kernel.OtherCall, Data: "seccomp"}, fmt.Errorf("linux.seccomp: load a filter: %w", errno))
+		return filter{}, r.because(kernel.Op{Do: kernel.OtherCall, Data: "seccomp"}, fmt.Errorf("linux.seccomp: load a filter (to run without: --security-opt seccomp=unconfined): %w", errno))
 	}
 	c.Pack()
 	return filter{c}, filter{c}.check(proc)

@@ -20,15 +20,25 @@ func direct(s *specs.LinuxSeccomp, d *data) uint32 {
 	}
 	fallback := word(s.DefaultAction, s.DefaultErrnoRet)
 	var found []uint32
-	named, behind := false, map[string]bool{}
+	named, first, alone := false, map[string]int{}, map[string]bool{}
+	for i, r := range s.Syscalls {
+		for _, name := range r.Names {
+			if _, has := first[name]; !has && len(r.Args) == 0 && word(r.Action, r.ErrnoRet) != fallback {
+				first[name], alone[name] = i, true
+			}
+		}
+	}
 	for pass := range 2 { // rules without args first
-		for _, r := range s.Syscalls {
+		for i, r := range s.Syscalls {
 			ret := word(r.Action, r.ErrnoRet)
 			if ret == fallback {
 				continue
 			}
 			for _, name := range r.Names {
-				match, cond := matches(a, name, r.Args, d)
+				match, cond, old := matches(a, name, r.Args, d)
+				if old && (alone[name] && first[name] != i || len(r.Args) > 0 && (alone[name] || int32(ret&0xffff0000) >= int32(fallback&0xffff0000))) {
+					continue // another rule decides behind the old door
+				}
 				named = named || cond || match
 				if match && !cond && pass == 0 {
 					return ret
@@ -36,10 +46,9 @@ func direct(s *specs.LinuxSeccomp, d *data) uint32 {
 				if pass == 0 {
 					continue
 				}
-				if match && cond && !(len(r.Args) == 0 && behind[name]) {
+				if match && cond {
 					found = append(found, ret)
 				}
-				behind[name] = behind[name] || len(r.Args) == 0
 			}
 		}
 	}
@@ -54,29 +63,29 @@ func direct(s *specs.LinuxSeccomp, d *data) uint32 {
 }
 
 // matches says whether a rule is about this call; cond that it depends on the
-// arguments.
-func matches(a *arch, name string, args []specs.LinuxSeccompArg, d *data) (match, cond bool) {
+// arguments; old that it comes through socketcall or ipc.
+func matches(a *arch, name string, args []specs.LinuxSeccompArg, d *data) (match, cond, old bool) {
 	nr, ok := slow(a, name)
 	if ok && nr == d.nr {
-		return len(args) == 0 || holds(a, args, d), len(args) > 0
+		return len(args) == 0 || holds(a, args, d), len(args) > 0, false
 	}
 	door, _ := slow(a, "socketcall")
 	other, has := slow(a, "ipc")
-	if len(args) > 0 || !has || d.nr != door && d.nr != other {
-		return false, false
+	if !has || d.nr != door && d.nr != other {
+		return false, false, false
 	}
 	for _, m := range muxed { // the old doors
-		old, has := slow(a, m.behind)
-		if m.name != name || !has || old != d.nr {
+		by, has := slow(a, m.behind)
+		if m.name != name || !has || by != d.nr {
 			continue
 		}
 		first := uint32(d.args[0])
 		if m.behind == "ipc" {
 			first &= 0xffff
 		}
-		return uint64(first) == m.index, true
+		return uint64(first) == m.index, true, true
 	}
-	return false, false
+	return false, false, false
 }
 
 func holds(a *arch, args []specs.LinuxSeccompArg, d *data) bool {

@@ -66,6 +66,8 @@ func machine(program []byte, d *data, big bool) (ret uint32, steps int, err erro
 			yes = acc == k
 		case unix.BPF_JMP | unix.BPF_JGE | unix.BPF_K:
 			yes = acc >= k
+		case unix.BPF_JMP | unix.BPF_JSET | unix.BPF_K:
+			yes = acc&k != 0
 		case unix.BPF_JMP | unix.BPF_JGT | unix.BPF_K:
 			yes = acc > k
 		default:

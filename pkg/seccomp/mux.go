@@ -22,10 +22,12 @@ var muxed = [...]struct {
 	{"shmget", "ipc", 23}, {"shmctl", "ipc", 24},
 }
 
-// mux lets a rule without args for one of those also count behind the old
-// door, or a program for i386 would walk past a forbidden connect. Rules with
-// args cannot: the arguments are behind a pointer there. Where the profile has
-// a rule without args for socketcall or ipc itself, that one decides.
+// mux lets a rule for one of those also count behind the old door, or a
+// program for i386 would walk past a forbidden connect. The arguments are behind
+// a pointer there, so of rules with args only those count that are stricter than
+// the default, and then for all arguments: libseccomp's answer, but it lets
+// through what a rule with args allows, too. Where the profile has a rule without
+// args for socketcall or ipc itself, that one decides.
 func (r *reader) mux(m *arch) (extra []use) {
 	if _, has := m.named("ipc"); !has {
 		return nil // those that have one have both
@@ -35,19 +37,25 @@ func (r *reader) mux(m *arch) (extra []use) {
 		place[row(muxed[i].name)] = uint8(i + 1)
 	}
 	for _, u := range r.uses {
-		i := place[u.row]
-		if i == 0 || len(r.rules[u.rule].args) > 0 {
-			continue
+		if i := place[u.row]; i > 0 && len(r.rules[u.rule].args) == 0 {
+			place[u.row] = 0 // it decides alone, as for the call itself
+			extra = append(extra, r.behind(i-1, u))
 		}
-		place[u.row] = 0 // the first decides, as for the call itself
-		x := &muxed[i-1]
-		mask := uint64(0xffffffff) // an int, whatever else is in the register
-		if x.behind == "ipc" {
-			mask = 0xffff // the upper half is a version (ipc/syscall.c)
+	}
+	for _, u := range r.uses {
+		if i := place[u.row]; i > 0 && stricter(r.rules[u.rule].ret, r.fallback) < 0 {
+			extra = append(extra, r.behind(i-1, u))
 		}
-		from := &r.rules[u.rule]
-		r.rules = append(r.rules, rule{from.ret, []condition{{test: unix.BPF_JEQ, mask: mask, value: x.index}}, from.order})
-		extra = append(extra, use{row(x.behind), len(r.rules) - 1})
 	}
 	return extra
+}
+
+func (r *reader) behind(i uint8, u use) use {
+	x, from := &muxed[i], r.rules[u.rule]
+	mask := uint64(0xffffffff) // an int, whatever else is in the register
+	if x.behind == "ipc" {
+		mask = 0xffff // the upper half is a version (ipc/syscall.c)
+	}
+	r.rules = append(r.rules, rule{from.ret, []condition{{test: unix.BPF_JEQ, mask: mask, value: x.index}}, from.order})
+	return use{row(x.behind), len(r.rules) - 1}
 }
