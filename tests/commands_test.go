@@ -29,6 +29,7 @@ func (h *harness) verbs() map[string]verb {
 		"status":   status,
 		"terminal": terminal,
 		"pidfd":    pidfd,
+		"agent":    agent,
 		"hostpid":  hostpid,
 		"alive":    alive,
 		"dead":     dead,
@@ -243,6 +244,19 @@ func pidfd(ts *testscript.TestScript, args []string) error {
 		return err
 	}
 	return helper(ts, want, "pidfd", append([]string{args[0]}, cmd...)...)
+}
+
+// agent is status while somebody answers for seccomp's SCMP_ACT_NOTIFY.
+func agent(ts *testscript.TestScript, args []string) error {
+	const usage = "agent SOCKET ERRNO N CMD [ARG...]"
+	if len(args) < 2 {
+		return usageError(usage)
+	}
+	want, cmd, err := wanted(args[2:], usage)
+	if err != nil {
+		return err
+	}
+	return helper(ts, want, "agent", append([]string{ts.MkAbs(args[0]), args[1]}, cmd...)...)
 }
 
 func wanted(args []string, usage string) (int, []string, error) {

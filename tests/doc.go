@@ -41,6 +41,8 @@
 //	                          terminal is raw or after half a second
 //	                          (<pause> in it is half a second; the terminal is resized at the first)
 //	pidfd SOCKET N CMD        status of a command that sends a pidfd to SOCKET; prints "pidfd WORD PID" for it
+//	agent SOCKET ERRNO N CMD  status while a seccomp agent listens at SOCKET, lets every call it is asked about fail with
+//	                          ERRNO, and writes what it was told (ContainerProcessState) to SOCKET.json
 //	eventually CMD            retries a program, or one of these commands, until it succeeds, for ten seconds at most
 //	hostpid ID [VAR]          sets VAR (default PID) to the pid `sandbox state ID` reports
 //	[!] alive PIDFILE         the process is there and no zombie

@@ -47,6 +47,8 @@ func runHelper(name string, args []string) (int, error) {
 		return helpStatus(args)
 	case "eventually":
 		return helpEventually(args)
+	case "agent":
+		return helpAgent(args)
 	case "terminal":
 		return helpTerminal(args)
 	case "pidfd":

@@ -27,6 +27,7 @@ const (
 	cobra   = "github.com/spf13/cobra"
 	pflag   = "github.com/spf13/pflag"
 	ocispec = "github.com/opencontainers/runtime-spec"
+	moby    = "github.com/moby/profiles" // what may be called by default: data, in a module of its own
 	unsafe  = "unsafe"
 )
 
@@ -51,7 +52,7 @@ var table = map[string]rule{
 	},
 	"pkg/spec": {
 		own:  []string{"idmap", "kernel"}, // kernel: names and lists in the kernel's notation, which steps need too
-		libs: []string{ocispec},
+		libs: []string{ocispec, moby},
 		never: map[string]string{
 			"userns":    "a description that acts cannot be printed, compared or fuzzed without privileges",
 			"lifecycle": "a description that acts cannot be printed, compared or fuzzed without privileges",

@@ -90,21 +90,26 @@ func (s *sets) dropBounding(p *plan.Plan) {
 	}
 }
 
-// apply sets the other four.
-func (s *sets) apply(p *plan.Plan) {
+// apply sets the other four. What is held stays permitted for later.
+func (s *sets) apply(p *plan.Plan, held Set) {
 	p.Act("set capabilities")
-	head := plan.Words(unix.LINUX_CAPABILITY_VERSION_3, 0)
-	data := plan.Words(
-		uint32(s.effective), uint32(s.permitted), uint32(s.inheritable),
-		uint32(s.effective>>32), uint32(s.permitted>>32), uint32(s.inheritable>>32),
-	).Show(func() string {
-		return fmt.Sprintf("{effective %#x, permitted %#x, inheritable %#x}", uint64(s.effective), uint64(s.permitted), uint64(s.inheritable))
-	})
-	p.Do("capset", unix.SYS_CAPSET, plan.M(head), plan.M(data))
+	capset(p, s.effective, s.permitted|held, s.inheritable)
 	p.Prctl(unix.PR_CAP_AMBIENT, plan.C(unix.PR_CAP_AMBIENT_CLEAR_ALL))
 	for n := range unix.CAP_LAST_CAP + 1 {
 		if s.ambient&(1<<n) != 0 {
 			p.Prctl(unix.PR_CAP_AMBIENT, plan.C(unix.PR_CAP_AMBIENT_RAISE), plan.C(n))
 		}
 	}
+}
+
+// capset appends capset(2).
+func capset(p *plan.Plan, effective, permitted, inheritable Set) {
+	head := plan.Words(unix.LINUX_CAPABILITY_VERSION_3, 0)
+	data := plan.Words(
+		uint32(effective), uint32(permitted), uint32(inheritable),
+		uint32(effective>>32), uint32(permitted>>32), uint32(inheritable>>32),
+	).Show(func() string {
+		return fmt.Sprintf("{effective %#x, permitted %#x, inheritable %#x}", uint64(effective), uint64(permitted), uint64(inheritable))
+	})
+	p.Do("capset", unix.SYS_CAPSET, plan.M(head), plan.M(data))
 }

@@ -29,6 +29,7 @@ type Process struct {
 	Limited []string // rlimits that were cut
 
 	umask plan.Reg
+	held  Set // see Hold
 }
 
 // New reads the process's confinement.
@@ -86,7 +87,7 @@ func (c *Process) Drop(p *plan.Plan) {
 	p.Do("setresgid", unix.SYS_SETRESGID, plan.C(gid), plan.C(gid), plan.C(gid))
 	p.Do("setresuid", unix.SYS_SETRESUID, plan.C(uid), plan.C(uid), plan.C(uid))
 	p.Prctl(unix.PR_SET_KEEPCAPS, plan.C(0))
-	c.caps.apply(p)
+	c.caps.apply(p, c.held)
 	if c.spec.NoNewPrivileges {
 		p.Act("forbid new privileges")
 		p.Prctl(unix.PR_SET_NO_NEW_PRIVS, plan.C(1))

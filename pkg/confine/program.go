@@ -77,9 +77,14 @@ func candidates(name string, env []string) []string {
 	return list
 }
 
-// Exec appends the last step.
-func (c *Process) Exec(p *plan.Plan, program plan.Reg) {
+// Exec appends the last step. What comes between the word that it is the last
+// and the exec itself is last's, nil for nothing.
+func (c *Process) Exec(p *plan.Plan, program plan.Reg, last func()) {
 	p.Act("exec: %q", c.spec.Args[0])
 	p.Note("exec")
+	if last != nil {
+		last()
+		p.Act("exec: %q", c.spec.Args[0])
+	}
 	p.Do("execve", unix.SYS_EXECVE, plan.R(program), plan.M(plan.CStrings(c.spec.Args)), plan.M(plan.CStrings(c.spec.Env)))
 }

@@ -65,9 +65,6 @@ func (b *birth) degrade() {
 	if l == nil {
 		return
 	}
-	if l.Seccomp != nil {
-		b.contract.Refuse(kernel.FeatSeccomp, kernel.New(kernel.NotSupported, "linux.seccomp is set and not loaded"))
-	}
 	if limited(l.Resources) {
 		b.contract.Refuse(kernel.FeatCgroup, kernel.New(kernel.NotSupported, "linux.resources is set and not enforced"))
 	}

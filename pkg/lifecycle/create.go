@@ -126,6 +126,9 @@ func (b *birth) run() (*Container, error) {
 	c.child, err = userns.Spawn(userns.Request{
 		New: b.flags(), Plan: b.plan, IDs: b.ids, Maps: r.Maps, Caller: r.Caller,
 		Born: b.born, Beside: b.beside, Gate: b.gate, Note: b.note, Until: until,
+		File: func(child *userns.Child, f *os.File) error {
+			return b.filter.relay(f, child.Payload, &b.record, Created)
+		},
 	})
 	if err != nil {
 		if c.status != nil {
@@ -205,7 +208,7 @@ func (b *birth) newRecord() Record {
 		Bundle: b.Bundle, Rootfs: b.tree.Path(), Created: time.Now().UTC().Format(time.RFC3339Nano),
 		Owner: b.program.run.Caller.UID, Annotations: s.Annotations,
 		AutoRemove: b.AutoRemove, NoPivot: b.NoPivot, OwnPID: b.fresh(unix.CLONE_NEWPID),
-		Process: s.Process, Hooks: s.Hooks, Contract: b.contract, NoNewKeyring: b.NoNewKeyring,
+		Process: s.Process, Hooks: s.Hooks, Contract: b.contract, NoNewKeyring: b.NoNewKeyring, Seccomp: b.filter.Filter,
 	}
 	if s.Linux != nil {
 		rec.Personality, rec.MemoryPolicy = s.Linux.Personality, s.Linux.MemoryPolicy

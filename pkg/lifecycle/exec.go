@@ -129,6 +129,8 @@ func (r *Runtime) exec(rec *Record, s *specs.Spec, o *ExecOptions) (*Container, 
 			return fmt.Errorf("write the pid file: %w", err)
 		}
 		return nil
+	}, File: func(child *userns.Child, f *os.File) error {
+		return filter{rec.Seccomp}.relay(f, child.Pid, rec, Running)
 	}})
 	var step *userns.Error
 	if errors.As(err, &step) {
@@ -150,6 +152,10 @@ func (r *Runtime) exec(rec *Record, s *specs.Spec, o *ExecOptions) (*Container, 
 // without a tree to make.
 func (r *Runtime) execPlan(p *plan.Plan, where *entry, rec *Record, s *specs.Spec, o *ExecOptions) error {
 	proc := confine.New(s.Process, r.facts(s, where.userns))
+	filter, err := recordedFilter(rec, proc)
+	if err != nil {
+		return err
+	}
 	if rec.NoPivot {
 		if err := where.chroot(p, rec.Pid); err != nil {
 			return err
@@ -187,7 +193,7 @@ func (r *Runtime) execPlan(p *plan.Plan, where *entry, rec *Record, s *specs.Spe
 	}
 	p.Act("wait until the process is recorded")
 	p.Gate(gateReady)
-	proc.Exec(p, program)
+	proc.Exec(p, program, filter.last(p, proc, plan.C(3+o.PreserveFds)))
 	where.leave(p)
 	return nil
 }

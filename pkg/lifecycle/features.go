@@ -7,6 +7,7 @@ import (
 	"sandbox/pkg/confine"
 	"sandbox/pkg/kernel"
 	"sandbox/pkg/rootfs"
+	"sandbox/pkg/seccomp"
 	"sandbox/pkg/spec"
 )
 
@@ -36,9 +37,14 @@ func Features() *features.Features {
 	}
 }
 
-// seccompFeatures is the place for what pkg/seccomp knows: its actions,
-// operators, architectures and flags.
-func seccompFeatures() *features.Seccomp { return &features.Seccomp{Enabled: new(bool)} }
+func seccompFeatures() *features.Seccomp {
+	known, supported := seccomp.Flags()
+	enabled := true
+	return &features.Seccomp{
+		Enabled: &enabled, Actions: seccomp.Actions(), Operators: seccomp.Operators(), Archs: seccomp.Architectures(),
+		KnownFlags: known, SupportedFlags: supported,
+	}
+}
 
 // cgroupFeatures is the place for what pkg/cgroup2 does. A cgroup namespace and
 // a mount of cgroup2 are no limits, and version 1 is never going to be.

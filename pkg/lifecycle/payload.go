@@ -58,10 +58,11 @@ func (g *program) payload() error {
 		p.Act("wait until the state is recorded; at start, the hooks %s", strings.Join(hookWords("startContainer", h.StartContainer), ", "))
 	}
 	p.Gate(gateReady)
+	parent := plan.C(3 + g.PreserveFds)
 	if g.listen >= 0 {
-		g.waitForStart()
+		parent = plan.R(g.waitForStart())
 	}
-	g.proc.Exec(p, program)
+	g.proc.Exec(p, program, g.filter.last(p, g.proc, parent))
 	return nil
 }
 
@@ -99,7 +100,7 @@ func descriptors(p *plan.Plan, first, listen int) {
 
 // waitForStart is the last gate: one byte from anybody who may open the socket.
 // A caller that dies between connecting and writing changes nothing.
-func (g *program) waitForStart() {
+func (g *program) waitForStart() plan.Reg {
 	p := g.plan
 	p.Act("wait to be started")
 	again, drop := p.Label("wait"), p.Label("not meant")
@@ -116,6 +117,7 @@ func (g *program) waitForStart() {
 	p.Goto(again)
 	p.Here(started)
 	p.Report(conn)
+	return conn
 }
 
 // defaultSignals undoes what the Go runtime leaves ignored when the caller

@@ -40,6 +40,7 @@ type program struct {
 	slave  plan.Reg
 	held   []int // copied mounts and user namespaces of owners.go
 	labels labels
+	filter filter
 }
 
 // newProgram reads the spec into a plan. Nothing is done yet.
@@ -80,6 +81,9 @@ func (g *program) compile(scratch string) error {
 	g.Init = g.Init && g.fresh(unix.CLONE_NEWPID)
 	g.proc = confine.New(g.Spec.Process, g.run.facts(g.Spec, g.userns()))
 	if err := g.available(); err != nil {
+		return err
+	}
+	if g.filter, err = g.run.compileFilter(g.Spec.Linux, g.proc); err != nil {
 		return err
 	}
 	g.labels, err = g.run.labels(g.Spec.Process)
@@ -193,6 +197,9 @@ func (g *program) features() kernel.Contract {
 	}
 	if g.fresh(unix.CLONE_NEWNS) {
 		c.Grant(kernel.FeatMounts)
+	}
+	if g.filter.Filter != nil {
+		c.Grant(kernel.FeatSeccomp)
 	}
 	return c
 }

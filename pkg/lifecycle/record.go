@@ -10,6 +10,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"sandbox/pkg/kernel"
+	"sandbox/pkg/seccomp"
 	"sandbox/pkg/userns"
 )
 
@@ -39,6 +40,7 @@ type Record struct {
 
 	Process  *specs.Process  `json:"process,omitempty"`
 	Hooks    *specs.Hooks    `json:"hooks,omitempty"`
+	Seccomp  *seccomp.Filter `json:"seccomp,omitempty"` // as it is loaded, also by exec
 	Contract kernel.Contract `json:"contract,omitempty"`
 }
 

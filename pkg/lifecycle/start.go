@@ -49,7 +49,7 @@ func (r *Runtime) Start(id string) error {
 	if err := r.startHooks(rec); err != nil {
 		return r.destroy(d, rec, err)
 	}
-	if err := open(d); err != nil {
+	if err := open(d, rec); err != nil {
 		return err
 	}
 	if err := r.poststart(rec); err != nil {
@@ -70,7 +70,7 @@ func (r *Runtime) destroy(d *dir, rec *Record, because error) error {
 }
 
 // open sends the byte that opens the last gate, and hears what came of it.
-func open(d *dir) error {
+func open(d *dir, rec *Record) error {
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("reach the container: %w", err)
@@ -83,7 +83,7 @@ func open(d *dir) error {
 	if err != nil {
 		return fmt.Errorf("reach the container: %w", err)
 	}
-	err = userns.Outcome(fd)
+	err = userns.Outcome(fd, func(f *os.File) error { return filter{rec.Seccomp}.relay(f, rec.Pid, rec, Created) })
 	// The socket's presence is what tells created from running.
 	_ = os.Remove(filepath.Join(d.path, startFile))
 	var step *userns.Error

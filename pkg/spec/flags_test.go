@@ -305,12 +305,25 @@ func TestDevices(t *testing.T) {
 	}
 }
 
+// mayMount counts the rules that allow mount(2); -1 without a profile.
+func mayMount(s *specs.Spec) (n int) {
+	if s.Linux.Seccomp == nil || s.Linux.Seccomp.DefaultAction != specs.ActErrno {
+		return -1
+	}
+	for _, r := range s.Linux.Seccomp.Syscalls {
+		if contains(r.Names, "mount") && r.Action == specs.ActAllow {
+			n++
+		}
+	}
+	return n
+}
+
 func TestSecurityOptions(t *testing.T) {
 	tests := []struct {
 		opts string
 		want func(*specs.Spec) bool
 	}{
-		{"", func(s *specs.Spec) bool { return !s.Process.NoNewPrivileges && s.Linux.Seccomp == nil }},
+		{"", func(s *specs.Spec) bool { return !s.Process.NoNewPrivileges && mayMount(s) == 0 }},
 		{"no-new-privileges", func(s *specs.Spec) bool { return s.Process.NoNewPrivileges }},
 		{"no-new-privileges:true", func(s *specs.Spec) bool { return s.Process.NoNewPrivileges }},
 		{"no-new-privileges=false", func(s *specs.Spec) bool { return !s.Process.NoNewPrivileges }},
@@ -333,6 +346,10 @@ func TestSecurityOptions(t *testing.T) {
 		{"seccomp=/srv/seccomp.json", func(s *specs.Spec) bool {
 			return s.Linux.Seccomp.DefaultAction == "SCMP_ACT_ERRNO" && *s.Linux.Seccomp.DefaultErrnoRet == uint(unix.ENOSYS) && len(s.Linux.Seccomp.Syscalls) == 1
 		}},
+	}
+	admin := specOf(t, Wish{Rootfs: "/img", CapAdd: []string{"SYS_ADMIN"}}, rooted())
+	if mayMount(admin) != 1 {
+		t.Error("CAP_SYS_ADMIN does not open mount in the default profile")
 	}
 	for _, tt := range tests {
 		w := Wish{Rootfs: "/img"}

@@ -68,6 +68,9 @@ func parseProfile(name string, data []byte, caps []string) (*specs.LinuxSeccomp,
 		if len(rule.Names) == 0 || rule.Action == "" {
 			return nil, fmt.Errorf("%s: names and action are needed", at)
 		}
+		if err := knownWords(&rule); err != nil {
+			return nil, fmt.Errorf("%s.%w", at, err)
+		}
 		if rule.ErrnoRet, err = errnoRet(r.Errno, rule.ErrnoRet); err != nil {
 			return nil, fmt.Errorf("%s.errno: %w", at, err)
 		}
@@ -76,6 +79,27 @@ func parseProfile(name string, data []byte, caps []string) (*specs.LinuxSeccomp,
 		}
 	}
 	return &out, nil
+}
+
+// knownWords looks at a rule while its place in the file is known: what depends
+// on capabilities is gone when the filter is compiled, and places have moved.
+func knownWords(r *specs.LinuxSyscall) error {
+	const (
+		actions = "SCMP_ACT_KILL SCMP_ACT_KILL_PROCESS SCMP_ACT_KILL_THREAD SCMP_ACT_TRAP SCMP_ACT_ERRNO SCMP_ACT_TRACE SCMP_ACT_ALLOW SCMP_ACT_LOG SCMP_ACT_NOTIFY"
+		ops     = "SCMP_CMP_NE SCMP_CMP_LT SCMP_CMP_LE SCMP_CMP_EQ SCMP_CMP_GE SCMP_CMP_GT SCMP_CMP_MASKED_EQ"
+	)
+	if !oneOf(string(r.Action), actions) {
+		return fmt.Errorf("action: unknown action %q", r.Action)
+	}
+	for i, a := range r.Args {
+		if !oneOf(string(a.Op), ops) {
+			return fmt.Errorf("args[%d].op: unknown operator %q", i, a.Op)
+		}
+		if a.Index > 5 {
+			return fmt.Errorf("args[%d].index: a system call has arguments 0 to 5, not %d", i, a.Index)
+		}
+	}
+	return nil
 }
 
 func (r *profileRule) wanted(caps []string) (bool, error) {

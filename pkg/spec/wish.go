@@ -72,6 +72,7 @@ type builder struct {
 
 	pid, ipc, uts, network nsMode
 	home                   string // the payload's
+	profiled               bool   // --security-opt said something about seccomp
 	ours, theirs           []specs.Mount
 }
 

@@ -112,6 +112,10 @@ func TestWishGolden(t *testing.T) {
 			if err := Validate(&checked, "/"); err != nil {
 				t.Errorf("the result is not valid: %v", err)
 			}
+			if s.Linux.Seccomp == nil || len(s.Linux.Seccomp.Syscalls) < 20 {
+				t.Error("no seccomp profile")
+			}
+			s.Linux.Seccomp = nil // it is another module's, and of this architecture
 			got, err := encode(s)
 			if err != nil {
 				t.Fatal(err)

@@ -30,6 +30,7 @@ const (
 	packetGate = 1 + iota
 	packetNote
 	packetFail
+	packetFile // with an fd; sent by a step, see HandOver
 )
 
 // Exit statuses of a child that never became its payload.

@@ -4,8 +4,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"os"
 
 	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/plan"
 )
 
 // packet is one message of a child.
@@ -15,6 +18,7 @@ type packet struct {
 	errno unix.Errno
 	words string
 	pid   int // the sender's pid as the receiver sees it; 0 unless asked for
+	file  int // of a packetFile; -1 when it carries none
 }
 
 // receive reads one packet; io.EOF when every holder of the other end is gone
@@ -46,6 +50,7 @@ func decode(b, oob []byte) packet {
 		step:  int(binary.NativeEndian.Uint32(b[4:])),
 		errno: unix.Errno(binary.NativeEndian.Uint32(b[8:])),
 		words: string(b[header:]),
+		file:  -1,
 	}
 	msgs, err := unix.ParseSocketControlMessage(oob)
 	if err != nil {
@@ -55,6 +60,9 @@ func decode(b, oob []byte) packet {
 		if cred, err := unix.ParseUnixCredentials(&msgs[i]); err == nil {
 			p.pid = int(cred.Pid)
 		}
+		if fds, err := unix.ParseUnixRights(&msgs[i]); err == nil && len(fds) == 1 {
+			p.file = fds[0]
+		}
 	}
 	return p
 }
@@ -62,8 +70,9 @@ func decode(b, oob []byte) packet {
 // Outcome reads what became of a child that was told to report to the other
 // end of fd ([plan.Plan.Report]): nil when it became its payload, the step
 // that failed otherwise. A child that vanished without a word, or before it
-// said it was about to exec, is io.ErrUnexpectedEOF.
-func Outcome(fd int) error {
+// said it was about to exec, is io.ErrUnexpectedEOF. take gets what the child
+// hands over with [HandOver]; its error ends the wait.
+func Outcome(fd int, take func(*os.File) error) error {
 	said := false
 	for {
 		p, err := receive(fd)
@@ -78,6 +87,41 @@ func Outcome(fd int) error {
 			return &Error{Step: p.step, Act: p.words, Errno: p.errno}
 		case p.kind == packetNote:
 			said = true
+		case p.kind == packetFile:
+			if err := p.take(take); err != nil {
+				return err
+			}
 		}
 	}
+}
+
+// take gives the packet's file to f, which then owns it.
+func (p *packet) take(f func(*os.File) error) error {
+	if p.file < 0 {
+		return errors.New("the child handed nothing over")
+	}
+	file := os.NewFile(uintptr(p.file), "from the child")
+	if f == nil {
+		return errors.Join(errors.New("the child handed over a file that nobody asked for"), file.Close())
+	}
+	return f(file)
+}
+
+// HandOver appends the sending of an fd to whoever reads the plan's reports on
+// the socket to: Spawn's File, or Outcome's take. call is sendmsg or sendmmsg, which a
+// seccomp filter may tell apart.
+func HandOver(p *plan.Plan, call string, to plan.Arg, fd plan.Reg) {
+	text := plan.Words(packetFile, 0, 0)
+	iov := plan.Longs(0, header).Point(0, text)
+	control := plan.Longs(20, 0, 0) // struct cmsghdr: length, level and type; the fd
+	binary.NativeEndian.PutUint32(control.Data[8:], unix.SOL_SOCKET)
+	binary.NativeEndian.PutUint32(control.Data[12:], unix.SCM_RIGHTS)
+	p.Put(control, 16, fd)
+	// struct msghdr, and for struct mmsghdr one word more.
+	msg := plan.Longs(0, 0, 0, 1, 0, uint64(len(control.Data)), 0, 0).Point(16, iov).Point(32, control)
+	if call == "sendmmsg" {
+		p.Do(call, unix.SYS_SENDMMSG, to, plan.M(msg), plan.C(1), plan.C(unix.MSG_NOSIGNAL))
+		return
+	}
+	p.Do("sendmsg", unix.SYS_SENDMSG, to, plan.M(msg), plan.C(unix.MSG_NOSIGNAL))
 }

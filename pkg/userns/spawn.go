@@ -42,6 +42,8 @@ type Request struct {
 	Gate func(c *Child, name string) error
 	// Note hears every note but those above.
 	Note func(name string)
+	// File gets what the child hands over ([HandOver]) and owns it.
+	File func(c *Child, f *os.File) error
 	// Until ends Spawn after this gate was answered, leaving a child that
 	// will wait for somebody else. "" waits for the exec.
 	Until string
@@ -150,6 +152,9 @@ func (b *birth) hear(p packet) (done bool, err error) {
 	if p.kind == packetFail {
 		return false, &Error{Step: p.step, Act: p.words, Call: b.Plan.Steps[p.step].Name, Errno: p.errno}
 	}
+	if p.kind == packetFile {
+		return false, p.take(b.file())
+	}
 	name := b.Plan.Steps[p.step].Text
 	if p.kind == packetNote {
 		return false, b.note(name, p.pid)
@@ -183,6 +188,13 @@ func (b *birth) beside() error {
 		return nil
 	}
 	return work()
+}
+
+func (b *birth) file() func(*os.File) error {
+	if b.File == nil {
+		return nil
+	}
+	return func(f *os.File) error { return b.File(b.child, f) }
 }
 
 func (b *birth) note(name string, pid int) error {

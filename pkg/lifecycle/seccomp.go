@@ -1,0 +1,130 @@
+package lifecycle
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/confine"
+	"sandbox/pkg/kernel"
+	"sandbox/pkg/plan"
+	"sandbox/pkg/seccomp"
+	"sandbox/pkg/userns"
+)
+
+// filter is a container's seccomp filter, or none.
+type filter struct{ *seccomp.Filter }
+
+// compileFilter reads linux.seccomp and asks the kernel whether it would take
+// the filter, before anything is made.
+func (r *Runtime) compileFilter(l *specs.Linux, proc *confine.Process) (filter, error) {
+	if l == nil || l.Seccomp == nil {
+		return filter{}, nil
+	}
+	c, err := seccomp.Compile(l.Seccomp)
+	if err != nil {
+		return filter{}, err
+	}
+	if c.Path != "" {
+		var st unix.Stat_t
+		if err := unix.Stat(c.Path, &st); err != nil {
+			return filter{}, fmt.Errorf("linux.seccomp.listenerPath: %w", &os.PathError{Op: "stat", Path: c.Path, Err: err})
+		}
+	}
+	// A program at address 0 cannot be read (EFAULT); whatever is refused for
+	// another reason is refused before that (seccomp_set_mode_filter).
+	_, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, uintptr(c.Flags), 0)
+	switch {
+	case errno == unix.EINVAL && c.Flags != 0:
+		return filter{}, fmt.Errorf("linux.seccomp.flags: this kernel does not have all of them: %w", errno)
+	case errno != unix.EFAULT:
+		return filter{}, r.because(kernel.Op{Do: kernel.OtherCall, Data: "seccomp"}, fmt.Errorf("linux.seccomp: load a filter (to run without: --security-opt seccomp=unconfined): %w", errno))
+	}
+	c.Pack()
+	return filter{c}, filter{c}.check(proc)
+}
+
+// recordedFilter is that of a container that runs, for one more process.
+func recordedFilter(rec *Record, proc *confine.Process) (filter, error) {
+	f := filter{rec.Seccomp}
+	if f.Filter == nil {
+		return f, nil
+	}
+	if err := f.Unpack(); err != nil {
+		return f, fmt.Errorf("the recorded seccomp filter: %w", err)
+	}
+	return f, f.check(proc)
+}
+
+// check says why a process could not come under the filter.
+func (f filter) check(proc *confine.Process) error {
+	if f.Filter == nil {
+		return nil
+	}
+	if !proc.Hold() {
+		return errors.New("linux.seccomp: a filter needs process.noNewPrivileges, or CAP_SYS_ADMIN, which we do not have")
+	}
+	if f.NoCapset && proc.Raises() {
+		return errors.New("linux.seccomp.syscalls: capset must be allowed without process.noNewPrivileges: capabilities are dropped under the filter")
+	}
+	return nil
+}
+
+// last is what happens between the last word to the parent and the exec: the
+// filter, and the way of its listener to whoever listens there. So the only
+// calls of ours under the filter are execve and, without no_new_privs, one
+// capset.
+func (f filter) last(p *plan.Plan, proc *confine.Process, parent plan.Arg) func() {
+	if f.Filter == nil {
+		return nil
+	}
+	return func() {
+		load := proc.Filtered(p, func() *plan.Step { return f.Load(p) })
+		if f.Notify == "" {
+			return
+		}
+		p.Act("hand over the seccomp listener")
+		userns.HandOver(p, f.Notify, parent, load.To("listener"))
+	}
+}
+
+// relay sends the listener to the agent: one connection, one message, with the
+// state as runtime-spec's ContainerProcessState.
+func (f filter) relay(listener *os.File, pid int, rec *Record, status Status) error {
+	defer listener.Close()
+	text, err := json.Marshal(specs.ContainerProcessState{
+		Version: specs.Version, Fds: []string{specs.SeccompFdName}, Pid: pid, Metadata: f.Meta,
+		State: specs.State{
+			Version: rec.OCIVersion, ID: rec.ID, Status: specs.ContainerState(status), Pid: rec.Pid,
+			Bundle: rec.Bundle, Annotations: rec.Annotations,
+		},
+	})
+	if err == nil {
+		err = sendListener(f.Path, text, int(listener.Fd()))
+	}
+	if err != nil {
+		return fmt.Errorf("linux.seccomp.listenerPath: hand the listener to %s: %w", f.Path, err)
+	}
+	return nil
+}
+
+func sendListener(path string, text []byte, listener int) error {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	sock := os.NewFile(uintptr(fd), path)
+	defer sock.Close()
+	if err := unix.Connect(fd, &unix.SockaddrUnix{Name: path}); err != nil {
+		return err
+	}
+	n, err := unix.SendmsgN(fd, text, unix.UnixRights(listener), nil, unix.MSG_NOSIGNAL)
+	if err == nil && n < len(text) {
+		_, err = sock.Write(text[n:])
+	}
+	return err
+}

@@ -1,0 +1,56 @@
+package seccomp
+
+import (
+	"fmt"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// listen settles who hears of calls. The child hands the listener over after
+// it has loaded the filter, so one of the two calls that can pass an fd must
+// get through without being asked about.
+func (f *Filter) listen(s *specs.LinuxSeccomp, r *reader) error {
+	if !r.notify {
+		return nil
+	}
+	if s.ListenerPath == "" {
+		return fmt.Errorf(field + "listenerPath: missing: SCMP_ACT_NOTIFY needs somebody who listens")
+	}
+	if s.ListenerPath[0] != '/' {
+		return fmt.Errorf(field+"listenerPath: must be absolute, is %q", s.ListenerPath)
+	}
+	if len(s.ListenerPath) > 107 { // struct sockaddr_un, unix(7)
+		return fmt.Errorf(field+"listenerPath: must be 107 bytes at most, has %d", len(s.ListenerPath))
+	}
+	f.Path, f.Meta = s.ListenerPath, s.ListenerMetadata
+	for _, name := range []string{"sendmsg", "sendmmsg"} {
+		if ret, sure := r.of(name); sure && stricter(ret, unix.SECCOMP_RET_TRACE) > 0 {
+			f.Notify = name
+			return nil
+		}
+	}
+	return fmt.Errorf(field + "syscalls: with SCMP_ACT_NOTIFY sendmsg or sendmmsg must be allowed: the listener is handed over with it")
+}
+
+// of is our own architecture's answer to a call whatever its arguments; sure is
+// false where it depends on them.
+func (r *reader) of(name string) (ret uint32, sure bool) {
+	at, conditional := row(name), false
+	for _, u := range r.uses {
+		switch {
+		case u.row != at:
+		case len(r.rules[u.rule].args) > 0:
+			conditional = true
+		default:
+			return r.rules[u.rule].ret, true
+		}
+	}
+	return r.fallback, !conditional
+}
+
+// denies says whether a call never gets through.
+func (r *reader) denies(name string) bool {
+	ret, sure := r.of(name)
+	return sure && !passes(ret)
+}
