@@ -3,6 +3,7 @@
 //
 //	timeit [-rounds N] [-warmup N] [-format table|json] [-base NAME] [-ratios NAME,...] SUITE
 //	timeit config FILE ROOTFS UIDS GIDS ARG...   (see config.go)
+//	timeit profile FILE                          (see profile.go)
 //
 // SUITE has one row a line, of four fields with a tab between them:
 //
@@ -33,6 +34,9 @@ func main() {
 func run(args []string) error {
 	if len(args) > 0 && args[0] == "config" {
 		return editConfig(args[1:])
+	}
+	if len(args) > 0 && args[0] == "profile" {
+		return addProfile(args[1:])
 	}
 	flags := flag.NewFlagSet("timeit", flag.ContinueOnError)
 	rounds := flags.Int("rounds", 30, "runs of each command that count")
