@@ -48,6 +48,9 @@ func runHelper(name string, args []string) (int, error) {
 	case "terminal":
 		return helpTerminal(args)
 	}
+	if attack, ok := attacks[name]; ok {
+		return 0, attack(args)
+	}
 	return 0, fmt.Errorf("no such helper")
 }
 
