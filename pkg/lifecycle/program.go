@@ -73,7 +73,8 @@ func (g *program) compile(scratch string) error {
 		Mknod:    !g.userns() && g.run.Self.Has(unix.CAP_MKNOD) && g.run.Self.InitialUserns(),
 		MapsGID:  func(gid uint32) bool { _, ok := g.ids.HostGID(gid); return ok },
 		Inherits: g.ns.joined(unix.CLONE_NEWNS), NewMount: g.fresh(unix.CLONE_NEWNS),
-		Clone: g.cloner(),
+		OwnIDs: !g.userns(),
+		Clone:  g.cloner(),
 	})
 	if err != nil {
 		return err

@@ -29,6 +29,7 @@ func parseMount(s specs.Mount, f Facts) (*mount, error) {
 			return nil, err
 		}
 	}
+	m.ownIDs = f.OwnIDs
 	return m, m.finish(f)
 }
 
@@ -100,9 +101,14 @@ func mapsGID(f Facts, value string) bool {
 }
 
 // early says whether the mount can be made before the id map exists: nothing
-// in it belongs to an id that we choose.
+// in it belongs to an id that we choose. Without a user namespace that is all
+// of them: they are then made in the order they are listed in, which is what
+// mountinfo shows since it sorts by mount id (Linux 6.8).
 func (m *mount) early() bool {
-	return m.bind() || m.fstype == "proc" || m.fstype == "sysfs" || m.fstype == "cgroup2"
+	if m.lower != "" || m.copyUp {
+		return false
+	}
+	return m.ownIDs || m.bind() || m.fstype == "proc" || m.fstype == "sysfs" || m.fstype == "cgroup2"
 }
 
 func (t *Tree) prepare(p *plan.Plan, m *mount) {

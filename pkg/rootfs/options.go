@@ -70,6 +70,7 @@ type mount struct {
 	data      []option
 	lower     string // overlay with a throw-away upper layer: what is below
 	copyUp    bool   // tmpfs that begins with what the directory holds
+	ownIDs    bool   // Facts.OwnIDs
 
 	tree    plan.Reg // the mount, attached nowhere yet
 	context plan.Reg // of an overlay being made

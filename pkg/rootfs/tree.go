@@ -19,6 +19,7 @@ type Facts struct {
 	MapsGID  func(gid uint32) bool // whether a group id exists inside
 	Inherits bool                  // the mount namespace is joined: it has its tree already
 	NewMount bool                  // a mount namespace of its own
+	OwnIDs   bool                  // no other user namespace than the caller's: no id has to wait for a map
 
 	// Clone copies a mount of the caller's tree now, before the fork, and
 	// returns its fd; nil leaves that to the child.
