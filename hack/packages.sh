@@ -20,11 +20,12 @@ need() {
 	done
 }
 
-# has knows two that are no commands: a busybox without a loader, and the C library's headers.
+# has knows some that are no commands: a busybox without a loader, and headers of C libraries.
 has() {
 	case $1 in
 	static-busybox) static_busybox >/dev/null ;;
 	libc-headers) [[ -e /usr/include/stdlib.h ]] ;;
+	libseccomp) [[ -e /usr/include/seccomp.h ]] ;;
 	*) PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null ;;
 	esac
 }

@@ -2,6 +2,9 @@
 // TestScripts against the built binary, the same script as an ordinary user with subordinate ids, as one without, and as
 // root. It runs on the caller's side of the fork only and links nothing of ours, so that what is tested is what is shipped.
 //
+// attacks/ holds replays of attacks on container runtimes, one script each, named by its CVE where it has one. Each makes
+// the attempt for real, shows that it was made, and that the container works all the same.
+//
 // # Running
 //
 //	go test ./tests                            builds the binary and runs as whoever calls
@@ -30,6 +33,8 @@
 //	bundle DIR [ARG...]       DIR/rootfs from a static busybox and DIR/config.json from `sandbox spec`, process.terminal
 //	                          false, process.args ARG... (default: true)
 //	rootfs DIR                only the busybox tree
+//	attacker FILE             this test's own program, as a payload: FILE helper:NAME [ARG...], see attack_test.go; the
+//	                          script says [!probe:static] skip before
 //	jsonset FILE PATH VALUE   PATH is dotted, an index or - (append) in arrays, \. for a dot inside a key;
 //	                          VALUE is JSON, or a string when it does not parse as JSON
 //	jsondel FILE PATH         removes it; it must be there

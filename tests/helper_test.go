@@ -54,6 +54,9 @@ func runHelper(name string, args []string) (int, error) {
 	case "pidfd":
 		return helpPidfd(args)
 	}
+	if attack, ok := attacks[name]; ok {
+		return 0, attack(args)
+	}
 	return 0, fmt.Errorf("no such helper")
 }
 

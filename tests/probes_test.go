@@ -35,6 +35,7 @@ func newMachine() *machine {
 			"userns":   func() error { return tryUserns(0) },
 			"proc":     func() error { return tryRun("unshare", "-U", "-r", "-p", "-f", "--mount-proc", "true") },
 			"busybox":  func() error { _, err := busybox(); return err },
+			"static":   wantStatic,
 			"overlay":  func() error { return wantFilesystem("overlay") },
 			"cgroup2":  wantCgroup2,
 			"group":    wantOwnGroup,
@@ -193,15 +194,32 @@ func wantController(name string) error {
 // busybox finds a busybox that needs no loader: the bundle's root has none.
 func busybox() (string, error) {
 	for _, path := range []string{os.Getenv("BUSYBOX"), "/bin/busybox", "/usr/bin/busybox"} {
-		f, err := elf.Open(path)
-		if err != nil {
-			continue
-		}
-		dynamic := slices.ContainsFunc(f.Progs, func(p *elf.Prog) bool { return p.Type == elf.PT_INTERP })
-		f.Close()
-		if !dynamic {
+		if static, err := isStatic(path); err == nil && static {
 			return path, nil
 		}
 	}
 	return "", errors.New("no static busybox (Debian: busybox-static); BUSYBOX may name one")
+}
+
+// isStatic says whether a program runs without a loader.
+func isStatic(path string) (bool, error) {
+	f, err := elf.Open(path)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	return !slices.ContainsFunc(f.Progs, func(p *elf.Prog) bool { return p.Type == elf.PT_INTERP }), nil
+}
+
+// wantStatic asks whether this test can itself be the payload of a container: a root of busybox has no loader.
+func wantStatic() error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	static, err := isStatic(self)
+	if err == nil && !static {
+		err = errors.New("the test binary needs a loader; build it with CGO_ENABLED=0")
+	}
+	return err
 }

@@ -4,15 +4,16 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// TestScripts runs every script of this directory against the binary under test.
+// TestScripts runs every script of this directory and of attacks/ against the binary under test.
 func TestScripts(t *testing.T) {
-	files := scripts(t, "*.txtar")
+	files := append(scripts(t, "*.txtar"), scripts(t, "attacks/*.txtar")...)
 	h := &harness{bin: binary(t), callers: self(), machine: newMachine()}
 	testscript.Run(t, h.params(files))
 }
@@ -39,7 +40,7 @@ func scripts(t *testing.T, pattern string) []string {
 // TestSkipsAreNamed fails on a skip that is not bound to a probe: such a skip is silent, and a test that has been silent
 // for a year is found when it is needed.
 func TestSkipsAreNamed(t *testing.T) {
-	for _, file := range append(scripts(t, "testdata/harness/*.txtar"), globbed("*.txtar")...) {
+	for _, file := range slices.Concat(scripts(t, "testdata/harness/*.txtar"), globbed("*.txtar"), globbed("attacks/*.txtar")) {
 		data, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)

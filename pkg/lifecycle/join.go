@@ -23,12 +23,6 @@ func (g *program) join() plan.Label {
 		return 0
 	}
 	p := g.plan
-	if g.ns.joined(unix.CLONE_NEWPID) && !g.fresh(unix.CLONE_NEWUSER) {
-		// Others see it there before it has become one of them (CVE-2016-9962).
-		// With an id map still to be written, its files must stay ours.
-		p.Act("keep the other container out of this process")
-		p.Prctl(unix.PR_SET_DUMPABLE, plan.C(0))
-	}
 	g.setns(true)
 	g.setns(false)
 	p.Act("be born in the container's namespaces")

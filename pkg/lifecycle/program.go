@@ -72,6 +72,7 @@ func (g *program) compile(scratch string) error {
 		MapsGID:  g.mapsGID,
 		Inherits: g.ns.joined(unix.CLONE_NEWNS), NewMount: g.fresh(unix.CLONE_NEWNS),
 		SELinux: g.Spec.Linux != nil && g.Spec.Linux.MountLabel != "" && g.run.Kernel.SELinux(), Clone: g.cloner(), IDMap: g.ownerMap,
+		OwnIDs: !g.userns(),
 	})
 	if err != nil {
 		return err
@@ -137,9 +138,13 @@ func (g *program) write() error {
 	// the runtime, not with the container.
 	p.Act("leave the lock to the runtime")
 	p.CloseNumber(g.lock).Ignore(unix.EBADF)
+	// Before the process stops owning its files in /proc.
+	confine.OOMScore(p, g.Spec.Process)
+	if !g.fresh(unix.CLONE_NEWUSER) {
+		g.hide()
+	}
 	launcher := g.join()
 	g.proc.OpenUmask(p)
-	confine.OOMScore(p, g.Spec.Process)
 	g.tree.Prepare(p)
 	g.becomeRoot()
 	g.names()
@@ -170,6 +175,18 @@ func (g *program) write() error {
 		p.Exit(0)
 	}
 	return nil
+}
+
+// hide keeps processes out that see the child while it makes the container: it
+// holds the host's files, and whoever shares its pid namespace and ids, as the
+// containers of a pod do, could take them (CVE-2016-9962). Where the user
+// namespace is new it waits for the id map, which only the owner of the child's
+// files in /proc may write; nobody in another one has a right to it until then.
+func (g *program) hide() {
+	if g.ns.joined(unix.CLONE_NEWPID) {
+		g.plan.Act("keep other containers out of this process")
+		g.plan.Prctl(unix.PR_SET_DUMPABLE, plan.C(0))
+	}
 }
 
 // Plan is what Run with these options would do, and does nothing.

@@ -17,6 +17,7 @@ func (g *program) becomeRoot() {
 	if g.fresh(unix.CLONE_NEWUSER) {
 		p.Act("wait for the id map")
 		p.Gate(userns.GateMapped)
+		g.hide()
 	}
 	_, uid := g.ids.HostUID(0)
 	_, gid := g.ids.HostGID(0)

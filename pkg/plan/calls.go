@@ -14,9 +14,13 @@ func Cwd() Arg { return F(atCwd(), openFlags) }
 func atCwd() uintptr { cwd := unix.AT_FDCWD; return uintptr(cwd) }
 
 // OpenInRoot resolves path as if root were "/", whatever symbolic links it
-// holds, and without /proc's magic links (openat2(2), Linux 5.6).
+// holds, and without /proc's magic links (openat2(2), Linux 5.6). A rename or
+// mount anywhere on the machine, while the kernel goes through a "..", is
+// EAGAIN: it could not be sure then. It is asked again.
 func (p *Plan) OpenInRoot(root Reg, path string, flags int) *Step {
-	return p.openat2(R(root), path, flags, 0, unix.RESOLVE_IN_ROOT|unix.RESOLVE_NO_MAGICLINKS)
+	again := p.Label("open again")
+	p.Here(again)
+	return p.openat2(R(root), path, flags, 0, unix.RESOLVE_IN_ROOT|unix.RESOLVE_NO_MAGICLINKS).On(unix.EAGAIN, again)
 }
 
 // OpenBeneath opens a path below dir that does not leave dir's mount: what is

@@ -27,20 +27,27 @@ var virtual = map[string]bool{
 
 // create makes a filesystem as a detached mount.
 func (t *Tree) create(p *plan.Plan, m *mount) {
-	p.Act("mount %s on %s", m.fstype, m.dest)
-	m.tree = p.Reg(m.fstype)
-	ladder, bound := ladders[m.fstype]
-	var instead, done plan.Label
-	if bound {
-		instead, done = p.Label("bind "+ladder.path), p.Label("have "+m.fstype)
+	t.begin(p, m)
+	t.finish(p, m)
+}
+
+// fall goes to a label where the kernel refuses what has a rung below.
+func (m *mount) fall(s *plan.Step, to plan.Label) *plan.Step {
+	if _, bound := ladders[m.fstype]; bound {
+		s.On(unix.EPERM, to).On(unix.EBUSY, to)
 	}
-	fall := func(s *plan.Step) *plan.Step {
-		if bound {
-			s.On(unix.EPERM, instead).On(unix.EBUSY, instead)
-		}
-		return s
-	}
-	fs := fall(p.Fsopen(m.fstype)).To(m.fstype + " context")
+	return s
+}
+
+// begin makes the filesystem, the slow half. That can be done before the id
+// map is written where nothing in it belongs to an id that we choose. Whether it
+// came to be stands in a register: the rung below is taken by finish.
+func (t *Tree) begin(p *plan.Plan, m *mount) {
+	p.Act("make %s for %s", m.fstype, m.dest)
+	m.made = p.Reg("made " + m.fstype)
+	refused := p.Label("no " + m.fstype)
+	fs := m.fall(p.Fsopen(m.fstype), refused).To(m.fstype + " context")
+	m.context = fs
 	source := m.source
 	if source == "" {
 		source = m.fstype
@@ -50,8 +57,25 @@ func (t *Tree) create(p *plan.Plan, m *mount) {
 		p.FsFlag(fs, "ro") // a read-only device cannot be mounted without
 	}
 	configure(p, fs, m.data)
-	fall(p.FsCreate(fs))
-	fall(p.Fsmount(fs, m.attr.set)).Into(m.tree)
+	m.fall(p.FsCreate(fs), refused)
+	if _, bound := ladders[m.fstype]; bound {
+		p.Set(m.made, plan.C(1))
+	}
+	p.Here(refused)
+}
+
+// finish makes the mount of it. Mounts are made in the order of spec.mounts: it
+// is what mountinfo shows, which is sorted by mount id since Linux 6.8.
+func (t *Tree) finish(p *plan.Plan, m *mount) {
+	p.Act("mount %s on %s", m.fstype, m.dest)
+	m.tree = p.Reg(m.fstype)
+	ladder, bound := ladders[m.fstype]
+	var instead, done plan.Label
+	if bound {
+		instead, done = p.Label("bind "+ladder.path), p.Label("have "+m.fstype)
+		p.Set(m.made, plan.R(m.made)).IfZero(instead)
+	}
+	m.fall(p.Fsmount(m.context, m.attr.set), instead).Into(m.tree)
 	spread(p, m.tree, m.spread)
 	t.mapFresh(p, m)
 	if !bound {

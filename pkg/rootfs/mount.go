@@ -28,6 +28,7 @@ type mount struct {
 	data      []option
 	lower     string // overlay with a throw-away upper layer: what is below
 	copyUp    bool   // tmpfs that begins with what the directory holds
+	ownIDs    bool   // Facts.OwnIDs
 	remount   bool   // no mount of its own: a change of the one that is there
 
 	mapped   bool // idmap: owners are shown through an id map
@@ -40,7 +41,8 @@ type mount struct {
 	placeFlags int    // for opening the destination
 
 	tree    plan.Reg // the mount, attached nowhere yet
-	context plan.Reg // of an overlay being made
+	context plan.Reg // of a filesystem being made
+	made    plan.Reg // zero where the kernel has refused to make it
 	file    bool     // bind of something that is no directory
 }
 
@@ -61,6 +63,7 @@ func (t *Tree) parseMount(i int, s specs.Mount) (*mount, error) {
 			return nil, err
 		}
 	}
+	m.ownIDs = t.facts.OwnIDs
 	if m.source == "" && m.remount {
 		m.source = m.dest
 	}
@@ -147,13 +150,15 @@ func mapsGID(f Facts, value string) bool {
 }
 
 // early says whether the mount can be made before the id map exists: nothing
-// in it belongs to an id that we choose.
+// in it belongs to an id that we choose. Without a user namespace that is all
+// of them: they are then made in the order they are listed in, which is what
+// mountinfo shows since it sorts by mount id (Linux 6.8).
 func (m *mount) early() bool {
-	if m.remount {
+	if m.remount || m.lower != "" || m.copyUp {
 		return false
 	}
 	owned := slices.ContainsFunc(m.data, func(o option) bool { return o.key == "gid" || o.key == "uid" })
-	return m.bind() || (m.fstype == "proc" || m.fstype == "sysfs" || m.fstype == "cgroup2") && !owned
+	return m.ownIDs || m.bind() || (m.fstype == "proc" || m.fstype == "sysfs" || m.fstype == "cgroup2") && !owned
 }
 
 func (t *Tree) prepare(p *plan.Plan, m *mount) {
@@ -173,8 +178,10 @@ func (t *Tree) prepare(p *plan.Plan, m *mount) {
 			spread(p, m.tree, []uint64{unix.MS_SLAVE | unix.MS_REC})
 		}
 		spread(p, m.tree, m.spread)
-	default:
+	case m.ownIDs:
 		t.create(p, m)
+	default:
+		t.begin(p, m)
 	}
 }
 
@@ -194,6 +201,8 @@ func (t *Tree) attach(p *plan.Plan, m *mount) {
 		t.createCopyUp(p, m)
 	case !m.early():
 		t.create(p, m)
+	case !m.bind() && !m.ownIDs:
+		t.finish(p, m)
 	}
 	p.Act("attach %s", m.dest)
 	p.MoveMount(m.tree, t.find(p, m.dest, !m.file, m.placeFlags))

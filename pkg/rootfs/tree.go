@@ -20,6 +20,7 @@ type Facts struct {
 	Inherits bool                  // the mount namespace is joined: it has its tree already
 	NewMount bool                  // a mount namespace of its own
 	SELinux  bool                  // it is active on this host
+	OwnIDs   bool                  // no other user namespace than the caller's: no id has to wait for a map
 
 	// Clone copies a mount of the caller's tree now, before the fork, and
 	// returns its fd; nil leaves that to the child.
@@ -156,6 +157,9 @@ func (t *Tree) makeCover(p *plan.Plan, m *mount) {
 	case !m.early():
 		t.links.add("", "")
 		t.create(p, m)
+	case !m.bind() && !m.ownIDs:
+		t.links.add("", "")
+		t.finish(p, m)
 	default:
 		t.links.add("", m.source)
 	}

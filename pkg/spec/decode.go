@@ -82,11 +82,19 @@ func (d *decoder) failAt(pos int, format string, args ...any) error {
 		if s.key == "" {
 			e.Field += "[" + strconv.Itoa(s.index) + "]"
 		} else {
-			e.Field += "." + s.key
+			e.Field += "." + shownKey(s.key)
 		}
 	}
 	e.Field = strings.TrimPrefix(e.Field, ".")
 	return e
+}
+
+// shownKey is a key as it fits into a message of one line: keys of maps are anybody's text.
+func shownKey(key string) string {
+	if strings.IndexFunc(key, func(r rune) bool { return r == utf8.RuneError || !strconv.IsPrint(r) }) >= 0 {
+		return strconv.Quote(key)
+	}
+	return key
 }
 
 // unexpected names the byte at the current position, or the early end of the document.

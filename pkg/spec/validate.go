@@ -104,8 +104,8 @@ func checkMounts(s *specs.Spec) error {
 			return err
 		}
 		for _, v := range append([]string{m.Source, m.Type}, m.Options...) {
-			if strings.IndexByte(v, 0) >= 0 {
-				return invalid(at, "NUL byte in %q", v)
+			if strings.ContainsAny(v, "\x00\n") {
+				return invalid(at, "NUL byte or newline in %q", v)
 			}
 		}
 		if err := checkExtents(at+".uidMappings", m.UIDMappings); err != nil {
