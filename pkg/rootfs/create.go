@@ -43,7 +43,7 @@ func (m *mount) fall(s *plan.Step, to plan.Label) *plan.Step {
 // map is written where nothing in it belongs to an id that we choose. Whether it
 // came to be stands in a register: the rung below is taken by finish.
 func (t *Tree) begin(p *plan.Plan, m *mount) {
-	p.Act("make %s for %s", m.fstype, m.dest)
+	p.Act("mount %s on %s", m.fstype, m.dest)
 	m.made = p.Reg("made " + m.fstype)
 	refused := p.Label("no " + m.fstype)
 	fs := m.fall(p.Fsopen(m.fstype), refused).To(m.fstype + " context")
