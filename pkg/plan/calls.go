@@ -194,7 +194,6 @@ func (p *Plan) Fork(types uintptr, first Label) *Step {
 // ForkChild makes a child that goes on with the next step while its parent
 // goes to the label.
 func (p *Plan) ForkChild(parent Label) *Step {
-	p.Private = true // the parent goes on, and never execs
 	return p.Do("clone", unix.SYS_CLONE, F(uintptr(unix.SIGCHLD), namespaceFlags), C(0), C(0), C(0), C(0)).IfNonzero(parent)
 }
 

@@ -6,7 +6,7 @@ import "syscall"
 const sharing = true
 
 //go:noescape
-func cloneShared(args *clone3Args, size uintptr) (pid, errno uintptr)
+func cloneShared(args *clone3Args, size, entry uintptr, pr *program) (pid, errno uintptr)
 
 //go:noescape
-func brother(flags uintptr) (r1 uintptr, errno syscall.Errno)
+func vfork(flags, top, entry uintptr, pr *program) (r1 uintptr, errno syscall.Errno)

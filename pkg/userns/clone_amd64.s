@@ -1,38 +1,48 @@
 #include "textflag.h"
 
-// func cloneShared(args *clone3Args, size uintptr) (pid, errno uintptr)
+// Both begin a Go function with one argument, in AX by Go's internal calling
+// convention, with X15 zero. It never returns and never looks at R14, the g.
+// The wrapper that the assembler's own convention would go through cannot be
+// used: with the race detector it does.
+
+// func cloneShared(args *clone3Args, size, entry uintptr, pr *program) (pid, errno uintptr)
 //
-// clone3(2) whose child begins in ·child, on the stack that args names: the
-// word at its end is child's argument.
-TEXT ·cloneShared(SB),NOSPLIT,$0-32
+// clone3(2) whose child begins in entry, on the stack that args names.
+TEXT ·cloneShared(SB),NOSPLIT,$0-48
 	MOVQ	args+0(FP), DI
 	MOVQ	size+8(FP), SI
+	MOVQ	entry+16(FP), R13
+	MOVQ	pr+24(FP), R12
 	MOVQ	$435, AX
 	SYSCALL
 	TESTQ	AX, AX
 	JZ	begin
 	CMPQ	AX, $0xfffffffffffff001
 	JCC	failed
-	MOVQ	AX, pid+16(FP)
-	MOVQ	$0, errno+24(FP)
+	MOVQ	AX, pid+32(FP)
+	MOVQ	$0, errno+40(FP)
 	RET
 failed:
 	NEGQ	AX
-	MOVQ	$0, pid+16(FP)
-	MOVQ	AX, errno+24(FP)
+	MOVQ	$0, pid+32(FP)
+	MOVQ	AX, errno+40(FP)
 	RET
 begin:
-	XORL	BP, BP
-	CALL	·child(SB)
+	MOVQ	R12, AX
+	XORPS	X15, X15
+	CALL	R13
 	INT	$3
 
-// func brother(flags uintptr) (r1 uintptr, errno syscall.Errno)
+// func vfork(flags, top, entry uintptr, pr *program) (r1 uintptr, errno syscall.Errno)
 //
-// clone(2) by a child that shares memory, its stack too: it sleeps (CLONE_VFORK)
-// while its brother goes on, and then ends at once, without a look at the stack
-// that the brother has used. The brother and a failure return.
-TEXT ·brother(SB),NOSPLIT,$0-24
+// clone(2) by a child that shares memory. The new process returns, and uses the
+// stack while the old one sleeps (CLONE_VFORK). So the old one does not return: it
+// begins entry anew at the top of the stack. A failure returns.
+TEXT ·vfork(SB),NOSPLIT,$0-48
 	MOVQ	flags+0(FP), DI
+	MOVQ	top+8(FP), R15
+	MOVQ	entry+16(FP), R13
+	MOVQ	pr+24(FP), R12
 	XORL	SI, SI
 	XORL	DX, DX
 	XORL	R10, R10
@@ -43,16 +53,17 @@ TEXT ·brother(SB),NOSPLIT,$0-24
 	JCC	failed
 	TESTQ	AX, AX
 	JZ	born
-	XORL	DI, DI
-	MOVQ	$231, AX
-	SYSCALL
-	INT	$3
+	MOVQ	R12, AX
+	XORPS	X15, X15
+	SUBQ	$8, R15	// where a caller's return address would be
+	MOVQ	R15, SP
+	JMP	R13
 born:
-	MOVQ	$0, r1+8(FP)
-	MOVQ	$0, errno+16(FP)
+	MOVQ	$0, r1+32(FP)
+	MOVQ	$0, errno+40(FP)
 	RET
 failed:
 	NEGQ	AX
-	MOVQ	$0, r1+8(FP)
-	MOVQ	AX, errno+16(FP)
+	MOVQ	$0, r1+32(FP)
+	MOVQ	AX, errno+40(FP)
 	RET

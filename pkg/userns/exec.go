@@ -41,9 +41,10 @@ const (
 
 const header = 12
 
-// opBrother is the fork of a brother that uses the launcher's memory and stack
-// while the launcher sleeps.
-const opBrother plan.Op = 255
+// opVfork is a fork whose new process uses the old one's memory and stack while
+// the old one sleeps. When that has become another program, the old one begins
+// [child] anew at the step it was to go to.
+const opVfork plan.Op = 255
 
 // op is a step with every pointer resolved and every label a number.
 type op struct {
@@ -77,9 +78,13 @@ type program struct {
 	plan   *plan.Plan
 	acts   map[string][]byte
 
-	shared bool   // the child uses this memory itself, not a copy
-	mask   uint64 // signals that were blocked before the fork
-	stack  []byte // of a child that shares
+	shared bool    // the child uses this memory itself, not a copy
+	mask   uint64  // signals that were blocked before the fork
+	stack  []byte  // of a child that shares
+	top    uintptr // its end
+	entry  uintptr // where the code of [child] begins
+	start  int32   // the step to begin with
+	forks  *op     // the last fork of the plan
 }
 
 // prepare turns a plan into a program. Everything the child will read lies in
@@ -96,14 +101,33 @@ func prepare(p *plan.Plan, report, other int) *program {
 	pr.msg.SetIovlen(2)
 	for i, s := range p.Steps {
 		pr.compile(&pr.ops[i], s, i)
-		if o := &pr.ops[i]; sharing && !p.Private && s.Nr == unix.SYS_CLONE && o.args[0]&unix.CLONE_PARENT != 0 {
-			o.kind, o.args[0] = opBrother, o.args[0]|unix.CLONE_VM|unix.CLONE_VFORK
+		if s.Op == plan.Call && s.Nr == unix.SYS_CLONE {
+			pr.forks = &pr.ops[i]
+		}
+	}
+	if sharing && !p.Private {
+		pr.makeStack()
+		// Only the last one: what an earlier one makes does not exec but forks.
+		if o := pr.forks; o != nil {
+			o.kind, o.args[0] = opVfork, o.args[0]|unix.CLONE_VM|unix.CLONE_VFORK
 		}
 	}
 	// A plan that ends without exec or exit ends here, not in what lies behind.
 	last := &pr.ops[len(p.Steps)]
 	last.nr, last.args[0], last.zero, last.nonzero = unix.SYS_EXIT_GROUP, exitFailed, -1, -1
 	return pr
+}
+
+// begin is [child] as a value, whose first word is where its code is.
+var begin = child
+
+// makeStack makes the stack of a child that shares our memory.
+func (pr *program) makeStack() {
+	const size = 16 << 10
+	pr.stack = make([]byte, size)
+	// Above it the function called keeps its argument (Go's internal ABI).
+	pr.top = (uintptr(unsafe.Pointer(&pr.stack[0])) + size - 64) &^ 15
+	pr.entry = **(**uintptr)(unsafe.Pointer(&begin))
 }
 
 func (pr *program) compile(o *op, s *plan.Step, i int) {
@@ -179,21 +203,16 @@ func (pr *program) fork(flags uintptr) (int, int, syscall.Errno) {
 // Handlers are reset by the kernel (CLONE_CLEAR_SIGHAND, Linux 5.5) and not by the
 // runtime, whose way of doing it stops at a global variable of ours.
 func (pr *program) forkShared(flags uintptr) (int, int, syscall.Errno) {
-	const size = 16 << 10
-	pr.stack = make([]byte, size)
-	// The topmost word that leaves the stack aligned is the argument of [child].
-	top := (uintptr(unsafe.Pointer(&pr.stack[size-64])) + 15) &^ 15
-	*(*uintptr)(unsafe.Add(unsafe.Pointer(&pr.stack[0]), top-uintptr(unsafe.Pointer(&pr.stack[0])))) = uintptr(unsafe.Pointer(pr))
 	pr.shared = true
 	pidfd := new(int32)
 	base := uint64(uintptr(unsafe.Pointer(&pr.stack[0])))
 	args := &clone3Args{
 		flags: uint64(flags) | unix.CLONE_PIDFD | unix.CLONE_VM | unix.CLONE_CLEAR_SIGHAND, pidfd: uint64(uintptr(unsafe.Pointer(pidfd))),
-		exitSignal: uint64(unix.SIGCHLD), stack: base, stackSize: uint64(top) - base,
+		exitSignal: uint64(unix.SIGCHLD), stack: base, stackSize: uint64(pr.top) - base,
 	}
 	syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, 0, uintptr(unsafe.Pointer(&pr.mask)), 8, 0, 0)
 	beforeFork()
-	pid, errno := cloneShared(args, unsafe.Sizeof(*args))
+	pid, errno := cloneShared(args, unsafe.Sizeof(*args), pr.entry, pr)
 	afterFork()
 	runtime.KeepAlive(pr)
 	if errno != 0 {
@@ -257,6 +276,10 @@ func child(pr *program) {
 		a     [6]uintptr
 		i     int
 	)
+	if pr.start != 0 {
+		pc = pr.start
+		goto next
+	}
 	if pr.shared {
 		syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&pr.mask)), 0, 8, 0, 0)
 	}
@@ -280,8 +303,9 @@ next:
 		if errno == syscall.EINTR {
 			goto again
 		}
-	case opBrother:
-		r1, errno = brother(a[0])
+	case opVfork:
+		pr.start = o.nonzero
+		r1, errno = vfork(a[0], pr.top, pr.entry, pr)
 	case plan.Let:
 		r1 = a[0]
 	case plan.Store:

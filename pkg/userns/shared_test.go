@@ -40,6 +40,7 @@ func TestBrother(t *testing.T) {
 	for _, private := range []bool{false, true} {
 		for _, program := range []string{"/bin/true", "/nowhere/true"} {
 			p := plan.New()
+			p.Note("once")
 			p.Act("a pid namespace for the brother")
 			p.Unshare(unix.CLONE_NEWPID)
 			launcher := p.Label("launcher")
@@ -49,13 +50,42 @@ func TestBrother(t *testing.T) {
 			p.Here(launcher)
 			p.Exit(0)
 			p.Private = private
-			c, err := start(t, p, Request{})
+			heard := 0
+			c, err := start(t, p, Request{Note: func(string) { heard++ }})
+			if heard != 1 {
+				t.Errorf("private %v: the steps before the fork were run %d times", private, heard)
+			}
 			if program == "/bin/true" {
 				if got := status(t, c, err); got != 0 {
 					t.Errorf("private %v: status %d", private, got)
 				}
 			} else if e, ok := err.(*Error); !ok || e.Errno != unix.ENOENT {
 				t.Errorf("private %v: %v", private, err)
+			}
+			noChildren(t)
+		}
+	}
+}
+
+// TestInit forks the payload from a process that stays, and goes on with its own
+// steps when the payload has become another program.
+func TestInit(t *testing.T) {
+	for _, private := range []bool{false, true} {
+		for range 20 {
+			p := plan.New()
+			init := p.Label("init")
+			p.ForkChild(init)
+			execPlan(p, "/bin/sh", "-c", "exit 3")
+			p.Here(init)
+			ended := plan.Words(0)
+			p.Do("wait4", unix.SYS_WAIT4, plan.C(-1), plan.M(ended), plan.C(0), plan.C(0))
+			p.Expect(ended, 0, 0xff00, 3<<8, unix.EINVAL).On(unix.EINVAL, init)
+			p.CloseFrom(0, 0)
+			p.Exit(42)
+			p.Private = private
+			c, err := Spawn(Request{New: unix.CLONE_NEWUSER | unix.CLONE_NEWPID, Plan: p, Caller: caller()})
+			if got := status(t, c, err); got != 42 {
+				t.Fatalf("private %v: status %d", private, got)
 			}
 			noChildren(t)
 		}
