@@ -84,7 +84,6 @@ type program struct {
 	top    uintptr // its end
 	entry  uintptr // where the code of [child] begins
 	start  int32   // the step to begin with
-	forks  *op     // the last fork of the plan
 }
 
 // prepare turns a plan into a program. Everything the child will read lies in
@@ -101,16 +100,12 @@ func prepare(p *plan.Plan, report, other int) *program {
 	pr.msg.SetIovlen(2)
 	for i, s := range p.Steps {
 		pr.compile(&pr.ops[i], s, i)
-		if s.Op == plan.Call && s.Nr == unix.SYS_CLONE {
-			pr.forks = &pr.ops[i]
+		if o := &pr.ops[i]; sharing && !p.Private && s.Op == plan.Call && s.Nr == unix.SYS_CLONE {
+			o.kind, o.args[0] = opVfork, o.args[0]|unix.CLONE_VM|unix.CLONE_VFORK
 		}
 	}
 	if sharing && !p.Private {
 		pr.makeStack()
-		// Only the last one: what an earlier one makes does not exec but forks.
-		if o := pr.forks; o != nil {
-			o.kind, o.args[0] = opVfork, o.args[0]|unix.CLONE_VM|unix.CLONE_VFORK
-		}
 	}
 	// A plan that ends without exec or exit ends here, not in what lies behind.
 	last := &pr.ops[len(p.Steps)]

@@ -67,7 +67,7 @@ func TestBrother(t *testing.T) {
 	}
 }
 
-// TestInit forks the payload from a process that stays, and goes on with its own
+// TestInit, in memory of its own whatever the plan says, forks the payload from a process that stays, and goes on with its own
 // steps when the payload has become another program.
 func TestInit(t *testing.T) {
 	for _, private := range []bool{false, true} {
@@ -89,6 +89,18 @@ func TestInit(t *testing.T) {
 			}
 			noChildren(t)
 		}
+	}
+}
+
+// TestDumpable finds this process as it was after a child that hid itself.
+func TestDumpable(t *testing.T) {
+	p := plan.New()
+	p.Prctl(unix.PR_SET_DUMPABLE, plan.C(0))
+	execPlan(p, "/bin/true")
+	c, err := Spawn(Request{Plan: p})
+	status(t, c, err)
+	if is, err := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0); is != 1 {
+		t.Errorf("dumpable is %d, %v", is, err)
 	}
 }
 

@@ -72,6 +72,7 @@ func Spawn(r Request) (*Child, error) {
 	// A child that we leave waiting would keep all our memory for as long as it
 	// waits; a copy is only what we have written to.
 	r.Plan.Private = r.Plan.Private || r.Until != ""
+	defer keepDumpable()()
 	pr := prepare(r.Plan, theirs, ours)
 	pid, pidfd, errno := pr.fork(r.New)
 	unix.Close(theirs)
@@ -88,16 +89,20 @@ func Spawn(r Request) (*Child, error) {
 		return nil, err
 	}
 	b.reapFirst()
-	if pr.forks != nil {
-		staying = append(staying, pr)
-	}
 	runtime.KeepAlive(pr)
 	return b.child, nil
 }
 
-// staying are the programs of children of which a part goes on behind the exec:
-// an init, which runs its program for as long as it lives.
-var staying []*program
+// keepDumpable returns what gives us back the right to our own files in /proc: a
+// child that shares our memory has hidden us too (PR_SET_DUMPABLE is about
+// memory), until it left it.
+func keepDumpable() func() {
+	was, err := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0)
+	if err != nil || was != 1 {
+		return func() {}
+	}
+	return func() { _ = unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0) }
+}
 
 // pair makes the socket between parent and child. SOCK_SEQPACKET keeps
 // messages apart and tells the end of the other side; SO_PASSCRED says which
