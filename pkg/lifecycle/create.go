@@ -61,6 +61,8 @@ func (r *Runtime) spawn(o Options, started bool) (*Container, error) {
 	if err := checkPreserved(o.PreserveFds); err != nil {
 		return nil, err
 	}
+	// The first encoding of a type is the slow one; here a processor is idle.
+	go func() { _, _ = json.Marshal(&Record{}) }()
 	d, err := r.claim(o.ID)
 	if err != nil {
 		return nil, err
@@ -125,7 +127,7 @@ func (b *birth) run() (*Container, error) {
 	r := b.program.run
 	c.child, err = userns.Spawn(userns.Request{
 		New: b.flags(), Plan: b.plan, IDs: b.ids, Maps: r.Maps, Caller: r.Caller,
-		Born: b.born, Beside: b.beside, Gate: b.gate, Note: b.note, Until: until,
+		Born: b.born, Gate: b.gate, Note: b.note, Until: until,
 		File: func(child *userns.Child, f *os.File) error {
 			return b.filter.relay(f, child.Payload, &b.record, Created)
 		},
@@ -170,13 +172,6 @@ func (b *birth) born(pid int) error {
 	}
 	b.pid, b.begin, b.boot = pid, s.begin, bootID()
 	return nil
-}
-
-// beside encodes a record: the first encoding of a type is the slow one, and
-// the child, which is at its mounts, will soon wait for it.
-func (b *birth) beside() error {
-	_, err := json.Marshal(b.newRecord())
-	return err
 }
 
 func (b *birth) save(c *userns.Child) error {

@@ -66,12 +66,13 @@ func (g *program) payload() error {
 	return nil
 }
 
-// visible lets the caller look at the namespaces of the waiting process. Only
+// visible lets the caller look at the namespaces of a process that waits. Only
 // in a pid namespace of its own: elsewhere a process of another container
-// could look into it too (CVE-2016-9962).
+// could look into it too (CVE-2016-9962). One that does not wait shares memory
+// with us.
 func (g *program) visible() {
 	dumpable := 0
-	if g.fresh(unix.CLONE_NEWPID) {
+	if g.fresh(unix.CLONE_NEWPID) && g.waits() {
 		dumpable = 1
 	}
 	g.plan.Act("set who may look into the waiting process")

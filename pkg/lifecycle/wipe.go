@@ -19,8 +19,7 @@ import (
 //
 // getrandom(2) is the one call that fills memory and needs nothing else.
 func (g *program) wipe() {
-	h := g.Spec.Hooks
-	if g.listen < 0 && (h == nil || len(h.StartContainer) == 0) {
+	if !g.waits() {
 		return
 	}
 	begin, end := environment()

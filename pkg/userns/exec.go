@@ -100,6 +100,7 @@ func prepare(p *plan.Plan, report, other int) *program {
 	pr.msg.SetIovlen(2)
 	for i, s := range p.Steps {
 		pr.compile(&pr.ops[i], s, i)
+		// A plan that shares memory forks for one reason, a launcher that ends.
 		if o := &pr.ops[i]; sharing && !p.Private && s.Op == plan.Call && s.Nr == unix.SYS_CLONE {
 			o.kind, o.args[0] = opVfork, o.args[0]|unix.CLONE_VM|unix.CLONE_VFORK
 		}

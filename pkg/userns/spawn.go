@@ -35,9 +35,6 @@ type Request struct {
 	// Born is told the process id, in our pid namespace, as soon as it is
 	// known and before any gate is answered.
 	Born func(pid int) error
-	// Beside is called once, when the child works on without waiting for us: the
-	// place for work that the next gate's answer needs.
-	Beside func() error
 	// Gate is asked at every gate but "mapped"; an error ends the child.
 	Gate func(c *Child, name string) error
 	// Note hears every note but those above.
@@ -187,19 +184,7 @@ func (b *birth) hear(p packet) (done bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("answer the child at gate %q: %w", name, err)
 	}
-	if name == GateMapped {
-		err = b.beside()
-	}
-	return name == b.Until, err
-}
-
-func (b *birth) beside() error {
-	work := b.Beside
-	b.Beside = nil
-	if work == nil {
-		return nil
-	}
-	return work()
+	return name == b.Until, nil
 }
 
 func (b *birth) file() func(*os.File) error {
@@ -232,12 +217,7 @@ func (b *birth) born(pid int) error {
 		b.install = b.Maps.Start(ProcPid(pid), b.IDs, b.Caller)
 	}
 	if b.Born != nil {
-		if err := b.Born(pid); err != nil {
-			return err
-		}
-	}
-	if b.install == nil {
-		return b.beside()
+		return b.Born(pid)
 	}
 	return nil
 }
