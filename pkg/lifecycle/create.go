@@ -264,6 +264,9 @@ func (r *Runtime) explain(g *program, err error) error {
 		if e := hint(step); e != nil {
 			return e
 		}
+		if e := g.rootGone(step); e != nil {
+			return e
+		}
 		err = g.option(step, err)
 		op := operation(step)
 		op.InUserns, op.OwnNet, op.OwnCgroup = g.userns(), g.fresh(unix.CLONE_NEWNET), g.fresh(unix.CLONE_NEWCGROUP)
