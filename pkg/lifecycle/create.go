@@ -253,6 +253,7 @@ func (r *Runtime) explain(g *program, err error) error {
 	case errors.As(err, &birth):
 		return r.because(kernel.Op{Do: kernel.NewUserns, InUserns: birth.Flags&unix.CLONE_NEWUSER != 0}, err)
 	case errors.As(err, &ids):
+		r.lookUp() // only now: without a name the cause would be that there is none
 		for _, s := range r.Maps.Explain(g.ids, r.Caller) {
 			return &kernel.Refusal{Cause: r.idCause(s), Err: err}
 		}
