@@ -202,7 +202,7 @@ func (b *birth) newRecord() Record {
 		OCIVersion: s.Version, ID: b.ID, Pid: b.pid, Begin: b.begin, Boot: b.boot,
 		Bundle: b.Bundle, Rootfs: b.tree.Path(), Created: time.Now().UTC().Format(time.RFC3339Nano),
 		Owner: b.program.run.Caller.UID, Annotations: s.Annotations,
-		AutoRemove: b.AutoRemove, NoPivot: b.NoPivot, OwnPID: b.fresh(unix.CLONE_NEWPID),
+		AutoRemove: b.AutoRemove, NoPivot: b.NoPivot || !b.ownTree(), OwnPID: b.fresh(unix.CLONE_NEWPID),
 		Process: s.Process, Hooks: s.Hooks, Contract: b.contract, NoNewKeyring: b.NoNewKeyring, Seccomp: b.filter.Filter,
 	}
 	if s.Linux != nil {
@@ -248,6 +248,7 @@ func (r *Runtime) explain(g *program, err error) error {
 	case errors.As(err, &birth):
 		return r.because(kernel.Op{Do: kernel.NewUserns, InUserns: birth.Flags&unix.CLONE_NEWUSER != 0}, err)
 	case errors.As(err, &ids):
+		r.lookUp() // only now: without a name the cause would be that there is none
 		for _, s := range r.Maps.Explain(g.ids, r.Caller) {
 			return &kernel.Refusal{Cause: r.idCause(s), Err: err}
 		}
@@ -257,6 +258,9 @@ func (r *Runtime) explain(g *program, err error) error {
 			return e
 		}
 		if e := hint(step); e != nil {
+			return e
+		}
+		if e := g.rootGone(step); e != nil {
 			return e
 		}
 		err = g.option(step, err)

@@ -198,8 +198,8 @@ func (r *Runtime) execPlan(p *plan.Plan, where *entry, rec *Record, s *specs.Spe
 	return nil
 }
 
-// chroot follows a container that was started with --no-pivot: its root is not
-// the root of its mount namespace.
+// chroot follows a container that was started with --no-pivot, or without a mount
+// namespace: its root is not the root of its mount namespace.
 func (e *entry) chroot(p *plan.Plan, pid int) error {
 	f, err := os.OpenFile(procOf(pid)+"/root", unix.O_PATH|unix.O_CLOEXEC, 0)
 	if err != nil {

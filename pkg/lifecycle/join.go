@@ -52,6 +52,14 @@ func (g *program) setns(outer bool) {
 	}
 }
 
+// rootGone says where a root that is not there was looked for.
+func (g *program) rootGone(e *userns.Error) error {
+	if e.Errno != unix.ENOENT || !g.ns.joined(unix.CLONE_NEWNS) || !strings.HasPrefix(e.Act, "open root ") {
+		return nil
+	}
+	return fmt.Errorf("%w: it is looked up in the joined mount namespace, whose tree another container may have replaced", e)
+}
+
 // timeOffsets moves the clocks of the new time namespace.
 func (g *program) timeOffsets() {
 	if g.Spec.Linux == nil || len(g.Spec.Linux.TimeOffsets) == 0 {

@@ -92,6 +92,11 @@ func (n *namespaces) add(path string, flag uintptr, ours string) error {
 		f.Close()
 		return nil
 	}
+	if flag == unix.CLONE_NEWNS && same(f, "/proc/1/ns/mnt") {
+		// pivot_root(2) moves everybody in the namespace whose root it was.
+		f.Close()
+		return fmt.Errorf("%s is the mount namespace of process 1, whose root the container's would replace", path)
+	}
 	n.joins = append(n.joins, join{flag: flag, path: path, file: f})
 	return nil
 }

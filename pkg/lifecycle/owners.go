@@ -20,9 +20,10 @@ import (
 // may. The child, in a user namespace of its own, has lost the caller's right
 // to pass directories that others have closed (mode 0700): a storage of
 // podman's, a root below a private directory of root's. It has lost the right
-// to map the owners of their files too.
+// to map the owners of their files too. Not for a joined mount namespace: what
+// its paths name is seen from inside only.
 func (g *program) cloner() func(rootfs.Copy) (int, error) {
-	if g.lock < 0 || !g.userns() || !g.run.Self.Has(unix.CAP_SYS_ADMIN) {
+	if g.lock < 0 || g.ns.joined(unix.CLONE_NEWNS) || !g.userns() || !g.run.Self.Has(unix.CAP_SYS_ADMIN) {
 		return nil
 	}
 	return func(c rootfs.Copy) (int, error) {

@@ -70,8 +70,8 @@ func (g *program) compile(scratch string) error {
 		Bundle: g.Bundle, Scratch: g.scratch(scratch),
 		Mknod:    !g.userns() && g.run.Self.Has(unix.CAP_MKNOD) && g.run.Self.InitialUserns(),
 		MapsGID:  g.mapsGID,
-		Inherits: g.ns.joined(unix.CLONE_NEWNS), NewMount: g.fresh(unix.CLONE_NEWNS),
-		SELinux: g.Spec.Linux != nil && g.Spec.Linux.MountLabel != "" && g.run.Kernel.SELinux(), Clone: g.cloner(), IDMap: g.ownerMap,
+		NewMount: g.ownTree(),
+		SELinux:  g.Spec.Linux != nil && g.Spec.Linux.MountLabel != "" && g.run.Kernel.SELinux(), Clone: g.cloner(), IDMap: g.ownerMap,
 		OwnIDs: !g.userns(),
 	})
 	if err != nil {
@@ -105,6 +105,14 @@ func (g *program) fresh(flag uintptr) bool { return g.ns.fresh&flag != 0 }
 // userns says whether the container is in another user namespace than we.
 func (g *program) userns() bool {
 	return g.fresh(unix.CLONE_NEWUSER) || g.ns.joined(unix.CLONE_NEWUSER)
+}
+
+// ownTree says whether mounts of the container are in another mount namespace
+// than ours. In a joined one the tree is made as in a new one, and replaces what
+// is there for all who are in it, as runc does it: a chroot instead would leave
+// the payload a way to what is around it.
+func (g *program) ownTree() bool {
+	return g.fresh(unix.CLONE_NEWNS) || g.ns.joined(unix.CLONE_NEWNS)
 }
 
 // facts for the confinement of a process. A new user namespace gives all
@@ -212,7 +220,7 @@ func (g *program) features() kernel.Contract {
 			c.Grant(kind.feature)
 		}
 	}
-	if g.fresh(unix.CLONE_NEWNS) {
+	if g.ownTree() {
 		c.Grant(kernel.FeatMounts)
 	}
 	if g.filter.Filter != nil {

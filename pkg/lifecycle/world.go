@@ -86,7 +86,7 @@ func keyring(p *plan.Plan, id string) {
 
 // cwd makes a missing working directory, as runc and crun do.
 func (g *program) cwd() {
-	if dir := g.Spec.Process.Cwd; g.fresh(unix.CLONE_NEWNS) && dir != "/" {
+	if dir := g.Spec.Process.Cwd; g.ownTree() && dir != "/" {
 		g.plan.Act("make the working directory %s", dir)
 		g.tree.Make(g.plan, dir)
 	}

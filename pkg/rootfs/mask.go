@@ -1,40 +1,100 @@
 package rootfs
 
 import (
+	"strings"
+
 	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/plan"
 )
 
+// holder is the procfs or sysfs of the spec that path is in, and the path
+// from there. It is looked up from the mount's own fd: somebody who can rename
+// directories of the root could move "/proc" out of the way between its mount
+// and its masks, and what is not found is not masked. nil: some other place.
+func (t *Tree) holder(path string) (*mount, string) {
+	var in *mount
+	name := inside(path)
+	for _, m := range t.mounts {
+		if m.remount || m.link != "" || !within(name, inside(m.dest)) {
+			continue
+		}
+		switch {
+		case m.fstype == "proc" || m.fstype == "sysfs":
+			in = m
+		case in != nil && within(inside(in.dest), inside(m.dest)):
+			in = nil // covered by what came later
+		}
+	}
+	if in == nil {
+		return nil, name
+	}
+	return in, inside(strings.TrimPrefix(name, inside(in.dest)))
+}
+
+// within says whether a path is dir or below it.
+func within(path, dir string) bool {
+	return dir == "." || path == dir || strings.HasPrefix(path, dir+"/")
+}
+
 // readonly makes one path of the container read-only by binding it to itself.
 // A path that does not exist needs no protection.
 func (t *Tree) readonly(p *plan.Plan, path string) {
 	p.Act("make %s read-only", path)
+	in, name := t.holder(path)
+	if in != nil && name == "." {
+		in.tree = t.bindReadonly(p, in.tree)
+		return
+	}
 	done := p.Label("done with " + path)
-	at := p.OpenInRoot(t.root, inside(path), unix.O_PATH).On(unix.ENOENT, done).On(unix.ENOTDIR, done).To("place")
+	at := p.OpenInRoot(t.from(in), name, unix.O_PATH).On(unix.ENOENT, done).On(unix.ENOTDIR, done).To("place")
+	t.bindReadonly(p, at)
+	p.Here(done)
+}
+
+func (t *Tree) bindReadonly(p *plan.Plan, at plan.Reg) plan.Reg {
 	tree := p.CloneTree(plan.R(at), "", true).To("copy")
 	p.SetAttr(tree, unix.MOUNT_ATTR_RDONLY, 0, 0, true)
 	p.MoveMount(tree, at)
-	p.Here(done)
+	return tree
+}
+
+// from is the fd that a path in m begins at.
+func (t *Tree) from(m *mount) plan.Reg {
+	if m == nil {
+		return t.root
+	}
+	return m.tree
 }
 
 // mask hides one path: an empty read-only directory over a directory, the null
 // device over anything else. Which it is shows only when the plan runs.
 func (t *Tree) mask(p *plan.Plan, path string) {
 	p.Act("mask %s", path)
+	in, name := t.holder(path)
+	if in != nil && name == "." {
+		in.tree = t.hideDir(p, in.tree)
+		return
+	}
+	root := t.from(in)
 	file, done := p.Label(path+" is a file"), p.Label("done with "+path)
 	at := p.Reg("place")
-	p.OpenInRoot(t.root, inside(path), unix.O_PATH|unix.O_DIRECTORY).
+	p.OpenInRoot(root, name, unix.O_PATH|unix.O_DIRECTORY).
 		On(unix.ENOENT, done).On(unix.ENOTDIR, file).On(unix.EACCES, done).Into(at)
+	t.hideDir(p, at)
+	p.Goto(done)
+	p.Here(file)
+	p.OpenInRoot(root, name, unix.O_PATH).On(unix.ENOENT, done).On(unix.ENOTDIR, done).Into(at)
+	null := p.CloneTree(plan.R(t.nulls), "", false).To("null copy")
+	p.MoveMount(null, at)
+	p.Here(done)
+}
+
+func (t *Tree) hideDir(p *plan.Plan, at plan.Reg) plan.Reg {
 	fs := p.Fsopen("tmpfs").To("mask context")
 	t.maskLabel(p, fs)
 	p.FsCreate(fs)
 	empty := p.Fsmount(fs, unix.MOUNT_ATTR_RDONLY|unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC).To("mask")
 	p.MoveMount(empty, at)
-	p.Goto(done)
-	p.Here(file)
-	p.OpenInRoot(t.root, inside(path), unix.O_PATH).On(unix.ENOENT, done).On(unix.ENOTDIR, done).Into(at)
-	null := p.CloneTree(plan.R(t.nulls), "", false).To("null copy")
-	p.MoveMount(null, at)
-	p.Here(done)
+	return empty
 }

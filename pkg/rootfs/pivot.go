@@ -70,8 +70,6 @@ func mountOf(path string) string {
 // Pivot appends the change of root. The caller's tree is detached, not hidden.
 func (t *Tree) Pivot(p *plan.Plan, noPivot bool) {
 	switch {
-	case t.facts.Inherits:
-		return
 	case !t.facts.NewMount:
 		p.Act("change root to %s", t.path)
 		p.Chdir(t.path)

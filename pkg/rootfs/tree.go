@@ -17,8 +17,7 @@ type Facts struct {
 	Scratch  string                // an existing private directory for throw-away overlay layers
 	Mknod    bool                  // device nodes can be made here; never in a user namespace
 	MapsGID  func(gid uint32) bool // whether a group id exists inside
-	Inherits bool                  // the mount namespace is joined: it has its tree already
-	NewMount bool                  // a mount namespace of its own
+	NewMount bool                  // a mount namespace other than the caller's, new or joined
 	SELinux  bool                  // it is active on this host
 	OwnIDs   bool                  // no other user namespace than the caller's: no id has to wait for a map
 
@@ -82,6 +81,11 @@ func New(s *specs.Spec, f Facts) (*Tree, error) {
 	}
 	if t.covers > 0 {
 		return nil, fmt.Errorf("mounts[%d] (/): only the first mount can become the root", t.covers)
+	}
+	if !f.NewMount {
+		if err := t.checkHostTree(); err != nil {
+			return nil, err
+		}
 	}
 	if l := s.Linux; l != nil && l.RootfsPropagation != "" && propagations[l.RootfsPropagation] == 0 {
 		return nil, fmt.Errorf("linux.rootfsPropagation: unknown value %q", l.RootfsPropagation)

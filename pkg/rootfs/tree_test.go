@@ -108,7 +108,7 @@ func TestRefusals(t *testing.T) {
 		`linux.devices[0].path: the host has no node for b 4000:1: no such file or directory`: {Linux: &specs.Linux{Devices: []specs.LinuxDevice{{Path: "/dev/null", Type: "b", Major: 4000, Minor: 1}}}},
 	} {
 		s.Root = &specs.Root{Path: "/r"}
-		if _, err := New(s, Facts{IDMap: denied}); err == nil || !strings.HasPrefix(err.Error(), want) {
+		if _, err := New(s, Facts{NewMount: true, IDMap: denied}); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("got %v, want %s", err, want)
 		}
 	}
@@ -192,7 +192,7 @@ func TestLosses(t *testing.T) {
 	s := mounts(specs.Mount{Destination: "/pts", Type: "devpts", Options: []string{"gid=5"}})
 	s.Linux.Devices = []specs.LinuxDevice{{Path: "/dev/other", Type: "c", Major: 1, Minor: 3, FileMode: &mode}}
 	s.Root = &specs.Root{Path: "/r"}
-	tree, err := New(s, Facts{MapsGID: func(uint32) bool { return false }})
+	tree, err := New(s, Facts{NewMount: true, MapsGID: func(uint32) bool { return false }})
 	if err != nil {
 		t.Fatal(err)
 	}

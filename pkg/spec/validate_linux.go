@@ -12,7 +12,7 @@ const namespaceTypes = "pid network mount ipc uts user cgroup time"
 
 func checkLinux(s *specs.Spec) error {
 	if s.Linux == nil {
-		return invalid("linux", "missing: want at least namespaces with a mount namespace in it")
+		return invalid("linux", "missing: want at least its namespaces")
 	}
 	for _, check := range []func(*specs.Linux) error{
 		checkNamespaces, checkMappings, checkSysctl, checkPaths, checkDevices, checkDeviceRules, checkNumbers, checkTime, checkWords,
@@ -41,11 +41,6 @@ func checkNamespaces(l *specs.Linux) error {
 				return err
 			}
 		}
-	}
-	// Without one every mount below, and the new root, would be the host's. runc chroots instead
-	// then, which is no isolation.
-	if !seen[specs.MountNamespace] {
-		return invalid("linux.namespaces", "a mount namespace is missing")
 	}
 	return nil
 }

@@ -88,7 +88,6 @@ func TestValidateRefuses(t *testing.T) {
 		{`linux.namespaces[0].type: unknown namespace "foo"`, func(s *specs.Spec) { s.Linux.Namespaces[0].Type = "foo" }},
 		{`linux.namespaces[0].type: unknown namespace ""`, func(s *specs.Spec) { s.Linux.Namespaces[0].Type = "" }},
 		{"linux.namespaces[0].path: must be absolute", func(s *specs.Spec) { s.Linux.Namespaces[0].Path = "proc/1/ns/pid" }},
-		{"linux.namespaces: a mount namespace is missing", func(s *specs.Spec) { s.Linux.Namespaces = s.Linux.Namespaces[:4] }},
 		{"linux.uidMappings: needs a user namespace", func(s *specs.Spec) { s.Linux.UIDMappings = []specs.LinuxIDMapping{{Size: 1}} }},
 		{"linux.uidMappings: missing", extents()},
 		{"linux.gidMappings: missing", func(s *specs.Spec) { userns(s); s.Linux.GIDMappings = nil }},
