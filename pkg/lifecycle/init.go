@@ -14,8 +14,6 @@ func (g *program) forkInit() plan.Label {
 		return 0
 	}
 	p := g.plan
-	// An init that outlives us would keep all our memory.
-	p.Private = p.Private || !g.Attached
 	p.Act("fork the payload from init")
 	// Nobody inside may look into init: it keeps all capabilities.
 	p.Prctl(unix.PR_SET_DUMPABLE, plan.C(0))

@@ -19,8 +19,7 @@ import (
 //
 // getrandom(2) is the one call that fills memory and needs nothing else.
 func (g *program) wipe() {
-	h := g.Spec.Hooks
-	if g.listen < 0 && (h == nil || len(h.StartContainer) == 0) {
+	if !g.waits() {
 		return
 	}
 	begin, end := environment()
@@ -30,6 +29,13 @@ func (g *program) wipe() {
 	g.plan.Private = true // what is forgotten must be a copy
 	g.plan.Act("forget the caller's environment")
 	g.plan.Do("getrandom", unix.SYS_GETRANDOM, plan.C(begin), plan.C(end-begin), plan.C(0)).Ignore()
+}
+
+// waits says whether the complete container waits for somebody: the caller of
+// start, or hooks.
+func (g *program) waits() bool {
+	h := g.Spec.Hooks
+	return g.listen >= 0 || h != nil && len(h.StartContainer) > 0
 }
 
 // environment is where ours lies, fields 50 and 51 of proc_pid_stat(5); zero

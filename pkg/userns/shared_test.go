@@ -70,7 +70,7 @@ func TestBrother(t *testing.T) {
 // TestInit forks the payload from a process that stays, and goes on with its own
 // steps when the payload has become another program.
 func TestInit(t *testing.T) {
-	for _, private := range []bool{false, true} {
+	for _, private := range []bool{false, true} { // in whichever memory
 		for range 20 {
 			p := plan.New()
 			init := p.Label("init")

@@ -88,16 +88,9 @@ func Spawn(r Request) (*Child, error) {
 		return nil, err
 	}
 	b.reapFirst()
-	if pr.forks != nil {
-		staying = append(staying, pr)
-	}
 	runtime.KeepAlive(pr)
 	return b.child, nil
 }
-
-// staying are the programs of children of which a part goes on behind the exec:
-// an init, which runs its program for as long as it lives.
-var staying []*program
 
 // pair makes the socket between parent and child. SOCK_SEQPACKET keeps
 // messages apart and tells the end of the other side; SO_PASSCRED says which
