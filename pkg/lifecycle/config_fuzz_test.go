@@ -113,6 +113,26 @@ func mutated(v any, path []any, value any) any {
 	return v
 }
 
+// fresh is a copy of a wrong value, which a later mutation may write to: one that
+// is used twice could else hold itself.
+func fresh(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		m := map[string]any{}
+		for k, e := range v {
+			m[k] = fresh(e)
+		}
+		return m
+	case []any:
+		list := slices.Clone(v)
+		for i := range list {
+			list[i] = fresh(list[i])
+		}
+		return list
+	}
+	return v
+}
+
 // text is the document, with the values that are not Go's.
 func text(t *testing.T, v any) string {
 	b, err := json.Marshal(v)
@@ -228,6 +248,8 @@ func FuzzConfig(f *testing.F) {
 	slices.Sort(names)
 	bundle := newBundle(f)
 	f.Add(uint8(0), uint16(3), uint8(1), uint16(40), uint8(5), uint16(80), uint8(9), "x")
+	// An empty map put into itself by way of two mutations with the same value.
+	f.Add(uint8(0), uint16(235), uint8(17), uint16(148), uint8(5), uint16(31), uint8(17), "0")
 	f.Fuzz(func(t *testing.T, which uint8, a uint16, x uint8, b uint16, y uint8, c uint16, z uint8, word string) {
 		v := document(t, all[names[int(which)%len(names)]])
 		for _, m := range []struct {
@@ -240,7 +262,7 @@ func FuzzConfig(f *testing.F) {
 			}
 			value := any(word)
 			if n := int(m.value) % (len(wrong) + 4); n < len(wrong) {
-				value = wrong[n]
+				value = fresh(wrong[n])
 			}
 			v = mutated(v, list[int(m.place)%len(list)], value)
 		}

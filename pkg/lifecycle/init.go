@@ -28,12 +28,6 @@ func (g *program) forkInit() plan.Label {
 	return init
 }
 
-// waits says whether the payload's process is looked at or entered before its
-// exec.
-func (g *program) waits() bool {
-	return g.listen >= 0 || g.Spec.Hooks != nil && len(g.Spec.Hooks.StartContainer) > 0
-}
-
 // becomeInit is what init does: wait for every orphan, and when the payload has
 // ended, say how and end too, which ends the whole pid namespace
 // (pid_namespaces(7)).

@@ -154,6 +154,10 @@ func (g *program) mapsGID(gid uint32) bool {
 // process that joins it; the kernel tells them in /proc/PID/gid_map only.
 func joinedGroups(namespace *os.File) (list []idmap.Extent) {
 	p := plan.New()
+	// Whoever is in it already may have all rights over us then.
+	p.Act("keep the namespace's processes out of this one")
+	p.Private = true
+	p.Prctl(unix.PR_SET_DUMPABLE, plan.C(0))
 	p.Act(actJoin+"%s", namespace.Name())
 	p.Setns(plan.C(int(namespace.Fd())), unix.CLONE_NEWUSER)
 	p.Gate("look")

@@ -68,11 +68,13 @@ func (g *program) payload() error {
 
 // visible lets the caller look at the namespaces of a process that waits. Only
 // in a pid namespace of its own: elsewhere a process of another container
-// could look into it too (CVE-2016-9962). One that does not wait shares memory
-// with us.
+// could look into it too (CVE-2016-9962). And never while it may work in our
+// memory: it has the payload's ids by now, and anybody on the host who has them
+// as well could write to the memory of a caller who is root.
 func (g *program) visible() {
 	dumpable := 0
-	if g.fresh(unix.CLONE_NEWPID) && g.waits() {
+	if g.waits() && g.fresh(unix.CLONE_NEWPID) {
+		g.plan.Private = true
 		dumpable = 1
 	}
 	g.plan.Act("set who may look into the waiting process")

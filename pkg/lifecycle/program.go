@@ -148,9 +148,7 @@ func (g *program) write() error {
 	p.CloseNumber(g.lock).Ignore(unix.EBADF)
 	// Before the process stops owning its files in /proc.
 	confine.OOMScore(p, g.Spec.Process)
-	if !g.fresh(unix.CLONE_NEWUSER) {
-		g.hide()
-	}
+	g.hide()
 	launcher := g.join()
 	g.proc.OpenUmask(p)
 	g.tree.Prepare(p)
@@ -186,15 +184,26 @@ func (g *program) write() error {
 }
 
 // hide keeps processes out that see the child while it makes the container: it
-// holds the host's files, and whoever shares its pid namespace and ids, as the
-// containers of a pod do, could take them (CVE-2016-9962). Where the user
-// namespace is new it waits for the id map, which only the owner of the child's
-// files in /proc may write; nobody in another one has a right to it until then.
+// holds the host's files and may work in our memory, and whoever shares its pid
+// namespace and ids, as the containers of a pod do, could take them
+// (CVE-2016-9962). A new user namespace does not keep them out either: to a
+// process in ours with its owner's id, whatever its capabilities, it gives all
+// rights (user_namespaces(7)). The id map of a hidden process is root's to write;
+// another caller hides it when the map is there, see becomeRoot.
 func (g *program) hide() {
-	if g.ns.joined(unix.CLONE_NEWPID) {
-		g.plan.Act("keep other containers out of this process")
-		g.plan.Prctl(unix.PR_SET_DUMPABLE, plan.C(0))
+	if !g.ns.joined(unix.CLONE_NEWPID) {
+		return
 	}
+	if g.fresh(unix.CLONE_NEWUSER) && !g.run.Self.Has(unix.CAP_DAC_OVERRIDE) {
+		g.plan.Private = true
+		return
+	}
+	g.hideNow()
+}
+
+func (g *program) hideNow() {
+	g.plan.Act("keep other containers out of this process")
+	g.plan.Prctl(unix.PR_SET_DUMPABLE, plan.C(0))
 }
 
 // Plan is what Run with these options would do, and does nothing.

@@ -31,6 +31,13 @@ func (g *program) wipe() {
 	g.plan.Do("getrandom", unix.SYS_GETRANDOM, plan.C(begin), plan.C(end-begin), plan.C(0)).Ignore()
 }
 
+// waits says whether the complete container waits for somebody: the caller of
+// start, or hooks.
+func (g *program) waits() bool {
+	h := g.Spec.Hooks
+	return g.listen >= 0 || h != nil && len(h.StartContainer) > 0
+}
+
 // environment is where ours lies, fields 50 and 51 of proc_pid_stat(5); zero
 // where the kernel does not say.
 func environment() (begin, end int) {

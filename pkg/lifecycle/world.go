@@ -17,7 +17,9 @@ func (g *program) becomeRoot() {
 	if g.fresh(unix.CLONE_NEWUSER) {
 		p.Act("wait for the id map")
 		p.Gate(userns.GateMapped)
-		g.hide()
+		if g.ns.joined(unix.CLONE_NEWPID) {
+			g.hideNow()
+		}
 	}
 	_, uid := g.ids.HostUID(0)
 	_, gid := g.ids.HostGID(0)

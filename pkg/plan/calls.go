@@ -192,9 +192,9 @@ func (p *Plan) Fork(types uintptr, first Label) *Step {
 }
 
 // ForkChild makes a child that goes on with the next step while its parent
-// goes to the label.
+// goes to the label. The parent stays, in the container: whoever may trace it
+// there could write to our memory, were it the same, so it gets its own.
 func (p *Plan) ForkChild(parent Label) *Step {
-	// What goes on beside a payload must not be a way into the runtime's memory.
 	p.Private = true
 	return p.Do("clone", unix.SYS_CLONE, F(uintptr(unix.SIGCHLD), namespaceFlags), C(0), C(0), C(0), C(0)).IfNonzero(parent)
 }

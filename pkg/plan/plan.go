@@ -69,8 +69,9 @@ type Step struct {
 type Plan struct {
 	Steps []*Step
 
-	// Private says that a step acts on all processes with the same memory
-	// (out-of-memory score, time namespace), so that the child needs its own.
+	// Private says that the child needs memory of its own: a step acts on all
+	// processes that share it (out-of-memory score, time namespace), or others
+	// may look into one of the plan's.
 	Private bool
 
 	regs   []string // names, index is Reg-1

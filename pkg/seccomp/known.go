@@ -5,8 +5,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Actions, Operators and Architectures are the words of a profile that Compile
-// understands.
+// Actions are the words for what becomes of a call; see [Compile].
 func Actions() []string {
 	return words(specs.ActAllow, specs.ActErrno, specs.ActKill, specs.ActKillProcess, specs.ActKillThread, specs.ActLog, specs.ActNotify, specs.ActTrace, specs.ActTrap)
 }

@@ -71,6 +71,8 @@ type program struct {
 	regs   []uintptr
 	packet [3]uint32 // kind, step, errno
 	answer [4]byte
+	pidfd  int32      // the kernel writes it; not on our stack, which may move
+	clone  clone3Args // is told where
 	iov    [2]unix.Iovec
 	msg    unix.Msghdr
 	report uintptr // the fd that gates, notes and failures go to
@@ -200,21 +202,20 @@ func (pr *program) fork(flags uintptr) (int, int, syscall.Errno) {
 // runtime, whose way of doing it stops at a global variable of ours.
 func (pr *program) forkShared(flags uintptr) (int, int, syscall.Errno) {
 	pr.shared = true
-	pidfd := new(int32)
 	base := uint64(uintptr(unsafe.Pointer(&pr.stack[0])))
-	args := &clone3Args{
-		flags: uint64(flags) | unix.CLONE_PIDFD | unix.CLONE_VM | unix.CLONE_CLEAR_SIGHAND, pidfd: uint64(uintptr(unsafe.Pointer(pidfd))),
+	pr.clone = clone3Args{
+		flags: uint64(flags) | unix.CLONE_PIDFD | unix.CLONE_VM | unix.CLONE_CLEAR_SIGHAND, pidfd: uint64(uintptr(unsafe.Pointer(&pr.pidfd))),
 		exitSignal: uint64(unix.SIGCHLD), stack: base, stackSize: uint64(pr.top) - base,
 	}
 	syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, 0, uintptr(unsafe.Pointer(&pr.mask)), 8, 0, 0)
 	beforeFork()
-	pid, errno := cloneShared(args, unsafe.Sizeof(*args), pr.entry, pr)
+	pid, errno := cloneShared(&pr.clone, unsafe.Sizeof(pr.clone), pr.entry, pr)
 	afterFork()
 	runtime.KeepAlive(pr)
 	if errno != 0 {
 		pr.shared = false
 	}
-	return int(pid), int(*pidfd), syscall.Errno(errno)
+	return int(pid), int(pr.pidfd), syscall.Errno(errno)
 }
 
 // forkCopy makes a child with a copy of our memory, as fork(2) does.
@@ -224,28 +225,26 @@ func (pr *program) forkShared(flags uintptr) (int, int, syscall.Errno) {
 //go:nocheckptr
 func (pr *program) forkCopy(flags uintptr) (int, int, syscall.Errno) {
 	var (
-		pidfd int32 = -1
 		pid   uintptr
 		errno syscall.Errno
-		c3    clone3Args
 	)
 	flags |= unix.CLONE_PIDFD
 	// clone(2) has no bit left for CLONE_NEWTIME; clone3(2) does, but outer
 	// seccomp filters often refuse it, so it is used only then.
 	useClone3 := flags&unix.CLONE_NEWTIME != 0
 	if useClone3 {
-		c3 = clone3Args{flags: uint64(flags), pidfd: uint64(uintptr(unsafe.Pointer(&pidfd))), exitSignal: uint64(unix.SIGCHLD)}
+		pr.clone = clone3Args{flags: uint64(flags), pidfd: uint64(uintptr(unsafe.Pointer(&pr.pidfd))), exitSignal: uint64(unix.SIGCHLD)}
 	}
 	beforeFork()
 	if useClone3 {
-		pid, _, errno = syscall.RawSyscall6(unix.SYS_CLONE3, uintptr(unsafe.Pointer(&c3)), unsafe.Sizeof(c3), 0, 0, 0, 0)
+		pid, _, errno = syscall.RawSyscall6(unix.SYS_CLONE3, uintptr(unsafe.Pointer(&pr.clone)), unsafe.Sizeof(pr.clone), 0, 0, 0, 0)
 	} else {
-		pid, _, errno = syscall.RawSyscall6(unix.SYS_CLONE, flags|uintptr(unix.SIGCHLD), 0, uintptr(unsafe.Pointer(&pidfd)), 0, 0, 0)
+		pid, _, errno = syscall.RawSyscall6(unix.SYS_CLONE, flags|uintptr(unix.SIGCHLD), 0, uintptr(unsafe.Pointer(&pr.pidfd)), 0, 0, 0)
 	}
 	if errno != 0 || pid != 0 {
 		afterFork()
 		runtime.KeepAlive(pr)
-		return int(pid), int(pidfd), errno
+		return int(pid), int(pr.pidfd), errno
 	}
 	afterForkInChild()
 	child(pr)

@@ -2,6 +2,7 @@ package userns
 
 import (
 	"encoding/binary"
+	"errors"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -59,7 +60,7 @@ func TestBrother(t *testing.T) {
 				if got := status(t, c, err); got != 0 {
 					t.Errorf("private %v: status %d", private, got)
 				}
-			} else if e, ok := err.(*Error); !ok || e.Errno != unix.ENOENT {
+			} else if !errors.Is(err, unix.ENOENT) {
 				t.Errorf("private %v: %v", private, err)
 			}
 			noChildren(t)
