@@ -90,6 +90,7 @@ func inherit(p, from *specs.Process) {
 
 func (r *Runtime) exec(rec *Record, s *specs.Spec, o *ExecOptions) (*Container, error) {
 	p := plan.New()
+	p.Private = r.private()
 	if a := s.Process.ExecCPUAffinity; a != nil {
 		if err := confine.Affinity(p, "process.execCPUAffinity.initial", a.Initial); err != nil {
 			return nil, err

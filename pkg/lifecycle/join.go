@@ -23,9 +23,6 @@ func (g *program) join() plan.Label {
 		return 0
 	}
 	p := g.plan
-	// Others are in that namespace already; what they could look into before it is
-	// hidden must at least not be the runtime's own memory.
-	p.Private = p.Private || g.ns.joined(unix.CLONE_NEWPID)
 	g.setns(true)
 	g.setns(false)
 	p.Act("be born in the container's namespaces")

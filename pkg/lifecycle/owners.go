@@ -115,6 +115,7 @@ var errHaveIt = errors.New("the namespace is open")
 // is written, and returns an fd that keeps it.
 func (r *Runtime) newUserns(m idmap.Map) (int, error) {
 	p := plan.New()
+	p.Private = r.private()
 	p.Act("wait for the id map")
 	p.Gate(userns.GateMapped)
 	p.Gate("open")

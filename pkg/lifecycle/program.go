@@ -139,9 +139,18 @@ func (r *Runtime) hardLimit(resource int) uint64 {
 	return l.Max
 }
 
+// private says whether children need memory of their own, whatever they do: a
+// process that gets at the memory of a child that shares ours has our rights.
+// Those of an ordinary user are what it has already, or nearly; a payload that is
+// to be another user than root, or a container with CAP_SYS_PTRACE and root's own
+// user namespace, must not be one race away from root's.
+func (r *Runtime) private() bool { return r.Caller.UID == 0 || r.Self.CapPrm != 0 }
+
 // write appends the whole start, top to bottom.
 func (g *program) write() error {
 	p := g.plan
+	// In a pid namespace that others are in, they see the child.
+	p.Private = g.run.private() || !g.fresh(unix.CLONE_NEWPID)
 	// flock(2) belongs to the open file, which the fork shares: it must end with
 	// the runtime, not with the container.
 	p.Act("leave the lock to the runtime")

@@ -202,7 +202,7 @@ func (p *Plan) ForkChild(parent Label) *Step {
 // CloseFrom closes first and every fd after it, or with CLOSE_RANGE_CLOEXEC
 // leaves that to the exec (close_range(2), Linux 5.9 and 5.11).
 func (p *Plan) CloseFrom(first int, flags int) *Step {
-	return p.Do("close_range", unix.SYS_CLOSE_RANGE, C(first), C(int(^uint32(0))), C(flags))
+	return p.Do("close_range", unix.SYS_CLOSE_RANGE, C(first), C(-1), C(flags))
 }
 
 // Exit ends the process that gets here.
