@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"os"
 
-	"golang.org/x/sys/unix"
+	"sandbox/pkg/console"
 )
 
 const pidfdUsage = "send a pidfd of the new process to the unix `SOCKET`"
@@ -15,19 +15,8 @@ func dialPidfd(path string) (*os.File, error) {
 	if path == "" {
 		return nil, nil
 	}
-	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	sock, err := console.Connect(path)
 	if err != nil {
-		return nil, fmt.Errorf("--pidfd-socket: %w", err)
-	}
-	sock := os.NewFile(uintptr(fd), path)
-	for {
-		err = unix.Connect(fd, &unix.SockaddrUnix{Name: path})
-		if err != unix.EINTR {
-			break
-		}
-	}
-	if err != nil {
-		sock.Close()
 		return nil, fmt.Errorf("--pidfd-socket: connect to %q: %w", path, err)
 	}
 	return sock, nil

@@ -18,14 +18,23 @@ const maxSunPath = len(unix.RawSockaddrUnix{}.Path) - 1
 //
 // It connects at once and not when the container starts: a wrong path is the caller's mistake and costs nothing yet.
 func Dial(path string) (*os.File, error) {
+	sock, err := Connect(path)
+	if err != nil {
+		return nil, fmt.Errorf("connecting to console socket %q: %w", path, explainDial(path, err))
+	}
+	return sock, nil
+}
+
+// Connect is [Dial] for sockets that somebody else is the receiver of: what is wrong is the errno alone.
+func Connect(path string) (*os.File, error) {
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return nil, fmt.Errorf("making a socket for the console: %w", err)
+		return nil, err
 	}
 	sock := os.NewFile(uintptr(fd), path)
 	if err := withShortPath(path, func(short string) error { return connect(fd, short) }); err != nil {
 		sock.Close()
-		return nil, fmt.Errorf("connecting to console socket %q: %w", path, explainDial(path, err))
+		return nil, err
 	}
 	return sock, nil
 }

@@ -40,3 +40,22 @@ func hint(e *userns.Error) error {
 	}
 	return fmt.Errorf("%w: %s", e, text)
 }
+
+// option names the filesystem option that a step was about.
+func (g *program) option(step *userns.Error, err error) error {
+	if step.Call != "fsconfig" || step.Step >= len(g.plan.Steps) {
+		return err
+	}
+	args := g.plan.Steps[step.Step].Args
+	if len(args) < 4 {
+		return err
+	}
+	switch key, value := args[2].Mem, args[3].Mem; {
+	case key == nil:
+		return err
+	case value == nil:
+		return fmt.Errorf("%w: option %s", err, key)
+	default:
+		return fmt.Errorf("%w: option %s, value %s", err, key, value)
+	}
+}

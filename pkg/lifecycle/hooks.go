@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/confine"
+	"sandbox/pkg/kernel"
 	"sandbox/pkg/plan"
 	"sandbox/pkg/userns"
 )
@@ -161,7 +162,7 @@ func hookState(rec *Record, status Status, inside int) ([]byte, error) {
 
 // pidInside is a process's id in its own pid namespace (proc_pid_status(5)).
 func pidInside(pid int) (int, error) {
-	b, err := os.ReadFile(procOf(pid) + "/status")
+	b, err := kernel.ReadFile(procOf(pid) + "/status")
 	if err != nil {
 		return 0, err
 	}

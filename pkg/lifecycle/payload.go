@@ -74,7 +74,6 @@ func (g *program) payload() error {
 func (g *program) visible() {
 	dumpable := 0
 	if g.waits() && g.fresh(unix.CLONE_NEWPID) {
-		g.plan.Private = true
 		dumpable = 1
 	}
 	g.plan.Act("set who may look into the waiting process")

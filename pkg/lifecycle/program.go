@@ -149,8 +149,9 @@ func (r *Runtime) private() bool { return r.Caller.UID == 0 || r.Self.CapPrm != 
 // write appends the whole start, top to bottom.
 func (g *program) write() error {
 	p := g.plan
-	// In a pid namespace that others are in, they see the child.
-	p.Private = g.run.private() || !g.fresh(unix.CLONE_NEWPID)
+	// In a pid namespace that others are in, they see the child; one that waits
+	// is looked into, forgets what the caller has, and may outlive us.
+	p.Private = g.run.private() || !g.fresh(unix.CLONE_NEWPID) || g.waits()
 	// flock(2) belongs to the open file, which the fork shares: it must end with
 	// the runtime, not with the container.
 	p.Act("leave the lock to the runtime")
@@ -193,21 +194,16 @@ func (g *program) write() error {
 }
 
 // hide keeps processes out that see the child while it makes the container: it
-// holds the host's files and may work in our memory, and whoever shares its pid
+// holds the host's files, and whoever shares its pid
 // namespace and ids, as the containers of a pod do, could take them
 // (CVE-2016-9962). A new user namespace does not keep them out either: to a
 // process in ours with its owner's id, whatever its capabilities, it gives all
 // rights (user_namespaces(7)). The id map of a hidden process is root's to write;
 // another caller hides it when the map is there, see becomeRoot.
 func (g *program) hide() {
-	if !g.ns.joined(unix.CLONE_NEWPID) {
-		return
+	if g.ns.joined(unix.CLONE_NEWPID) && (!g.fresh(unix.CLONE_NEWUSER) || g.run.Self.Has(unix.CAP_DAC_OVERRIDE)) {
+		g.hideNow()
 	}
-	if g.fresh(unix.CLONE_NEWUSER) && !g.run.Self.Has(unix.CAP_DAC_OVERRIDE) {
-		g.plan.Private = true
-		return
-	}
-	g.hideNow()
 }
 
 func (g *program) hideNow() {

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/confine"
+	"sandbox/pkg/console"
 	"sandbox/pkg/kernel"
 	"sandbox/pkg/plan"
 	"sandbox/pkg/seccomp"
@@ -113,16 +114,12 @@ func (f filter) relay(listener *os.File, pid int, rec *Record, status Status) er
 }
 
 func sendListener(path string, text []byte, listener int) error {
-	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	sock, err := console.Connect(path)
 	if err != nil {
 		return err
 	}
-	sock := os.NewFile(uintptr(fd), path)
 	defer sock.Close()
-	if err := unix.Connect(fd, &unix.SockaddrUnix{Name: path}); err != nil {
-		return err
-	}
-	n, err := unix.SendmsgN(fd, text, unix.UnixRights(listener), nil, unix.MSG_NOSIGNAL)
+	n, err := unix.SendmsgN(int(sock.Fd()), text, unix.UnixRights(listener), nil, unix.MSG_NOSIGNAL)
 	if err == nil && n < len(text) {
 		_, err = sock.Write(text[n:])
 	}

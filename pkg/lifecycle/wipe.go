@@ -26,7 +26,6 @@ func (g *program) wipe() {
 	if end <= begin {
 		return
 	}
-	g.plan.Private = true // what is forgotten must be a copy
 	g.plan.Act("forget the caller's environment")
 	g.plan.Do("getrandom", unix.SYS_GETRANDOM, plan.C(begin), plan.C(end-begin), plan.C(0)).Ignore()
 }
