@@ -72,7 +72,6 @@ func (g *program) compile(scratch string) error {
 		MapsGID:  g.mapsGID,
 		NewMount: g.ownTree(),
 		SELinux:  g.Spec.Linux != nil && g.Spec.Linux.MountLabel != "" && g.run.Kernel.SELinux(), Clone: g.cloner(), IDMap: g.ownerMap,
-		OwnIDs: !g.userns(),
 	})
 	if err != nil {
 		return err

@@ -28,7 +28,6 @@ type mount struct {
 	data      []option
 	lower     string // overlay with a throw-away upper layer: what is below
 	copyUp    bool   // tmpfs that begins with what the directory holds
-	ownIDs    bool   // Facts.OwnIDs
 	remount   bool   // no mount of its own: a change of the one that is there
 
 	mapped   bool // idmap: owners are shown through an id map
@@ -63,7 +62,6 @@ func (t *Tree) parseMount(i int, s specs.Mount) (*mount, error) {
 			return nil, err
 		}
 	}
-	m.ownIDs = t.facts.OwnIDs
 	if m.source == "" && m.remount {
 		m.source = m.dest
 	}
@@ -149,16 +147,14 @@ func mapsGID(f Facts, value string) bool {
 	return f.MapsGID(gid)
 }
 
-// early says whether the mount can be made before the id map exists: nothing
-// in it belongs to an id that we choose. Without a user namespace that is all
-// of them: they are then made in the order they are listed in, which is what
-// mountinfo shows since it sorts by mount id (Linux 6.8).
+// early says whether a bind, or the filesystem of a mount, can be made before the id map exists: nothing
+// in it belongs to an id that we choose.
 func (m *mount) early() bool {
 	if m.remount || m.lower != "" || m.copyUp {
 		return false
 	}
 	owned := slices.ContainsFunc(m.data, func(o option) bool { return o.key == "gid" || o.key == "uid" })
-	return m.ownIDs || m.bind() || (m.fstype == "proc" || m.fstype == "sysfs" || m.fstype == "cgroup2") && !owned
+	return m.bind() || (m.fstype == "proc" || m.fstype == "sysfs" || m.fstype == "cgroup2") && !owned
 }
 
 func (t *Tree) prepare(p *plan.Plan, m *mount) {
@@ -178,8 +174,6 @@ func (t *Tree) prepare(p *plan.Plan, m *mount) {
 			spread(p, m.tree, []uint64{unix.MS_SLAVE | unix.MS_REC})
 		}
 		spread(p, m.tree, m.spread)
-	case m.ownIDs:
-		t.create(p, m)
 	default:
 		t.begin(p, m)
 	}
@@ -201,7 +195,7 @@ func (t *Tree) attach(p *plan.Plan, m *mount) {
 		t.createCopyUp(p, m)
 	case !m.early():
 		t.create(p, m)
-	case !m.bind() && !m.ownIDs:
+	case !m.bind():
 		t.finish(p, m)
 	}
 	p.Act("attach %s", m.dest)

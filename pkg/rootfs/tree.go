@@ -19,7 +19,6 @@ type Facts struct {
 	MapsGID  func(gid uint32) bool // whether a group id exists inside
 	NewMount bool                  // a mount namespace other than the caller's, new or joined
 	SELinux  bool                  // it is active on this host
-	OwnIDs   bool                  // no other user namespace than the caller's: no id has to wait for a map
 
 	// Clone copies a mount of the caller's tree now, before the fork, and
 	// returns its fd; nil leaves that to the child.
@@ -161,7 +160,7 @@ func (t *Tree) makeCover(p *plan.Plan, m *mount) {
 	case !m.early():
 		t.links.add("", "")
 		t.create(p, m)
-	case !m.bind() && !m.ownIDs:
+	case !m.bind():
 		t.links.add("", "")
 		t.finish(p, m)
 	default:
