@@ -71,4 +71,7 @@ const (
 	IDMapFilesystem Code = "SBX-IDMAP-FILESYSTEM"
 	NamespaceOwner  Code = "SBX-NS-OWNER"
 	MountBelow      Code = "SBX-MOUNT-BELOW"
+
+	CgroupController Code = "SBX-CGROUP-CONTROLLER"
+	CgroupSystemd    Code = "SBX-CGROUP-SYSTEMD"
 )

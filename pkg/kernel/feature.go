@@ -17,6 +17,8 @@ const (
 	FeatCgroupMemory = "cgroup.memory"
 	FeatCgroupCPU    = "cgroup.cpu"
 	FeatCgroupPids   = "cgroup.pids"
+	FeatCgroupCpuset = "cgroup.cpuset"
+	FeatCgroupIO     = "cgroup.io"
 	FeatSeccomp      = "seccomp"
 	FeatAppArmor     = "apparmor"
 	FeatSELinux      = "selinux"
@@ -36,7 +38,7 @@ const (
 func Features() []string {
 	return []string{
 		FeatUserns, FeatIDRange, FeatMountns, FeatPidns, FeatIpcns, FeatUtsns, FeatCgroupns, FeatNetns, FeatTimens,
-		FeatProcFresh, FeatSysfsFresh, FeatCgroup, FeatCgroupMemory, FeatCgroupCPU, FeatCgroupPids,
+		FeatProcFresh, FeatSysfsFresh, FeatCgroup, FeatCgroupMemory, FeatCgroupCPU, FeatCgroupPids, FeatCgroupCpuset, FeatCgroupIO,
 		FeatSeccomp, FeatAppArmor, FeatSELinux, FeatRlimits, FeatDevices, FeatGroups, FeatKeyring,
 		FeatNetwork, FeatCow, FeatTerminal, FeatCaps, FeatOOM, FeatMounts,
 	}

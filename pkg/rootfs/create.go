@@ -43,6 +43,9 @@ func (m *mount) fall(s *plan.Step, to plan.Label) *plan.Step {
 // map is written where nothing in it belongs to an id that we choose. Whether it
 // came to be stands in a register: the rung below is taken by finish.
 func (t *Tree) begin(p *plan.Plan, m *mount) {
+	if m.grouped {
+		t.facts.Group(p)
+	}
 	p.Act("mount %s on %s", m.fstype, m.dest)
 	m.made = p.Reg("made " + m.fstype)
 	refused := p.Label("no " + m.fstype)

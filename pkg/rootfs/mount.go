@@ -30,6 +30,8 @@ type mount struct {
 	copyUp    bool   // tmpfs that begins with what the directory holds
 	remount   bool   // no mount of its own: a change of the one that is there
 
+	grouped bool // it shows a cgroup namespace that does not exist from the beginning
+
 	mapped   bool // idmap: owners are shown through an id map
 	mapBelow bool // ridmap: on the mounts below too
 	ids      int  // user namespace with that map
@@ -95,6 +97,7 @@ func (m *mount) finish(t *Tree) error {
 	case "overlay":
 		m.lower = m.throwAway()
 	}
+	m.grouped = m.fstype == "cgroup2" && t.facts.Group != nil
 	t.label(m)
 	return nil
 }
@@ -151,6 +154,9 @@ func mapsGID(f Facts, value string) bool {
 // in it belongs to an id that we choose.
 func (m *mount) early() bool {
 	if m.remount || m.lower != "" || m.copyUp {
+		return false
+	}
+	if m.grouped {
 		return false
 	}
 	owned := slices.ContainsFunc(m.data, func(o option) bool { return o.key == "gid" || o.key == "uid" })

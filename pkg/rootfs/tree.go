@@ -24,6 +24,11 @@ type Facts struct {
 	// returns its fd; nil leaves that to the child.
 	Clone func(Copy) (int, error)
 
+	// Group appends the way into the container's cgroup namespace, before the
+	// first step that depends on it: a cgroup2 mount shows the namespace of who
+	// makes it. Nil where there is nothing to wait for.
+	Group func(*plan.Plan)
+
 	// IDMap returns an fd of a user namespace with these mappings, for an
 	// idmapped mount of source ("" for a filesystem that is made new). Without
 	// mappings the container's own are meant.

@@ -75,6 +75,7 @@ type program struct {
 	clone  clone3Args // is told where
 	iov    [2]unix.Iovec
 	msg    unix.Msghdr
+	group  uint64  // the cgroup that CLONE_INTO_CGROUP means
 	report uintptr // the fd that gates, notes and failures go to
 	other  uintptr // the parent's end of it, of which the child has a copy
 	plan   *plan.Plan
@@ -176,9 +177,10 @@ func resolve(m *plan.Mem) uintptr {
 	return uintptr(unsafe.Pointer(&m.Data[0]))
 }
 
-// clone3Args is struct clone_args of clone3(2), first version.
+// clone3Args is struct clone_args of clone3(2), third version (Linux 5.7).
 type clone3Args struct {
 	flags, pidfd, childTID, parentTID, exitSignal, stack, stackSize, tls uint64
+	setTID, setTIDSize, cgroup                                           uint64
 }
 
 // fork makes the child and lets it run the program. Only the parent returns:
@@ -205,7 +207,7 @@ func (pr *program) forkShared(flags uintptr) (int, int, syscall.Errno) {
 	base := uint64(uintptr(unsafe.Pointer(&pr.stack[0])))
 	pr.clone = clone3Args{
 		flags: uint64(flags) | unix.CLONE_PIDFD | unix.CLONE_VM | unix.CLONE_CLEAR_SIGHAND, pidfd: uint64(uintptr(unsafe.Pointer(&pr.pidfd))),
-		exitSignal: uint64(unix.SIGCHLD), stack: base, stackSize: uint64(pr.top) - base,
+		exitSignal: uint64(unix.SIGCHLD), stack: base, stackSize: uint64(pr.top) - base, cgroup: pr.group,
 	}
 	syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, 0, uintptr(unsafe.Pointer(&pr.mask)), 8, 0, 0)
 	beforeFork()
@@ -229,11 +231,11 @@ func (pr *program) forkCopy(flags uintptr) (int, int, syscall.Errno) {
 		errno syscall.Errno
 	)
 	flags |= unix.CLONE_PIDFD
-	// clone(2) has no bit left for CLONE_NEWTIME; clone3(2) does, but outer
-	// seccomp filters often refuse it, so it is used only then.
-	useClone3 := flags&unix.CLONE_NEWTIME != 0
+	// clone(2) has no bit left for CLONE_NEWTIME and none above 32; clone3(2) does,
+	// but outer seccomp filters often refuse it, so it is used only then.
+	useClone3 := flags&(unix.CLONE_NEWTIME|unix.CLONE_INTO_CGROUP) != 0
 	if useClone3 {
-		pr.clone = clone3Args{flags: uint64(flags), pidfd: uint64(uintptr(unsafe.Pointer(&pr.pidfd))), exitSignal: uint64(unix.SIGCHLD)}
+		pr.clone = clone3Args{flags: uint64(flags), pidfd: uint64(uintptr(unsafe.Pointer(&pr.pidfd))), exitSignal: uint64(unix.SIGCHLD), cgroup: pr.group}
 	}
 	beforeFork()
 	if useClone3 {

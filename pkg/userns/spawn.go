@@ -28,6 +28,11 @@ type Request struct {
 	New  uintptr    // CLONE_NEW* of the fork itself; a plan that joins forks again by its own steps
 	Plan *plan.Plan // what the child does
 
+	// Group is the directory of the cgroup the child is born in (CLONE_INTO_CGROUP,
+	// Linux 5.7); nil for ours. To write to cgroup.procs afterwards would stop all
+	// forks of the host for a moment, and wait for that (cgroup_threadgroup_rwsem).
+	Group *os.File
+
 	IDs    idmap.Map    // for a new user namespace; identity writes nothing
 	Maps   idmap.Host   // where helpers and ranges are found
 	Caller idmap.Caller // who we are
@@ -71,6 +76,10 @@ func Spawn(r Request) (*Child, error) {
 	r.Plan.Private = r.Plan.Private || r.Until != ""
 	defer keepDumpable()()
 	pr := prepare(r.Plan, theirs, ours)
+	if r.Group != nil {
+		pr.group = uint64(r.Group.Fd())
+		r.New |= unix.CLONE_INTO_CGROUP
+	}
 	pid, pidfd, errno := pr.fork(r.New)
 	unix.Close(theirs)
 	if errno != 0 {
