@@ -95,7 +95,10 @@ func (a *app) runtime() (*lifecycle.Runtime, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.Warn, r.Kernel.Exe = a.warn, a.exe
+	if a.systemdCgroup && a.cgroupManager == "" {
+		a.cgroupManager = "systemd"
+	}
+	r.Warn, r.Kernel.Exe, r.CgroupManager = a.warn, a.exe, a.cgroupManager
 	return r, nil
 }
 
@@ -135,11 +138,11 @@ func (a *app) command(verb string) *cobra.Command {
 	f.StringVar(&a.log, "log", "", "also append errors to `FILE`")
 	f.StringVar(&a.logFormat, "log-format", "text", "how: text or json")
 	f.BoolVar(&a.debug, "debug", false, "say more")
-	f.BoolVar(&a.systemdCgroup, "systemd-cgroup", false, "accepted for runc's callers")
-	f.StringVar(&a.cgroupManager, "cgroup-manager", "", "accepted for crun's callers")
+	f.BoolVar(&a.systemdCgroup, "systemd-cgroup", false, "the same as --cgroup-manager=systemd")
+	f.StringVar(&a.cgroupManager, "cgroup-manager", "", "who makes a container's cgroup: `WHO` systemd, cgroupfs or disabled (default: what works here)")
 	f.StringVar(&a.mode, "rootless", "auto", "accepted for runc's callers: true, false or auto")
 	f.StringVar(&a.criu, "criu", "", "accepted for runc's callers")
-	for _, name := range []string{"systemd-cgroup", "cgroup-manager", "rootless", "criu"} {
+	for _, name := range []string{"systemd-cgroup", "rootless", "criu"} {
 		_ = f.MarkHidden(name)
 	}
 	for _, c := range a.verbs() {

@@ -10,6 +10,9 @@ type Write struct {
 	// Lenient lets the file be missing or refuse: what asked for it is a hint, or
 	// runc only warns.
 	Lenient bool
+	// Instead is another file that does the same and was written before; where it
+	// is there, this one may be missing.
+	Instead string
 }
 
 // Controller is the controller whose file it is: the name up to the first dot.

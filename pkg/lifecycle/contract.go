@@ -6,7 +6,6 @@ import (
 	"path"
 	"strings"
 
-	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/confine"
@@ -61,13 +60,7 @@ func (b *birth) degrade() {
 	for _, o := range b.tree.Losses() {
 		b.contract.Degrade(o.Feature, o.Lost, *o.Cause)
 	}
-	l := b.Spec.Linux
-	if l == nil {
-		return
-	}
-	if limited(l.Resources) {
-		b.contract.Refuse(kernel.FeatCgroup, kernel.New(kernel.NotSupported, "linux.resources is set and not enforced"))
-	}
+	b.groupOutcome()
 }
 
 // supplementary says whether a caller has groups besides the first.
@@ -78,13 +71,6 @@ func supplementary(c idmap.Caller) bool {
 		}
 	}
 	return false
-}
-
-// limited says whether resources ask for more than the default rule that no
-// device but the usual ones may be used, which a user namespace enforces too.
-func limited(r *specs.LinuxResources) bool {
-	return r != nil && (r.Memory != nil || r.CPU != nil || r.Pids != nil || r.BlockIO != nil || r.HugepageLimits != nil ||
-		r.Network != nil || r.Rdma != nil || r.Unified != nil)
 }
 
 // execError words a failure to run the program as clients of OCI runtimes

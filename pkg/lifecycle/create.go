@@ -30,6 +30,9 @@ type Options struct {
 	NoPivot      bool
 	NoNewKeyring bool
 
+	NoCgroup     bool   // stay in the caller's cgroup
+	CgroupParent string // where to make one, when linux.cgroupsPath does not say
+
 	Attached   bool // the payload ends with this process (foreground run)
 	AutoRemove bool // remove it when it has ended
 	Init       bool // the container's first process only reaps
@@ -70,7 +73,7 @@ func (r *Runtime) spawn(o Options, started bool) (*Container, error) {
 	defer d.close()
 	var undo cleanup
 	defer undo.run()
-	undo.add(d.remove)
+	undo.add(func() { r.discard(d) })
 	g, err := r.newProgram(o, d.path, int(d.f.Fd()))
 	if err != nil {
 		return nil, err
@@ -125,8 +128,11 @@ func (b *birth) run() (*Container, error) {
 		until = gateReady
 	}
 	r := b.program.run
-	c.child, err = userns.Spawn(userns.Request{
-		New: b.flags(), Plan: b.plan, IDs: b.ids, Maps: r.Maps, Caller: r.Caller,
+	if err := b.group.open(b.dir); err != nil {
+		return nil, err
+	}
+	c.child, err = b.spawn(userns.Request{
+		New: b.flags(), Plan: b.plan, IDs: b.ids, Maps: r.Maps, Caller: r.Caller, Group: b.group.dir,
 		Born: b.born, Gate: b.gate, Note: b.note, Until: until,
 		File: func(child *userns.Child, f *os.File) error {
 			return b.filter.relay(f, child.Payload, &b.record, Created)
@@ -136,8 +142,10 @@ func (b *birth) run() (*Container, error) {
 		if c.status != nil {
 			c.status.Close()
 		}
+		b.group.undo()
 		return nil, r.explain(b.program, err)
 	}
+	b.group.request.Done()
 	c.Record = b.record
 	return c, nil
 }
@@ -171,6 +179,7 @@ func (b *birth) born(pid int) error {
 		return fmt.Errorf("look at the new process: %w", err)
 	}
 	b.pid, b.begin, b.boot = pid, s.begin, bootID()
+	b.group.admit(pid)
 	return nil
 }
 
@@ -214,6 +223,8 @@ func (b *birth) newRecord() Record {
 // gate answers the child's gates.
 func (b *birth) gate(c *userns.Child, name string) error {
 	switch name {
+	case gateGroup:
+		return b.grouped()
 	case gateDevices:
 		return moveDevices(b.Spec.Linux.NetDevices, b.pid)
 	case gateHooks:

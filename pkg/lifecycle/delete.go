@@ -26,6 +26,10 @@ func (r *Runtime) Delete(id string, force bool) error {
 		d.close()
 		return err
 	}
+	if err := r.leaveGroup(d); err != nil {
+		d.close()
+		return err
+	}
 	d.remove()
 	r.poststop(rec.Hooks, rec)
 	return nil
@@ -43,7 +47,7 @@ func (r *Runtime) deleteLeftover(id string, d *dir, err error, force bool) error
 			d.close()
 			return err
 		}
-		d.remove()
+		r.discard(d)
 		return nil
 	case errors.Is(err, fs.ErrNotExist):
 		d.close()
@@ -83,6 +87,6 @@ func (r *Runtime) Remove(c *Container) {
 		d.close()
 		return
 	}
-	d.remove()
+	r.discard(d)
 	r.poststop(c.Hooks, &c.Record)
 }

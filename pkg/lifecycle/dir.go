@@ -21,6 +21,7 @@ import (
 const (
 	recordFile = "state.json" // written by rename; without it there is no container, only leftovers
 	pidLink    = "pid"        // a link to "PID BEGIN": leads to the process when the record is damaged
+	groupLink  = "group"      // a link to the cgroup2.Placement as JSON: what is made before there is a record can be removed
 	startFile  = "start"      // the socket on which a created container waits; gone once it was started
 )
 
@@ -75,7 +76,7 @@ func (r *Runtime) claim(id string) (*dir, error) {
 			d.close()
 			return nil, err
 		}
-		d.remove()
+		r.discard(d)
 	}
 }
 
@@ -232,7 +233,7 @@ func readRecord(dir string) (*Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	var rec Record
+	rec := Record{Cgroup: groupOf(dir)}
 	if err := spec.Decode(b, &rec); err != nil {
 		return nil, fmt.Errorf("%s is damaged (%w); `delete --force` removes the container", path, err)
 	}
@@ -247,6 +248,7 @@ func (d *dir) remove() {
 	// What is always there first; RemoveAll reads the directory.
 	_ = unix.Unlink(filepath.Join(d.path, recordFile))
 	_ = unix.Unlink(filepath.Join(d.path, pidLink))
+	_ = unix.Unlink(filepath.Join(d.path, groupLink))
 	if unix.Rmdir(d.path) != nil {
 		_ = os.RemoveAll(d.path)
 	}

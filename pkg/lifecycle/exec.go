@@ -25,6 +25,7 @@ type ExecOptions struct {
 	PreserveFds int
 	Attached    bool
 	PidfdSocket *os.File // connected socket that gets a pidfd of it
+	Group       string   // a cgroup below the container's, relative to it
 }
 
 var errStopped = errors.New("cannot exec in a stopped container")
@@ -88,7 +89,25 @@ func inherit(p, from *specs.Process) {
 	}
 }
 
+// exec spawns the process in the container's cgroup. Where the kernel forbids that,
+// because the first group above both is not ours (cgroup-v2.rst, "Delegation
+// Containment"), or an outer filter knows no clone3(2), it is moved at a gate.
 func (r *Runtime) exec(rec *Record, s *specs.Spec, o *ExecOptions) (*Container, error) {
+	group, err := r.openGroup(rec, o.Group)
+	if err != nil {
+		return nil, err
+	}
+	defer group.close()
+	c, err := r.execIn(rec, s, o, group)
+	var refused *userns.BirthError
+	if group.dir == nil || !errors.As(err, &refused) {
+		return c, err
+	}
+	group.close()
+	return r.execIn(rec, s, o, group)
+}
+
+func (r *Runtime) execIn(rec *Record, s *specs.Spec, o *ExecOptions, group *execGroup) (*Container, error) {
 	p := plan.New()
 	p.Private = r.private()
 	if a := s.Process.ExecCPUAffinity; a != nil {
@@ -103,6 +122,7 @@ func (r *Runtime) exec(rec *Record, s *specs.Spec, o *ExecOptions) (*Container, 
 		return nil, err
 	}
 	defer where.close()
+	group.wait(p)
 	if where.labels, err = r.labels(s.Process); err != nil {
 		return nil, err
 	}
@@ -113,7 +133,10 @@ func (r *Runtime) exec(rec *Record, s *specs.Spec, o *ExecOptions) (*Container, 
 		r.Rewrite(p)
 	}
 	c := &Container{run: r}
-	c.child, err = userns.Spawn(userns.Request{Plan: p, Gate: func(child *userns.Child, _ string) error {
+	c.child, err = userns.Spawn(userns.Request{Plan: p, Group: group.dir, Gate: func(child *userns.Child, gate string) error {
+		if gate == gateGroup {
+			return group.join(r, child.Pid)
+		}
 		c.Pid = child.Pid
 		st, err := statOf(child.Pid)
 		if err != nil {

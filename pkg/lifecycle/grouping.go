@@ -1,15 +1,17 @@
 package lifecycle
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"strings"
 
-	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/cgroup2"
 	"sandbox/pkg/kernel"
 	"sandbox/pkg/plan"
+	"sandbox/pkg/userns"
 )
 
 // gateGroup is answered when the container is in its cgroup and that has its
@@ -20,33 +22,34 @@ const gateGroup = "group"
 type grouping struct {
 	request *cgroup2.Request
 	writes  []cgroup2.Write
-	devices []specs.LinuxDeviceCgroup
 
-	planned  bool // the plan has the steps
-	dir      *os.File
+	planned  bool     // the plan has the steps
+	dir      *os.File // a group that exists before the child; nil
 	admitted chan error
-	place    cgroup2.Placement
-	refusal  *kernel.Cause // why there is none of its own
-	missing  []cgroup2.Missing
+	place    cgroup2.Placement // where it came to be; zero: in ours
+	refusal  error             // why there is none of its own
+	missing  []cgroup2.Write   // limits without a controller
 }
 
 // newGrouping decides where the container goes. Nothing is made yet.
 func (g *program) newGrouping() (*grouping, error) {
-	r, w := &grouping{}, cgroup2.Want{ID: g.ID, Parent: g.CgroupParent, Manager: cgroup2.Manager(g.CgroupManager), Annotations: g.Spec.Annotations}
+	r, w := &grouping{}, cgroup2.Want{ID: g.ID, Parent: g.CgroupParent, Manager: cgroup2.Manager(g.run.CgroupManager), Annotations: g.Spec.Annotations}
+	if g.NoCgroup {
+		w.Manager = cgroup2.Disabled
+	}
+	var err error
 	if l := g.Spec.Linux; l != nil {
 		w.Path = l.CgroupsPath
-		if l.Resources != nil {
-			r.devices = l.Resources.Devices
-			var err error
-			if r.writes, err = cgroup2.Writes(l.Resources); err != nil {
-				return nil, err
-			}
+		if r.writes, err = cgroup2.Writes(l.Resources); err != nil {
+			return nil, err
 		}
 	}
 	w.Writes = r.writes
-	var err error
-	r.request, err = g.run.Groups.Plan(w)
-	return r, err
+	if r.request, err = g.run.Groups.Plan(w); err != nil {
+		return nil, g.run.noGroup(err)
+	}
+	r.refusal = r.request.Why()
+	return r, nil
 }
 
 // moves says whether the container leaves our cgroup: its cgroup namespace, which
@@ -77,22 +80,24 @@ func (g *program) atBirth() uintptr {
 
 // open makes what can be made before there is a process.
 func (r *grouping) open(d *dir) error {
-	if place, known := r.request.Place(); known {
+	place, known := r.request.Place()
+	if known {
 		if err := d.noteGroup(place); err != nil {
 			return err
 		}
 	}
 	var err error
-	r.dir, err = r.request.Open()
-	if err != nil || r.dir == nil {
+	if r.dir, err = r.request.Open(); err != nil || !known {
 		return err
 	}
+	r.place = place
 	return nil
 }
 
 func (r *grouping) close() {
 	if r.dir != nil {
 		r.dir.Close()
+		r.dir = nil
 	}
 }
 
@@ -103,20 +108,32 @@ func (r *grouping) admit(pid int) {
 	}
 	r.admitted = make(chan error, 1)
 	go func() {
-		var err error
-		r.place, err = r.request.Admit(pid)
+		place, err := r.request.Admit(pid)
+		r.place = place
 		r.admitted <- err
 	}()
+}
+
+// undo waits for what was asked for, and takes it back.
+func (r *grouping) undo() {
+	if r.admitted != nil {
+		<-r.admitted
+	}
+	r.request.Undo()
 }
 
 // grouped answers the gate.
 func (b *birth) grouped() error {
 	g := b.group
-	if err := <-g.admitted; err != nil {
+	err := <-g.admitted
+	g.admitted = nil
+	if err != nil {
 		return b.ungrouped(err)
 	}
-	if err := b.dir.noteGroup(g.place); err != nil {
-		return err
+	if g.dir == nil {
+		if err := b.dir.noteGroup(g.place); err != nil {
+			return err
+		}
 	}
 	return b.limit()
 }
@@ -124,22 +141,110 @@ func (b *birth) grouped() error {
 // ungrouped is a group that was asked for and not given. A container that asked
 // for no limit can do without.
 func (b *birth) ungrouped(err error) error {
-	cause := kernel.New(kernel.CgroupSystemd, err.Error())
-	if b.CgroupManager != "" || len(b.group.writes) > 0 {
-		return &kernel.Refusal{Cause: cause, Err: fmt.Errorf("make a cgroup for the container: %w", err)}
+	g := b.group
+	g.place, g.refusal = cgroup2.Placement{}, err
+	if b.program.run.CgroupManager != "" || len(g.writes) > 0 {
+		return fmt.Errorf("make a cgroup for the container: %w", b.program.run.noGroup(err))
 	}
-	b.group.refusal = &cause
 	return nil
 }
 
 // limit writes what the spec asks for.
 func (b *birth) limit() error {
 	g := b.group
-	group := g.place.Group(b.program.run.Groups)
-	writes, missing, err := group.Available(g.writes)
+	group := b.program.run.Groups.Group(g.place.Path)
+	can, missing, err := group.Split(g.writes)
 	if err != nil {
 		return err
 	}
 	g.missing = missing
-	return group.Apply(writes)
+	return group.Apply(can)
+}
+
+// noGroup adds the cause to an error about a group.
+func (r *Runtime) noGroup(err error) error {
+	return &kernel.Refusal{Cause: r.groupCause(err), Err: err}
+}
+
+// groupCause is why there is no group.
+func (r *Runtime) groupCause(err error) kernel.Cause {
+	var errno unix.Errno
+	switch {
+	case errors.Is(err, cgroup2.ErrNoV2):
+		errno = unix.ENOENT
+	case errors.Is(err, cgroup2.ErrReadOnly):
+		errno = unix.EROFS
+	case errors.Is(err, cgroup2.ErrNotOurs), errors.Is(err, cgroup2.ErrOutside), errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
+		errno = unix.EACCES
+	default:
+		return kernel.New(kernel.CgroupSystemd, err.Error())
+	}
+	if c, ok := r.Kernel.Explain(kernel.Op{Do: kernel.UseCgroup}, errno); ok {
+		return c
+	}
+	return kernel.New(kernel.CgroupDelegated, err.Error())
+}
+
+// limitFeatures are the controllers that a run may be required to have.
+var limitFeatures = map[string]string{
+	"memory": kernel.FeatCgroupMemory, "cpu": kernel.FeatCgroupCPU, "pids": kernel.FeatCgroupPids,
+	"cpuset": kernel.FeatCgroupCpuset, "io": kernel.FeatCgroupIO,
+}
+
+// groupOutcome records what became of the group and of each limit.
+func (b *birth) groupOutcome() {
+	g, r := b.group, b.Spec.Linux
+	if g.place.Owned {
+		b.contract.Grant(kernel.FeatCgroup)
+	} else if len(g.writes) > 0 {
+		b.refuseLimits(g.writes, b.program.run.groupCause(g.refusal))
+		b.contract.Refuse(kernel.FeatCgroup, b.program.run.groupCause(g.refusal))
+	}
+	if len(g.missing) > 0 {
+		have, _ := b.program.run.Groups.Group(g.place.Path).Controllers()
+		b.refuseLimits(g.missing, kernel.New(kernel.CgroupController, "cgroup.controllers of "+g.place.Path+": "+strings.Join(have, " ")))
+	}
+	for _, w := range g.writes {
+		if f := limitFeatures[w.Controller()]; f != "" {
+			b.contract.Grant(f) // keeps what was refused
+		}
+	}
+	if r == nil {
+		return
+	}
+	if lost := cgroup2.Lost(r.Resources); len(lost) > 0 {
+		b.contract.Degrade(kernel.FeatCgroup, strings.Join(lost, ", ")+" not set",
+			kernel.New(kernel.NotSupported, "cgroup v2 has nothing of the kind"))
+	}
+}
+
+// refuseLimits records limits that are not there, by their features.
+func (b *birth) refuseLimits(writes []cgroup2.Write, cause kernel.Cause) {
+	for _, w := range writes {
+		f := limitFeatures[w.Controller()]
+		if f == "" {
+			f = kernel.FeatCgroup
+		}
+		b.contract.Refuse(f, cause)
+	}
+}
+
+// groupSteps are those for a tree that shows the container's cgroups.
+func (g *program) groupSteps() func(*plan.Plan) {
+	if g.group.moves() {
+		return g.enterGroup
+	}
+	return nil
+}
+
+// spawn is userns.Spawn, without CLONE_INTO_CGROUP where that is refused: outer
+// seccomp filters know no clone3(2). The child is then moved at its gate.
+func (b *birth) spawn(r userns.Request) (*userns.Child, error) {
+	c, err := userns.Spawn(r)
+	var refused *userns.BirthError
+	if r.Group == nil || !errors.As(err, &refused) {
+		return c, err
+	}
+	r.Group = nil
+	return userns.Spawn(r)
 }

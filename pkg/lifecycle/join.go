@@ -19,7 +19,7 @@ const actJoin = "join the namespace "
 // namespace. A time namespace with offsets takes one too: they must be written
 // before anybody is in, and clone3(2) puts its child in (time_namespaces(7)).
 func (g *program) join() plan.Label {
-	if g.flags() == g.ns.fresh && len(g.ns.joins) == 0 {
+	if g.flags() == g.atBirth() && len(g.ns.joins) == 0 {
 		return 0
 	}
 	p := g.plan
@@ -35,7 +35,7 @@ func (g *program) join() plan.Label {
 		p.Act("be born in the container's namespaces")
 	}
 	launcher := p.Label("first process")
-	p.Fork(g.ns.fresh&^here, launcher)
+	p.Fork(g.atBirth()&^here, launcher)
 	p.Note(userns.NoteBorn)
 	return launcher
 }
@@ -76,5 +76,5 @@ func (g *program) flags() uintptr {
 	if len(g.ns.joins) > 0 || g.Spec.Linux != nil && len(g.Spec.Linux.TimeOffsets) > 0 {
 		return 0
 	}
-	return g.ns.fresh
+	return g.atBirth()
 }

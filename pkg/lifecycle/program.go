@@ -38,6 +38,7 @@ type program struct {
 	listen int // fd of the start socket; -1 for run
 	status int // fd on which init reports the payload's status; -1 without
 	slave  plan.Reg
+	group  *grouping
 	held   []int // copied mounts and user namespaces of owners.go
 	labels labels
 	filter filter
@@ -66,12 +67,15 @@ func (g *program) compile(scratch string) error {
 		g.ids = idmap.Map{}
 	}
 	var err error
+	if g.group, err = g.newGrouping(); err != nil {
+		return err
+	}
 	g.tree, err = rootfs.New(g.Spec, rootfs.Facts{
 		Bundle: g.Bundle, Scratch: g.scratch(scratch),
 		Mknod:    !g.userns() && g.run.Self.Has(unix.CAP_MKNOD) && g.run.Self.InitialUserns(),
 		MapsGID:  g.mapsGID,
 		NewMount: g.ownTree(),
-		SELinux:  g.Spec.Linux != nil && g.Spec.Linux.MountLabel != "" && g.run.Kernel.SELinux(), Clone: g.cloner(), IDMap: g.ownerMap,
+		SELinux:  g.Spec.Linux != nil && g.Spec.Linux.MountLabel != "" && g.run.Kernel.SELinux(), Clone: g.cloner(), IDMap: g.ownerMap, Group: g.groupSteps(),
 	})
 	if err != nil {
 		return err
@@ -94,6 +98,9 @@ func (g *program) compile(scratch string) error {
 func (g *program) close() {
 	g.ns.close()
 	g.labels.close()
+	if g.group != nil {
+		g.group.close()
+	}
 	for _, fd := range g.held {
 		unix.Close(fd)
 	}
@@ -169,6 +176,7 @@ func (g *program) write() error {
 		keyring(p, g.ID)
 	}
 	g.tree.Assemble(p)
+	g.enterGroup(p)
 	if g.Spec.Process.Terminal {
 		g.slave = terminal(p, g.tree.Root(), g.Spec.Process, g.Console, true)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
+	"sandbox/pkg/cgroup2"
 	"sandbox/pkg/kernel"
 	"sandbox/pkg/seccomp"
 	"sandbox/pkg/userns"
@@ -33,6 +34,8 @@ type Record struct {
 	NoPivot      bool              `json:"noPivot,omitempty"`
 	OwnPID       bool              `json:"ownPID,omitempty"` // it has a pid namespace of its own
 	NoNewKeyring bool              `json:"noNewKeyring,omitempty"`
+
+	Cgroup cgroup2.Placement `json:"-"` // from groupLink
 
 	// What exec takes from the container and not from the process.
 	Personality  *specs.LinuxPersonality  `json:"personality,omitempty"`

@@ -10,6 +10,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"sandbox/pkg/cgroup2"
 	"sandbox/pkg/idmap"
 	"sandbox/pkg/kernel"
 	"sandbox/pkg/plan"
@@ -25,6 +26,11 @@ type Runtime struct {
 	Maps   idmap.Host   // where id ranges and helpers are found
 	Self   kernel.Facts // our capabilities
 	Caller idmap.Caller // our ids
+	Groups cgroup2.Host // where a cgroup can be had
+
+	// CgroupManager says who makes cgroups: systemd, cgroupfs or disabled; "" is
+	// what works here.
+	CgroupManager string
 
 	// Files is the limit of open files for payloads; zero leaves ours.
 	Files unix.Rlimit
@@ -46,6 +52,10 @@ func New(root string) (*Runtime, error) {
 	r := &Runtime{Warn: func(string) {}}
 	r.Self = r.Kernel.Self()
 	r.Caller = idmap.Caller{UID: r.Self.EUID, GID: r.Self.EGID, Groups: r.Self.Groups}
+	r.Groups = cgroup2.Host{
+		RuntimeDir: os.Getenv("XDG_RUNTIME_DIR"), BusAddress: os.Getenv("DBUS_SESSION_BUS_ADDRESS"),
+		System: r.Self.EUID == 0 && r.Self.InitialUserns(),
+	}
 	r.Root, r.Files = root, inheritedFiles()
 	if root != "" {
 		return r, nil

@@ -64,7 +64,7 @@ func (r *Runtime) destroy(d *dir, rec *Record, because error) error {
 	if err := rec.end(); err != nil {
 		return fmt.Errorf("%w; and %w", because, err)
 	}
-	d.remove()
+	r.discard(d)
 	r.poststop(rec.Hooks, rec)
 	return because
 }

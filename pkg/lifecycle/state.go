@@ -112,7 +112,7 @@ func (r *Runtime) sweep(id string) bool {
 		d.close()
 		return false
 	}
-	d.remove()
+	r.discard(d)
 	return true
 }
 

@@ -1,0 +1,88 @@
+package cgroup2
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/godbus/dbus/v5"
+)
+
+const annotationPrefix = "org.systemd.property."
+
+// annotated are the properties that annotations ask for, with values in the text
+// form of GVariant, as runc and crun read them. A name that ends in Sec is in
+// seconds and becomes USec, which is what D-Bus knows.
+func annotated(annotations map[string]string) ([]property, error) {
+	var list []property
+	for key, text := range annotations {
+		name, ours := strings.CutPrefix(key, annotationPrefix)
+		if !ours {
+			continue
+		}
+		p, err := propertyFrom(name, text)
+		if err != nil {
+			return nil, fmt.Errorf("annotations[%q]: %w", key, err)
+		}
+		list = append(list, p)
+	}
+	slices.SortFunc(list, func(a, b property) int { return strings.Compare(a.Name, b.Name) })
+	return list, nil
+}
+
+func propertyFrom(name, text string) (property, error) {
+	if !validProperty(name) {
+		return property{}, fmt.Errorf("no name of a property: at least three letters, the first one large")
+	}
+	switch name {
+	case "PIDs", "Delegate", "Slice", "CollectMode":
+		return property{}, fmt.Errorf("%s is what makes the scope the container's and cannot be changed", name)
+	}
+	value, err := dbus.ParseVariant(text, dbus.Signature{})
+	if err != nil {
+		return property{}, fmt.Errorf("%q is no value in GVariant's text form, such as uint64 10 or 'text': %w", text, err)
+	}
+	if base, seconds := strings.CutSuffix(name, "Sec"); seconds && !strings.HasSuffix(name, "USec") {
+		name = base + "USec"
+		value, err = microseconds(value)
+	}
+	return property{name, value}, err
+}
+
+func validProperty(name string) bool {
+	for i, c := range []byte(name) {
+		if (c < 'A' || c > 'Z') && (i == 0 || c < 'a' || c > 'z') {
+			return false
+		}
+	}
+	return len(name) > 2
+}
+
+// microseconds converts seconds, whole or not, of any number's type.
+func microseconds(v dbus.Variant) (dbus.Variant, error) {
+	var seconds float64
+	switch n := v.Value().(type) {
+	case byte:
+		seconds = float64(n)
+	case int16:
+		seconds = float64(n)
+	case uint16:
+		seconds = float64(n)
+	case int32:
+		seconds = float64(n)
+	case uint32:
+		seconds = float64(n)
+	case int64:
+		seconds = float64(n)
+	case uint64:
+		seconds = float64(n)
+	case float64:
+		seconds = n
+	default:
+		return v, fmt.Errorf("want a number of seconds, not %s", v)
+	}
+	if us := seconds * 1e6; us >= 0 && us < 1<<63 {
+		return dbus.MakeVariant(uint64(us)), nil
+	}
+	return v, fmt.Errorf("%v seconds are out of range", seconds)
+}

@@ -1,0 +1,67 @@
+package cgroup2
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Split parts the writes that this group can take from those whose controller it
+// has not been given.
+func (g Group) Split(writes []Write) (can, missing []Write, err error) {
+	if len(writes) == 0 {
+		return nil, nil, nil
+	}
+	have, err := g.Controllers()
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, w := range writes {
+		if c := w.Controller(); c == "cgroup" || slices.Contains(have, c) {
+			can = append(can, w)
+		} else {
+			missing = append(missing, w)
+		}
+	}
+	return can, missing, nil
+}
+
+// Controllers are those that the group can limit and count with.
+func (g Group) Controllers() ([]string, error) {
+	b, err := os.ReadFile(g.file("cgroup.controllers"))
+	if err != nil {
+		return nil, fmt.Errorf("look at the controllers of cgroup %s: %w", g.Path, err)
+	}
+	return strings.Fields(string(b)), nil
+}
+
+// Apply writes them in order.
+func (g Group) Apply(writes []Write) error {
+	for _, w := range writes {
+		err := g.put(w.File, w.Value)
+		if errors.Is(err, unix.ENOENT) && w.Instead != "" && unix.Access(g.file(w.Instead), unix.F_OK) == nil {
+			continue
+		}
+		if err != nil && !w.Lenient {
+			return g.refused(w, err)
+		}
+	}
+	return nil
+}
+
+func (g Group) refused(w Write, err error) error {
+	why := ""
+	switch {
+	case errors.Is(err, unix.ENOENT):
+		why = ": this kernel has no such file"
+	case errors.Is(err, unix.EBUSY) && strings.HasPrefix(w.File, "memory."):
+		why = ": more is in use, and cannot be freed"
+	case errors.Is(err, unix.EINVAL), errors.Is(err, unix.ERANGE), errors.Is(err, unix.ENODEV):
+		why = ": the host has no such value to give"
+	}
+	return fmt.Errorf("%s: write %q to %s of cgroup %s: %w%s", w.Field, w.Value, w.File, g.Path, err, why)
+}

@@ -1,0 +1,161 @@
+package cgroup2
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/godbus/dbus/v5"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	manager     = "org.freedesktop.systemd1.Manager"
+	managerPath = "/org/freedesktop/systemd1"
+	systemdName = "org.freedesktop.systemd1"
+)
+
+// bus finds a socket on which systemd answers. Its own ("private") comes first:
+// there is no bus daemon between, nothing to say hello to and nothing to subscribe
+// to. The addresses are tried by looking at the sockets, so a host without systemd
+// costs nothing.
+func (h Host) bus() (string, error) {
+	var candidates []string
+	if h.System {
+		run := orElse(h.Run, "/run")
+		candidates = []string{filepath.Join(run, "systemd/private"), filepath.Join(run, "dbus/system_bus_socket")}
+	} else {
+		if h.RuntimeDir != "" {
+			candidates = append(candidates, filepath.Join(h.RuntimeDir, "systemd/private"))
+		}
+		candidates = append(candidates, unixPaths(h.BusAddress)...)
+		if h.RuntimeDir != "" {
+			candidates = append(candidates, filepath.Join(h.RuntimeDir, "bus"))
+		}
+	}
+	for _, path := range candidates {
+		var st unix.Stat_t
+		if unix.Stat(path, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFSOCK && unix.Access(path, unix.W_OK) == nil {
+			return path, nil
+		}
+	}
+	if len(candidates) == 0 {
+		return "", fmt.Errorf("%w: neither XDG_RUNTIME_DIR nor DBUS_SESSION_BUS_ADDRESS is set", ErrNoBus)
+	}
+	return "", fmt.Errorf("%w: no socket at %s", ErrNoBus, strings.Join(candidates, ", "))
+}
+
+// unixPaths are the sockets of a D-Bus address list (D-Bus Specification, "Server
+// Addresses"). Escaped bytes are left out: no host escapes a path.
+func unixPaths(address string) []string {
+	var paths []string
+	for one := range strings.SplitSeq(address, ";") {
+		options, ok := strings.CutPrefix(one, "unix:")
+		if !ok {
+			continue
+		}
+		for option := range strings.SplitSeq(options, ",") {
+			if p, ok := strings.CutPrefix(option, "path="); ok && filepath.IsAbs(p) && !strings.Contains(p, "%") {
+				paths = append(paths, p)
+			}
+		}
+	}
+	return paths
+}
+
+// systemd is a connection to a manager.
+type systemd struct {
+	conn    *dbus.Conn
+	direct  bool // to systemd itself
+	signals chan *dbus.Signal
+	ctx     context.Context
+	cancel  context.CancelFunc
+}
+
+// defaultPatience is long enough for a machine that starts a hundred containers.
+const defaultPatience = 10 * time.Second
+
+// dial connects. The patience counts from here, for all that is asked.
+func (h Host) dial(path string) (*systemd, error) {
+	patience := h.Patience
+	if patience == 0 {
+		patience = defaultPatience
+	}
+	s := &systemd{direct: filepath.Base(path) == "private", signals: make(chan *dbus.Signal, 64)}
+	s.ctx, s.cancel = context.WithTimeout(context.Background(), patience)
+	raw, err := (&net.Dialer{}).DialContext(s.ctx, "unix", path)
+	if err != nil {
+		s.cancel()
+		return nil, fmt.Errorf("connect to systemd: %w", err)
+	}
+	deadline, _ := s.ctx.Deadline()
+	_ = raw.SetDeadline(deadline) // the handshake knows no context
+	s.conn, err = dbus.NewConn(raw, dbus.WithContext(s.ctx))
+	if err == nil {
+		err = s.greet()
+	}
+	if err != nil {
+		raw.Close()
+		s.cancel()
+		return nil, fmt.Errorf("connect to systemd at %s: %w", path, err)
+	}
+	return s, nil
+}
+
+// greet authenticates. No user id is sent: the socket says who we are, also
+// where we are root in a user namespace and have another id outside.
+func (s *systemd) greet() error {
+	if err := s.conn.Auth([]dbus.Auth{dbus.AuthExternal("")}); err != nil {
+		return err
+	}
+	s.conn.Signal(s.signals)
+	if s.direct {
+		return nil
+	}
+	if err := s.conn.Hello(); err != nil {
+		return err
+	}
+	err := s.conn.AddMatchSignalContext(s.ctx, dbus.WithMatchInterface(manager), dbus.WithMatchMember("JobRemoved"))
+	if err != nil {
+		return err
+	}
+	return s.call("Subscribe").Err
+}
+
+// call asks the manager.
+func (s *systemd) call(method string, args ...any) *dbus.Call {
+	c := s.conn.Object(systemdName, managerPath).CallWithContext(s.ctx, manager+"."+method, 0, args...)
+	if c.Err != nil && s.ctx.Err() != nil {
+		c.Err = fmt.Errorf("systemd has not answered to %s in time: %w", method, s.ctx.Err())
+	}
+	return c
+}
+
+// job waits for the end of a job, whose result is "done" when all went well.
+func (s *systemd) job(path dbus.ObjectPath) error {
+	for {
+		select {
+		case <-s.ctx.Done():
+			return fmt.Errorf("systemd has not finished its job in time: %w", s.ctx.Err())
+		case sig, open := <-s.signals:
+			if !open {
+				return fmt.Errorf("the connection to systemd has ended")
+			}
+			if sig.Name != manager+".JobRemoved" || len(sig.Body) < 4 || sig.Body[1] != path {
+				continue
+			}
+			if result, _ := sig.Body[3].(string); result != "done" {
+				return fmt.Errorf("systemd's job ended with %q", result)
+			}
+			return nil
+		}
+	}
+}
+
+func (s *systemd) close() {
+	s.conn.Close()
+	s.cancel()
+}

@@ -1,0 +1,123 @@
+package cgroup2
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// writable says whether groups can be made in this one, and processes moved to
+// them: delegation hands over the directory and cgroup.procs.
+func (g Group) writable() bool {
+	for _, name := range []string{"", "cgroup.procs", "cgroup.subtree_control"} {
+		if unix.Faccessat(unix.AT_FDCWD, g.file(name), unix.W_OK, unix.AT_EACCESS) != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// made are the groups that were made for one container, topmost first.
+type made []Group
+
+func (m made) undo() {
+	for _, g := range slices.Backward(m) {
+		_ = unix.Rmdir(g.Dir())
+	}
+}
+
+// makeDirectory makes a group with those above it that are missing, and passes
+// all controllers on to it that can be had.
+func (h Host) makeDirectory(p string) (made, error) {
+	var all made
+	missing := h.missing(p)
+	for i, dir := range missing {
+		g := h.Group(dir)
+		if i == 0 {
+			h.Group(path.Dir(dir)).passOn()
+		}
+		err := unix.Mkdir(g.Dir(), 0o755)
+		if err != nil {
+			all.undo()
+			return nil, fmt.Errorf("make cgroup %s: %w", dir, err)
+		}
+		all = append(all, g)
+		if i < len(missing)-1 {
+			g.passOn()
+		}
+	}
+	if len(missing) > 0 {
+		return all, nil
+	}
+	// Somebody else's processes would be limited, frozen and killed with ours.
+	pids, err := h.Group(p).Procs()
+	if err == nil && len(pids) > 0 {
+		err = fmt.Errorf("cgroup %s has processes already, such as %d", p, pids[0])
+	}
+	return nil, err
+}
+
+// missing are the ancestors of a group, itself included, that do not exist.
+func (h Host) missing(p string) []string {
+	var list []string
+	for ; p != "/"; p = path.Dir(p) {
+		if _, err := os.Lstat(h.Group(p).Dir()); err == nil {
+			break
+		}
+		list = append(list, p)
+	}
+	slices.Reverse(list)
+	return list
+}
+
+// passOn enables every controller of a group for those below it. Each by itself:
+// one that is refused must not keep the others.
+func (g Group) passOn() {
+	have, _ := os.ReadFile(g.file("cgroup.controllers"))
+	passed, _ := os.ReadFile(g.file("cgroup.subtree_control"))
+	already := strings.Fields(string(passed))
+	for _, c := range strings.Fields(string(have)) {
+		if !slices.Contains(already, c) {
+			_ = g.put("cgroup.subtree_control", "+"+c)
+		}
+	}
+}
+
+// put writes one file of the group.
+func (g Group) put(name, value string) error {
+	fd, err := unix.Open(g.file(name), unix.O_WRONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	_, err = unix.Write(fd, []byte(value))
+	return err
+}
+
+// add moves a process into the group.
+func (g Group) add(pid int) error {
+	if err := g.put("cgroup.procs", strconv.Itoa(pid)); err != nil {
+		return fmt.Errorf("move process %d to cgroup %s: %w", pid, g.Path, err)
+	}
+	return nil
+}
+
+func openDirectory(g Group) (*os.File, error) {
+	fd, err := unix.Open(g.Dir(), unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open cgroup %s: %w", g.Path, err)
+	}
+	return os.NewFile(uintptr(fd), g.Path), nil
+}
+
+// refusedByPlace says whether an error is one of the rules about who may move
+// whom where (cgroup-v2.rst, "Delegation Containment").
+func refusedByPlace(err error) bool {
+	return errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM)
+}

@@ -1,0 +1,42 @@
+package cgroup2
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"os"
+)
+
+// Freeze stops every process in the group and below it, and waits until they have
+// stopped. One that cannot within the patience (it waits for a disk, say) leaves
+// the group as it was.
+func (g Group) Freeze(patience time.Duration) error {
+	if err := g.put("cgroup.freeze", "1"); err != nil {
+		return fmt.Errorf("freeze cgroup %s: %w", g.Path, err)
+	}
+	frozen, err := g.wait("frozen", true, patience)
+	if frozen && err == nil {
+		return nil
+	}
+	if err == nil {
+		err = fmt.Errorf("its processes have not stopped within %s", patience)
+	}
+	_ = g.put("cgroup.freeze", "0")
+	return fmt.Errorf("freeze cgroup %s: %w", g.Path, err)
+}
+
+// Thaw lets them go on.
+func (g Group) Thaw() error {
+	if err := g.put("cgroup.freeze", "0"); err != nil {
+		return fmt.Errorf("thaw cgroup %s: %w", g.Path, err)
+	}
+	return nil
+}
+
+// Frozen says whether the group is to be frozen; that its processes have stopped,
+// Freeze has waited for. A group that is frozen by one above it is not.
+func (g Group) Frozen() (bool, error) {
+	b, err := os.ReadFile(g.file("cgroup.freeze"))
+	return strings.TrimSpace(string(b)) == "1", err
+}

@@ -1,0 +1,87 @@
+package cgroup2
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Placement is where a container lives, with what a later process needs to act
+// on it, in whatever environment that is. The zero value is the group of whoever
+// started it.
+type Placement struct {
+	Path  string `json:"path,omitempty"`
+	Owned bool   `json:"owned,omitempty"` // made for this container, removed with it
+	Unit  string `json:"unit,omitempty"`  // of systemd, "" for a directory
+	Bus   string `json:"bus,omitempty"`   // the socket at which that systemd answers
+}
+
+// Current is the group that a process of the container is in, which may be below
+// the container's; and sub, where that is not "", below the container's own.
+func (p Placement) Current(h Host, pid int, sub string) (string, error) {
+	if sub != "" {
+		return path.Join(p.Path, path.Clean("/"+sub)), nil
+	}
+	now, err := h.groupOf(strconv.Itoa(pid))
+	if err != nil {
+		return "", err
+	}
+	if now != p.Path && !strings.HasPrefix(now, strings.TrimSuffix(p.Path, "/")+"/") {
+		return p.Path, nil // somebody has moved it out; what joins it belongs to the container
+	}
+	return now, nil
+}
+
+// Join moves a process into a group at or below the placement. From another
+// session of the same user the kernel forbids the plain write: the first group
+// above both is not ours. Systemd may do it (AttachProcessesToUnit, version 238).
+func (p Placement) Join(h Host, group string, pid int) error {
+	err := h.Group(group).add(pid)
+	if err == nil || p.Unit == "" || !refusedByPlace(err) {
+		return err
+	}
+	s, dialErr := h.dial(p.Bus)
+	if dialErr != nil {
+		return fmt.Errorf("%w; and %w", err, dialErr)
+	}
+	defer s.close()
+	below := strings.TrimPrefix(group, p.Path)
+	if err := s.call("AttachProcessesToUnit", p.Unit, below, []uint32{uint32(pid)}).Err; err != nil {
+		return fmt.Errorf("ask systemd to move process %d to %s: %w", pid, p.Unit, err)
+	}
+	return nil
+}
+
+// Update tells systemd of changed limits, where it has the group.
+func (p Placement) Update(h Host, writes []Write) error {
+	properties := Properties(writes)
+	if p.Unit == "" || len(properties) == 0 {
+		return nil
+	}
+	s, err := h.dial(p.Bus)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	if err := s.call("SetUnitProperties", p.Unit, true, properties).Err; err != nil {
+		return fmt.Errorf("set the properties of %s: %w", p.Unit, err)
+	}
+	return nil
+}
+
+// Remove removes the group once nobody is in it. Systemd collects a scope by
+// itself when its last process has ended.
+func (p Placement) Remove(h Host) error {
+	if !p.Owned {
+		return nil
+	}
+	err := h.Group(p.Path).Remove()
+	if p.Unit != "" && (errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM) || errors.Is(err, unix.EROFS)) {
+		return nil
+	}
+	return err
+}

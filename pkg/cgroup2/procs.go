@@ -1,0 +1,107 @@
+package cgroup2
+
+import (
+	"errors"
+	"os"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// walk calls f for the group and every group below it, parents first. What is
+// inside is the container's work: there may be any number of levels, so there is
+// no recursion, and groups may vanish on the way.
+func (g Group) walk(f func(Group) error) error {
+	todo := []Group{g}
+	for len(todo) > 0 {
+		one := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		if err := f(one); err != nil {
+			return err
+		}
+		entries, err := os.ReadDir(one.Dir())
+		if err != nil && !vanished(err) {
+			return err
+		}
+		for _, e := range entries {
+			if e.IsDir() {
+				todo = append(todo, Group{one.Mount, path.Join(one.Path, e.Name())})
+			}
+		}
+	}
+	return nil
+}
+
+// vanished says whether a group has been removed meanwhile: its directory is not
+// there, or its open files have lost it.
+func vanished(err error) bool { return errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENODEV) }
+
+// Procs are the processes in the group and below it, as pids of ours; a process
+// that moves meanwhile may be missed. Zombies are not in any group's list.
+func (g Group) Procs() ([]int, error) {
+	var pids []int
+	err := g.walk(func(one Group) error {
+		b, err := os.ReadFile(one.file("cgroup.procs"))
+		if errors.Is(err, unix.EOPNOTSUPP) {
+			return nil // threaded: its processes are listed above
+		}
+		if err != nil && !vanished(err) {
+			return err
+		}
+		for _, f := range strings.Fields(string(b)) {
+			// 0 is a process outside of our pid namespace.
+			if pid, err := strconv.Atoi(f); err == nil && pid > 0 {
+				pids = append(pids, pid)
+			}
+		}
+		return nil
+	})
+	return pids, err
+}
+
+// event is the value of a key in cgroup.events.
+func (g Group) event(key string) (bool, error) {
+	b, err := os.ReadFile(g.file("cgroup.events"))
+	return strings.Contains("\n"+string(b), "\n"+key+" 1\n"), err
+}
+
+// Populated says whether a process lives in the group or below it. A group that
+// is not there has none.
+func (g Group) Populated() (bool, error) {
+	yes, err := g.event("populated")
+	if vanished(err) {
+		return false, nil
+	}
+	return yes, err
+}
+
+// wait waits until a key of cgroup.events has a value; false says that it has
+// not within the patience. The file tells of changes by POLLPRI.
+func (g Group) wait(key string, want bool, patience time.Duration) (bool, error) {
+	fd, err := unix.Open(g.file("cgroup.events"), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return vanished(err) && !want, err
+	}
+	defer unix.Close(fd)
+	deadline := time.Now().Add(patience)
+	var buf [256]byte
+	for {
+		n, err := unix.Pread(fd, buf[:], 0)
+		if err != nil {
+			return vanished(err) && !want, err
+		}
+		if strings.Contains("\n"+string(buf[:n]), "\n"+key+" 1\n") == want {
+			return true, nil
+		}
+		left := time.Until(deadline)
+		if left <= 0 {
+			return false, nil
+		}
+		if _, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLPRI}}, int(left.Milliseconds())+1); err != nil && !errors.Is(err, unix.EINTR) {
+			return false, err
+		}
+	}
+}

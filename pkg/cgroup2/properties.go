@@ -1,0 +1,91 @@
+package cgroup2
+
+import (
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/godbus/dbus/v5"
+)
+
+// Properties are the writes that systemd knows by a name of its own
+// (systemd.resource-control(5)). It is told of them so that it does not undo them
+// when it writes its values again (daemon-reload).
+func Properties(writes []Write) []property {
+	var list []property
+	for _, w := range writes {
+		list = append(list, propertiesOf(w)...)
+	}
+	return list
+}
+
+var byteProperties = map[string]string{
+	"memory.max": "MemoryMax", "memory.high": "MemoryHigh", "memory.low": "MemoryLow", "memory.min": "MemoryMin",
+	"memory.swap.max": "MemorySwapMax", "pids.max": "TasksMax", "cpu.weight": "CPUWeight", "io.weight": "IOWeight",
+}
+
+func propertiesOf(w Write) []property {
+	switch w.File {
+	case "cpu.max":
+		return cpuMax(w.Value)
+	case "cpuset.cpus":
+		return mask("AllowedCPUs", w.Value)
+	case "cpuset.mems":
+		return mask("AllowedMemoryNodes", w.Value)
+	}
+	name, known := byteProperties[w.File]
+	if !known {
+		return nil
+	}
+	value := uint64(math.MaxUint64)
+	if w.Value != "max" {
+		var err error
+		if value, err = strconv.ParseUint(strings.TrimPrefix(w.Value, "default "), 10, 64); err != nil {
+			return nil
+		}
+	}
+	return []property{{name, dbus.MakeVariant(value)}}
+}
+
+// cpuMax is "QUOTA PERIOD" in microseconds; systemd takes the quota per second,
+// and rounds it up to 10 ms.
+func cpuMax(value string) []property {
+	quota, period, _ := strings.Cut(value, " ")
+	us, err := strconv.ParseUint(period, 10, 64)
+	if err != nil || us == 0 {
+		us = 100000
+	}
+	perSecond := uint64(math.MaxUint64)
+	if quota != "max" {
+		q, err := strconv.ParseUint(quota, 10, 64)
+		if err != nil || q > math.MaxUint64/1000000 {
+			return nil
+		}
+		const step = 10000
+		perSecond = (q*1000000/us + step - 1) / step * step
+	}
+	return []property{{"CPUQuotaPeriodUSec", dbus.MakeVariant(us)}, {"CPUQuotaPerSecUSec", dbus.MakeVariant(perSecond)}}
+}
+
+// mask is a list of numbers such as "0-3,8" as a bit mask, lowest byte first.
+func mask(name, list string) []property {
+	var bits []byte
+	for part := range strings.SplitSeq(strings.TrimSpace(list), ",") {
+		first, last, ranged := strings.Cut(strings.TrimSpace(part), "-")
+		if !ranged {
+			last = first
+		}
+		from, err1 := strconv.ParseUint(first, 10, 13)
+		to, err2 := strconv.ParseUint(last, 10, 13)
+		if err1 != nil || err2 != nil || to < from {
+			return nil // the kernel refuses it at the write
+		}
+		for n := from; n <= to; n++ {
+			for uint64(len(bits)) <= n/8 {
+				bits = append(bits, 0)
+			}
+			bits[n/8] |= 1 << (n % 8)
+		}
+	}
+	return []property{{name, dbus.MakeVariant(bits)}}
+}

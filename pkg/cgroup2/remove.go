@@ -1,0 +1,52 @@
+package cgroup2
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// dying is how long a killed process may take to leave its group.
+const dying = 2 * time.Second
+
+// PopulatedError is a group that still has processes.
+type PopulatedError struct {
+	Path string
+	Pids []int // as seen from here; none when they are in another pid namespace
+}
+
+func (e *PopulatedError) Error() string {
+	if len(e.Pids) == 0 {
+		return fmt.Sprintf("cgroup %s has living processes", e.Path)
+	}
+	return fmt.Sprintf("cgroup %s has living processes, such as %d", e.Path, e.Pids[0])
+}
+
+// Remove removes the group and those below it. It never ends a process: while one
+// lives in there it is a *PopulatedError. A group that is gone is no error.
+func (g Group) Remove() error {
+	err := unix.Rmdir(g.Dir())
+	if err == nil || vanished(err) {
+		return nil
+	}
+	if errors.Is(err, unix.EBUSY) {
+		if empty, err := g.wait("populated", false, dying); !empty && !vanished(err) {
+			pids, _ := g.Procs()
+			return &PopulatedError{g.Path, pids}
+		}
+		var all []Group
+		if err := g.walk(func(one Group) error { all = append(all, one); return nil }); err != nil {
+			return err
+		}
+		for _, one := range slices.Backward(all) {
+			if err = unix.Rmdir(one.Dir()); err != nil && !vanished(err) {
+				return fmt.Errorf("remove cgroup %q: %w", one.Path, err)
+			}
+		}
+		return nil
+	}
+	return fmt.Errorf("remove cgroup %s: %w", g.Path, err)
+}

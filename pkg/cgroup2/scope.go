@@ -1,0 +1,134 @@
+package cgroup2
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"strconv"
+
+	"github.com/godbus/dbus/v5"
+)
+
+// scope is a transient scope unit that is being asked for (systemd.scope(5)).
+type scope struct {
+	host             Host
+	bus, slice, unit string
+	own              bool // the name is ours to change
+	properties       []property
+
+	dialed chan struct{}
+	conn   *systemd
+	err    error
+}
+
+// property is one of a unit, as StartTransientUnit takes it
+// (org.freedesktop.systemd1(5)).
+type property struct {
+	Name  string
+	Value dbus.Variant
+}
+
+// aux is the last argument of StartTransientUnit: units besides, always none.
+type aux struct {
+	Name       string
+	Properties []property
+}
+
+func (h Host) newScope(w Want, bus string) (*scope, error) {
+	w.ID = systemdEscape(w.ID)
+	slice, unit, err := scopeName(w, h.System)
+	if err != nil {
+		return nil, err
+	}
+	s := &scope{host: h, bus: bus, slice: slice, unit: unit, own: w.Path == ""}
+	s.properties = append([]property{
+		{"Description", dbus.MakeVariant("sandbox container " + w.ID)},
+		{"Slice", dbus.MakeVariant(slice)},
+		// What the container does below its group is its own business.
+		{"Delegate", dbus.MakeVariant(true)},
+		// A scope that has failed goes away as one that has not.
+		{"CollectMode", dbus.MakeVariant("inactive-or-failed")},
+		// No order to others at shutdown: the container may be what serves them.
+		{"DefaultDependencies", dbus.MakeVariant(false)},
+	}, Properties(w.Writes)...)
+	asked, err := annotated(w.Annotations)
+	s.properties = append(s.properties, asked...)
+	return s, err
+}
+
+// connect begins to connect; the fork does not wait for it.
+func (s *scope) connect() {
+	s.dialed = make(chan struct{})
+	go func() {
+		defer close(s.dialed)
+		s.conn, s.err = s.host.dial(s.bus)
+	}()
+}
+
+// admit makes the scope around a process.
+func (s *scope) admit(pid int) (Placement, error) {
+	<-s.dialed
+	if s.err != nil {
+		return Placement{}, s.err
+	}
+	if err := s.start(pid); err != nil {
+		return Placement{}, fmt.Errorf("start %s in %s: %w", s.unit, s.slice, err)
+	}
+	now, err := s.host.groupOf(strconv.Itoa(pid))
+	if err != nil {
+		return Placement{}, err
+	}
+	if path.Base(now) != s.unit {
+		return Placement{}, fmt.Errorf("systemd has started %s, and the process is in %s", s.unit, now)
+	}
+	return Placement{Path: now, Owned: true, Unit: s.unit, Bus: s.bus}, nil
+}
+
+// start asks for it. A name can be taken by what is left of an earlier
+// container, or by a living one.
+func (s *scope) start(pid int) error {
+	name := s.unit
+	for try := 1; ; try++ {
+		err := s.startUnit(pid)
+		var refused dbus.Error
+		if !errors.As(err, &refused) || refused.Name != "org.freedesktop.systemd1.UnitExists" || try > 8 {
+			return err
+		}
+		if try == 1 {
+			// Forgets one that has failed; one that lives stays.
+			_ = s.conn.call("ResetFailedUnit", s.unit).Err
+			continue
+		}
+		if !s.own {
+			return fmt.Errorf("a unit of this name exists already: systemctl%s status %s", s.flag(), s.unit)
+		}
+		s.unit = fmt.Sprintf("%s-%d.scope", name[:len(name)-len(".scope")], try)
+	}
+}
+
+func (s *scope) flag() string {
+	if s.host.System {
+		return ""
+	}
+	return " --user"
+}
+
+func (s *scope) startUnit(pid int) error {
+	properties := append(s.properties[:len(s.properties):len(s.properties)], property{"PIDs", dbus.MakeVariant([]uint32{uint32(pid)})})
+	var job dbus.ObjectPath
+	if err := s.conn.call("StartTransientUnit", s.unit, "fail", properties, []aux{}).Store(&job); err != nil {
+		return err
+	}
+	return s.conn.job(job)
+}
+
+func (s *scope) close() {
+	if s.dialed == nil {
+		return
+	}
+	<-s.dialed
+	if s.conn != nil {
+		s.conn.close()
+		s.conn = nil
+	}
+}

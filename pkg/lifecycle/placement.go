@@ -1,0 +1,59 @@
+package lifecycle
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"sandbox/pkg/cgroup2"
+)
+
+// noteGroup writes down where the container's cgroup is.
+func (d *dir) noteGroup(p cgroup2.Placement) error {
+	b, err := json.Marshal(p)
+	if err != nil {
+		return err
+	}
+	link := filepath.Join(d.path, groupLink)
+	if err := os.Symlink(string(b), link+".new"); err != nil {
+		return fmt.Errorf("record the cgroup: %w", err)
+	}
+	if err := os.Rename(link+".new", link); err != nil {
+		return fmt.Errorf("record the cgroup: %w", err)
+	}
+	return nil
+}
+
+// groupOf is what groupLink says; the zero value is a container in the group of
+// whoever started it.
+func groupOf(dir string) cgroup2.Placement {
+	var p cgroup2.Placement
+	if text, err := os.Readlink(filepath.Join(dir, groupLink)); err == nil {
+		if json.Unmarshal([]byte(text), &p) != nil {
+			return cgroup2.Placement{}
+		}
+	}
+	return p
+}
+
+// leaveGroup removes the container's cgroup. What its processes have left behind
+// there ends: without a pid namespace nothing else has ended them.
+func (r *Runtime) leaveGroup(d *dir) error {
+	p := groupOf(d.path)
+	if !p.Owned {
+		return nil
+	}
+	if err := p.Remove(r.Groups); err != nil {
+		return fmt.Errorf("remove the container's cgroup: %w", err)
+	}
+	return nil
+}
+
+// discard removes a container's directory and what it leads to.
+func (r *Runtime) discard(d *dir) {
+	if err := r.leaveGroup(d); err != nil {
+		r.Warn(err.Error())
+	}
+	d.remove()
+}
