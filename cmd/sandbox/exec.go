@@ -70,7 +70,7 @@ The exit status is the command's; 255 when it could not be run.`
 }
 
 func (a *app) execIn(r *lifecycle.Runtime, e *execFlags, args []string) error {
-	o := &lifecycle.ExecOptions{PidFile: e.pidFile, PreserveFds: e.preserveFds, Attached: !e.detach}
+	o := &lifecycle.ExecOptions{PidFile: e.pidFile, PreserveFds: e.preserveFds, Attached: !e.detach, Group: e.cgroup, IgnorePaused: e.ignorePaused}
 	t := &foreground{}
 	defer t.close()
 	var err error

@@ -20,6 +20,7 @@ import (
 // runFlags are those of run and plan, in all three forms.
 type runFlags struct {
 	bundleFlags
+	limitFlags
 	wish                          spec.Wish
 	name                          string
 	detach, keep, rm, interactive bool
@@ -29,6 +30,7 @@ type runFlags struct {
 
 func (r *runFlags) add(f *pflag.FlagSet) {
 	r.bundleFlags.add(f)
+	r.limitFlags.add(f)
 	w := &r.wish
 	f.BoolVarP(&r.detach, "detach", "d", false, "run in the background and print the container's id")
 	f.BoolVar(&r.keep, "keep", false, "keep the container when it has ended")
@@ -126,6 +128,9 @@ func (a *app) prepare(cmd *cobra.Command, f *runFlags, args []string) (*lifecycl
 		o, err = a.wished(r, f, form, args)
 	}
 	if err != nil {
+		return nil, o, err
+	}
+	if err := f.apply(&o); err != nil {
 		return nil, o, err
 	}
 	if cmd.Flags().Changed("init") {
@@ -270,6 +275,9 @@ func (a *app) launch(r *lifecycle.Runtime, f *runFlags, o lifecycle.Options) err
 		return nil
 	}
 	a.exit, err = t.wait(c, signals)
+	if oom := c.OOM(); oom != nil {
+		a.warn(oomText(oom.Kills, oom.Limit, oom.Peak))
+	}
 	if o.AutoRemove {
 		r.Remove(c)
 	}

@@ -12,7 +12,7 @@ import (
 // meanwhile too (cgroup.kill, Linux 5.14), before that until there are none.
 func (g Group) Kill() error {
 	err := g.put("cgroup.kill", "1")
-	if err == nil || vanished(err) && !g.exists() {
+	if err == nil || Gone(err) && !g.exists() {
 		return nil
 	}
 	return g.Signal(unix.SIGKILL)

@@ -23,7 +23,7 @@ func (g Group) walk(f func(Group) error) error {
 			return err
 		}
 		entries, err := os.ReadDir(one.Dir())
-		if err != nil && !vanished(err) {
+		if err != nil && !Gone(err) {
 			return err
 		}
 		for _, e := range entries {
@@ -35,10 +35,6 @@ func (g Group) walk(f func(Group) error) error {
 	return nil
 }
 
-// vanished says whether a group has been removed meanwhile: its directory is not
-// there, or its open files have lost it.
-func vanished(err error) bool { return errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENODEV) }
-
 // Procs are the processes in the group and below it, as pids of ours; a process
 // that moves meanwhile may be missed. Zombies are not in any group's list.
 func (g Group) Procs() ([]int, error) {
@@ -48,7 +44,7 @@ func (g Group) Procs() ([]int, error) {
 		if errors.Is(err, unix.EOPNOTSUPP) {
 			return nil // threaded: its processes are listed above
 		}
-		if err != nil && !vanished(err) {
+		if err != nil && !Gone(err) {
 			return err
 		}
 		for _, f := range strings.Fields(string(b)) {
@@ -72,7 +68,7 @@ func (g Group) event(key string) (bool, error) {
 // is not there has none.
 func (g Group) Populated() (bool, error) {
 	yes, err := g.event("populated")
-	if vanished(err) {
+	if Gone(err) {
 		return false, nil
 	}
 	return yes, err
@@ -83,7 +79,7 @@ func (g Group) Populated() (bool, error) {
 func (g Group) wait(key string, want bool, patience time.Duration) (bool, error) {
 	fd, err := unix.Open(g.file("cgroup.events"), unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return vanished(err) && !want, err
+		return Gone(err) && !want, err
 	}
 	defer unix.Close(fd)
 	deadline := time.Now().Add(patience)
@@ -91,7 +87,7 @@ func (g Group) wait(key string, want bool, patience time.Duration) (bool, error)
 	for {
 		n, err := unix.Pread(fd, buf[:], 0)
 		if err != nil {
-			return vanished(err) && !want, err
+			return Gone(err) && !want, err
 		}
 		if strings.Contains("\n"+string(buf[:n]), "\n"+key+" 1\n") == want {
 			return true, nil

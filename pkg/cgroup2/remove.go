@@ -29,11 +29,11 @@ func (e *PopulatedError) Error() string {
 // lives in there it is a *PopulatedError. A group that is gone is no error.
 func (g Group) Remove() error {
 	err := unix.Rmdir(g.Dir())
-	if err == nil || vanished(err) {
+	if err == nil || Gone(err) {
 		return nil
 	}
 	if errors.Is(err, unix.EBUSY) {
-		if empty, err := g.wait("populated", false, dying); !empty && !vanished(err) {
+		if empty, err := g.wait("populated", false, dying); !empty && !Gone(err) {
 			pids, _ := g.Procs()
 			return &PopulatedError{g.Path, pids}
 		}
@@ -42,7 +42,7 @@ func (g Group) Remove() error {
 			return err
 		}
 		for _, one := range slices.Backward(all) {
-			if err = unix.Rmdir(one.Dir()); err != nil && !vanished(err) {
+			if err = unix.Rmdir(one.Dir()); err != nil && !Gone(err) {
 				return fmt.Errorf("remove cgroup %q: %w", one.Path, err)
 			}
 		}

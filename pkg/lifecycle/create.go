@@ -50,6 +50,7 @@ type Container struct {
 	run    *Runtime
 	child  *userns.Child
 	status *os.File // where init tells how the payload ended
+	oom    *oomWatch
 }
 
 // Create makes a container that waits for Start. When it returns an error,
@@ -147,6 +148,9 @@ func (b *birth) run() (*Container, error) {
 	}
 	b.group.request.Done()
 	c.Record = b.record
+	if b.Attached {
+		c.oom = b.watchMemory()
+	}
 	return c, nil
 }
 
@@ -216,6 +220,9 @@ func (b *birth) newRecord() Record {
 	}
 	if s.Linux != nil {
 		rec.Personality, rec.MemoryPolicy = s.Linux.Personality, s.Linux.MemoryPolicy
+		if b.group.place.Owned {
+			rec.Cgroup, rec.Resources = b.group.place, s.Linux.Resources
+		}
 	}
 	return rec
 }
@@ -286,6 +293,7 @@ func (r *Runtime) explain(g *program, err error) error {
 // foreground and returns the payload's exit status, 128+n for signal n.
 func (c *Container) Wait() (int, error) {
 	end, err := c.child.Wait()
+	c.oom.ended()
 	if err != nil {
 		return 0, err
 	}

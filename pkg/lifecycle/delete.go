@@ -17,7 +17,7 @@ func (r *Runtime) Delete(id string, force bool) error {
 	if err != nil {
 		return r.deleteLeftover(id, d, err, force)
 	}
-	status := rec.statusIn(d.path)
+	status := r.statusIn(d.path, rec)
 	if status != Stopped && status != Created && !force {
 		d.close()
 		return fmt.Errorf("cannot delete container %s that is not stopped: %s", id, status)
@@ -26,7 +26,7 @@ func (r *Runtime) Delete(id string, force bool) error {
 		d.close()
 		return err
 	}
-	if err := r.leaveGroup(d); err != nil {
+	if err := r.leaveGroup(d, !rec.OwnPID); err != nil {
 		d.close()
 		return err
 	}

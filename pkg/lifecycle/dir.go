@@ -148,12 +148,17 @@ func (d *dir) close() { d.f.Close() }
 
 // write records the state: complete or not at all, also on a full disk.
 func (d *dir) write(rec *Record) error {
-	b, err := json.Marshal(rec)
-	if err != nil {
-		return err
-	}
 	// A link is made whole or not at all, in one call.
 	if err := os.Symlink(fmt.Sprintf("%d %d", rec.Pid, rec.Begin), filepath.Join(d.path, pidLink)); err != nil {
+		return err
+	}
+	return d.rewrite(rec)
+}
+
+// rewrite replaces a record that is there.
+func (d *dir) rewrite(rec *Record) error {
+	b, err := json.Marshal(rec)
+	if err != nil {
 		return err
 	}
 	return writeFile(filepath.Join(d.path, recordFile), b, 0o600)

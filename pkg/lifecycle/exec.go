@@ -20,12 +20,13 @@ type ExecOptions struct {
 	// a path to the container's root to look things up in.
 	Process func(container *specs.Process, root string) (*specs.Process, error)
 
-	PidFile     string
-	Console     *os.File
-	PreserveFds int
-	Attached    bool
-	PidfdSocket *os.File // connected socket that gets a pidfd of it
-	Group       string   // a cgroup below the container's, relative to it
+	PidFile      string
+	Console      *os.File
+	PreserveFds  int
+	Attached     bool
+	PidfdSocket  *os.File // connected socket that gets a pidfd of it
+	IgnorePaused bool     // also in a paused container: it runs when that is resumed
+	Group        string   // a cgroup below the container's, relative to it
 }
 
 var errStopped = errors.New("cannot exec in a stopped container")
@@ -46,6 +47,10 @@ func (r *Runtime) Exec(id string, o *ExecOptions) (*Container, error) {
 	held, err := rec.open()
 	if err != nil {
 		return nil, errStopped
+	}
+	// It would be frozen before it has become the program, and we wait for that.
+	if !o.IgnorePaused && r.paused(rec) {
+		return nil, errors.New("cannot exec in a paused container (use --ignore-paused to override)")
 	}
 	defer held.Close()
 	proc, err := o.Process(rec.Process, procOf(rec.Pid)+"/root")

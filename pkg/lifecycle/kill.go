@@ -48,6 +48,9 @@ func (r *Runtime) Kill(id string, sig unix.Signal, all bool) error {
 	if err != nil {
 		return notExist(nil, err)
 	}
+	if all && rec.Cgroup.Owned {
+		return r.killGroup(rec, sig)
+	}
 	if all {
 		return rec.killAll(sig)
 	}
@@ -88,7 +91,7 @@ func (r *Record) open() (*os.File, error) {
 	return f, nil
 }
 
-// killAll signals every process of the container. Where it has a pid
+// killAll signals every process of a container without a cgroup. Where it has a pid
 // namespace of its own those are the processes in it; otherwise only the first
 // is known to be its own.
 func (r *Record) killAll(sig unix.Signal) error {

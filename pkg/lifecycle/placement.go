@@ -38,11 +38,18 @@ func groupOf(dir string) cgroup2.Placement {
 }
 
 // leaveGroup removes the container's cgroup. What its processes have left behind
-// there ends: without a pid namespace nothing else has ended them.
-func (r *Runtime) leaveGroup(d *dir) error {
+// there is ended first where nothing else has done it: with a pid namespace of its
+// own all of the container has gone, and who is there is a stranger.
+func (r *Runtime) leaveGroup(d *dir, kill bool) error {
 	p := groupOf(d.path)
 	if !p.Owned {
 		return nil
+	}
+	if kill {
+		g := r.Groups.Group(p.Path)
+		if err := g.Kill(); err != nil && !cgroup2.Gone(err) {
+			return fmt.Errorf("end what is left in the container's cgroup: %w", err)
+		}
 	}
 	if err := p.Remove(r.Groups); err != nil {
 		return fmt.Errorf("remove the container's cgroup: %w", err)
@@ -52,7 +59,7 @@ func (r *Runtime) leaveGroup(d *dir) error {
 
 // discard removes a container's directory and what it leads to.
 func (r *Runtime) discard(d *dir) {
-	if err := r.leaveGroup(d); err != nil {
+	if err := r.leaveGroup(d, true); err != nil {
 		r.Warn(err.Error())
 	}
 	d.remove()

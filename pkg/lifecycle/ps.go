@@ -19,6 +19,12 @@ func (r *Runtime) Ps(id string) ([]int, error) {
 	if !rec.alive() {
 		return nil, ErrNotRunning
 	}
+	if rec.Cgroup.Owned {
+		pids, err := r.Groups.Group(rec.Cgroup.Path).Procs()
+		pids = slices.DeleteFunc(pids, func(pid int) bool { return pid == rec.Init })
+		slices.Sort(pids)
+		return pids, err
+	}
 	return rec.processes()
 }
 

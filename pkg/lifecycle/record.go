@@ -35,7 +35,9 @@ type Record struct {
 	OwnPID       bool              `json:"ownPID,omitempty"` // it has a pid namespace of its own
 	NoNewKeyring bool              `json:"noNewKeyring,omitempty"`
 
-	Cgroup cgroup2.Placement `json:"-"` // from groupLink
+	Cgroup    cgroup2.Placement     `json:"-"`                   // from groupLink
+	Resources *specs.LinuxResources `json:"resources,omitempty"` // as they are now
+	OOM       *cgroup2.OOM          `json:"oom,omitempty"`       // when the out-of-memory killer was seen in it
 
 	// What exec takes from the container and not from the process.
 	Personality  *specs.LinuxPersonality  `json:"personality,omitempty"`

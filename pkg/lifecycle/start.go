@@ -40,10 +40,12 @@ func (r *Runtime) Start(id string) error {
 		return notExist(d, err)
 	}
 	defer d.close()
-	switch rec.statusIn(d.path) {
+	switch r.statusIn(d.path, rec) {
 	case Stopped:
 		return errors.New("cannot start a container that has stopped")
-	case Running, Paused:
+	case Paused:
+		return errors.New("cannot start a paused container: resume it first")
+	case Running:
 		return errors.New("cannot start an already running container")
 	}
 	if err := r.startHooks(rec); err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"sandbox/pkg/cgroup2"
 	"sandbox/pkg/kernel"
 )
 
@@ -41,12 +42,17 @@ type State struct {
 	Annotations map[string]string `json:"annotations,omitempty"`
 	Owner       string            `json:"owner"`
 	Contract    kernel.Contract   `json:"contract,omitempty"`
+
+	OOM *cgroup2.OOM `json:"oom,omitempty"` // the kernel's out-of-memory killer was in it
 }
 
 // statusIn is the status of the container whose directory that is.
-func (r *Record) statusIn(dir string) Status {
-	if !r.alive() {
+func (r *Runtime) statusIn(dir string, rec *Record) Status {
+	if !rec.alive() {
 		return Stopped
+	}
+	if r.paused(rec) {
+		return Paused
 	}
 	if _, err := os.Lstat(filepath.Join(dir, startFile)); err == nil {
 		return Created
@@ -67,13 +73,21 @@ func (r *Runtime) State(id string) (*State, error) {
 	if err != nil {
 		return nil, err
 	}
-	return rec.state(rec.statusIn(path)), nil
+	return r.state(path, rec), nil
+}
+
+func (r *Runtime) state(dir string, rec *Record) *State {
+	s := rec.state(r.statusIn(dir, rec))
+	if s.OOM == nil && rec.Cgroup.Owned {
+		s.OOM = r.Groups.Group(rec.Cgroup.Path).OOM()
+	}
+	return s
 }
 
 func (r *Record) state(status Status) *State {
 	s := &State{
 		OCIVersion: r.OCIVersion, ID: r.ID, Pid: r.Pid, Status: status, Bundle: r.Bundle, Rootfs: r.Rootfs,
-		Created: r.Created, Annotations: r.Annotations, Owner: ownerName(r.Owner), Contract: r.Contract,
+		Created: r.Created, Annotations: r.Annotations, Owner: ownerName(r.Owner), Contract: r.Contract, OOM: r.OOM,
 	}
 	if status == Stopped {
 		s.Pid = 0

@@ -27,8 +27,6 @@ func userns(s *specs.Spec) {
 	ForUser(s, 1000, 1000)
 }
 
-func ptr[T any](v T) *T { return &v }
-
 func TestValidateRefuses(t *testing.T) {
 	extents := func(e ...specs.LinuxIDMapping) func(*specs.Spec) {
 		return func(s *specs.Spec) { userns(s); s.Linux.UIDMappings = e }

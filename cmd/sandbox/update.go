@@ -1,0 +1,95 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/spf13/cobra"
+
+	"sandbox/pkg/spec"
+)
+
+// updateFlags are runc's.
+type updateFlags struct {
+	spec.Limits
+	resources, l3Cache, memBw string
+}
+
+const updateLong = `Change the limits of a running container. What is not given stays.
+
+-r reads the resources of the runtime-spec as JSON, from a file or with - from
+standard input; the other flags are then ignored.`
+
+func (a *app) update(cmd *cobra.Command) {
+	var u updateFlags
+	cmd.Long = updateLong
+	cmd.Example = "  sandbox update --memory 256m --pids-limit 100 web\n  echo '{\"cpu\":{\"shares\":512}}' | sandbox update -r - web"
+	cmd.Args = exactly(1)
+	f := cmd.Flags()
+	common(f, &u.Limits)
+	f.StringVarP(&u.resources, "resources", "r", "", "read them from `FILE`, as JSON; - is standard input")
+	f.StringVar(&u.Memory, "memory", "", "most memory, `SIZE` such as 64m; -1 for no limit")
+	f.StringVar(&u.CPUs, "cpus", "", "most processor time, `NUMBER` of processors such as 0.5")
+	f.StringVar(&u.CPUShares, "cpu-share", "", "share of processor time beside others, `N` (1024 is usual)")
+	f.StringVar(&u.CPUShares, "cpu-shares", "", "the same")
+	f.StringVar(&u.CPUBurst, "cpu-burst", "", "time that may be saved for later periods, `MICROSECONDS`")
+	f.StringVar(&u.CPUIdle, "cpu-idle", "", "1: run only when nobody else wants to")
+	f.StringVar(&u.RealtimePeriod, "cpu-rt-period", "", "of cgroup v1")
+	f.StringVar(&u.RealtimeRuntime, "cpu-rt-runtime", "", "of cgroup v1")
+	f.StringVar(&u.KernelMemory, "kernel-memory", "", "of cgroup v1")
+	f.StringVar(&u.KernelMemoryTCP, "kernel-memory-tcp", "", "of cgroup v1")
+	f.StringVar(&u.l3Cache, "l3-cache-schema", "", "Intel RDT; not supported")
+	f.StringVar(&u.memBw, "mem-bw-schema", "", "Intel RDT; not supported")
+	for _, name := range []string{"cpu-shares", "cpu-rt-period", "cpu-rt-runtime", "kernel-memory", "kernel-memory-tcp", "l3-cache-schema", "mem-bw-schema"} {
+		_ = f.MarkHidden(name)
+	}
+	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		r, err := a.runtime()
+		if err != nil {
+			return err
+		}
+		change, err := u.change()
+		if err != nil {
+			return err
+		}
+		return r.Update(args[0], change)
+	}
+}
+
+// resourcesLimit is far above any resources.
+const resourcesLimit = 1 << 20
+
+func (u *updateFlags) change() (*specs.LinuxResources, error) {
+	if u.l3Cache != "" || u.memBw != "" {
+		return nil, errors.New("--l3-cache-schema, --mem-bw-schema: Intel RDT is not supported")
+	}
+	r := &specs.LinuxResources{}
+	if u.resources == "" {
+		_, err := u.Add(r)
+		return r, err
+	}
+	in := os.Stdin
+	if u.resources != "-" {
+		f, err := os.Open(u.resources)
+		if err != nil {
+			return nil, fmt.Errorf("--resources: %w", err)
+		}
+		defer f.Close()
+		in = f
+	}
+	b, err := io.ReadAll(io.LimitReader(in, resourcesLimit))
+	if err != nil {
+		return nil, fmt.Errorf("--resources: %w", err)
+	}
+	if err := spec.Decode(b, r); err != nil {
+		return nil, fmt.Errorf("--resources: %w", err)
+	}
+	return r, nil
+}
+
+func errUnknownMode(flag, value, want string) error {
+	return fmt.Errorf("%s %q: want %s", flag, value, want)
+}

@@ -1,0 +1,122 @@
+package cgroup2
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// Merge is old with what change says. A field that is nil, zero or empty says
+// nothing, as for runc's update: Docker sends zeros for all it does not mean. Both
+// stay as they are.
+func Merge(old, change *specs.LinuxResources) *specs.LinuxResources {
+	r := specs.LinuxResources{}
+	if old != nil {
+		r = *old
+	}
+	if change == nil {
+		return &r
+	}
+	r.Memory = mergeMemory(r.Memory, change.Memory)
+	r.CPU = mergeCPU(r.CPU, change.CPU)
+	r.BlockIO = mergeBlockIO(r.BlockIO, change.BlockIO)
+	if p := change.Pids; p != nil && p.Limit != nil && *p.Limit != 0 {
+		r.Pids = p
+	}
+	r.HugepageLimits = mergeList(r.HugepageLimits, change.HugepageLimits, func(h specs.LinuxHugepageLimit) string { return h.Pagesize })
+	r.Rdma = mergeMap(r.Rdma, change.Rdma)
+	r.Unified = mergeMap(r.Unified, change.Unified)
+	return &r
+}
+
+// take sets a value where the change has one.
+func take[T int64 | uint64 | uint16](to **T, change *T) {
+	if change != nil && *change != 0 {
+		*to = change
+	}
+}
+
+func mergeMemory(old, change *specs.LinuxMemory) *specs.LinuxMemory {
+	if change == nil {
+		return old
+	}
+	m := specs.LinuxMemory{}
+	if old != nil {
+		m = *old
+	}
+	take(&m.Limit, change.Limit)
+	take(&m.Reservation, change.Reservation)
+	take(&m.Swap, change.Swap)
+	// No limit of memory leaves none for the two together.
+	if change.Limit != nil && *change.Limit == -1 && (change.Swap == nil || *change.Swap == 0) {
+		m.Swap = nil
+	}
+	return &m
+}
+
+func mergeCPU(old, change *specs.LinuxCPU) *specs.LinuxCPU {
+	if change == nil {
+		return old
+	}
+	c := specs.LinuxCPU{}
+	if old != nil {
+		c = *old
+	}
+	take(&c.Shares, change.Shares)
+	take(&c.Quota, change.Quota)
+	take(&c.Period, change.Period)
+	if change.Burst != nil {
+		c.Burst = change.Burst
+	}
+	if change.Idle != nil {
+		c.Idle = change.Idle
+	}
+	if change.Cpus != "" {
+		c.Cpus = change.Cpus
+	}
+	if change.Mems != "" {
+		c.Mems = change.Mems
+	}
+	return &c
+}
+
+func mergeBlockIO(old, change *specs.LinuxBlockIO) *specs.LinuxBlockIO {
+	if change == nil {
+		return old
+	}
+	b := specs.LinuxBlockIO{}
+	if old != nil {
+		b = *old
+	}
+	take(&b.Weight, change.Weight)
+	b.WeightDevice = mergeList(b.WeightDevice, change.WeightDevice, func(d specs.LinuxWeightDevice) [2]int64 { return [2]int64{d.Major, d.Minor} })
+	throttled := func(d specs.LinuxThrottleDevice) [2]int64 { return [2]int64{d.Major, d.Minor} }
+	b.ThrottleReadBpsDevice = mergeList(b.ThrottleReadBpsDevice, change.ThrottleReadBpsDevice, throttled)
+	b.ThrottleWriteBpsDevice = mergeList(b.ThrottleWriteBpsDevice, change.ThrottleWriteBpsDevice, throttled)
+	b.ThrottleReadIOPSDevice = mergeList(b.ThrottleReadIOPSDevice, change.ThrottleReadIOPSDevice, throttled)
+	b.ThrottleWriteIOPSDevice = mergeList(b.ThrottleWriteIOPSDevice, change.ThrottleWriteIOPSDevice, throttled)
+	return &b
+}
+
+// mergeList replaces the entries about the same thing.
+func mergeList[T any, K comparable](old, change []T, key func(T) K) []T {
+	merged := slices.Clone(old)
+	for _, c := range change {
+		merged = slices.DeleteFunc(merged, func(o T) bool { return key(o) == key(c) })
+		merged = append(merged, c)
+	}
+	return merged
+}
+
+func mergeMap[V any](old, change map[string]V) map[string]V {
+	if len(change) == 0 {
+		return old
+	}
+	merged := maps.Clone(old)
+	if merged == nil {
+		merged = map[string]V{}
+	}
+	maps.Copy(merged, change)
+	return merged
+}

@@ -1,0 +1,56 @@
+package cgroup2
+
+import (
+	"strconv"
+	"strings"
+)
+
+// PSI is how much time tasks have lost to waiting (kernel,
+// Documentation/accounting/psi.rst).
+type PSI struct {
+	Some PSIData `json:"some,omitempty"`
+	Full PSIData `json:"full,omitempty"`
+}
+
+// PSIData are shares of the last 10, 60 and 300 seconds in percent, and the time
+// in all in microseconds.
+type PSIData struct {
+	Avg10  float64 `json:"avg10"`
+	Avg60  float64 `json:"avg60"`
+	Avg300 float64 `json:"avg300"`
+	Total  uint64  `json:"total"`
+}
+
+// pressure reads lines like "some avg10=0.00 avg60=0.00 avg300=0.00 total=0". A
+// kernel without PSI, or with it off, gives nil.
+func (g Group) pressure(name string) (*PSI, error) {
+	text, err := g.text(name)
+	if err != nil || text == "" {
+		return nil, err
+	}
+	p := &PSI{}
+	for line := range strings.Lines(text) {
+		kind, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
+		d := &p.Some
+		if kind == "full" {
+			d = &p.Full
+		}
+		for f := range strings.FieldsSeq(rest) {
+			key, value, _ := strings.Cut(f, "=")
+			switch key {
+			case "avg10":
+				d.Avg10, err = strconv.ParseFloat(value, 64)
+			case "avg60":
+				d.Avg60, err = strconv.ParseFloat(value, 64)
+			case "avg300":
+				d.Avg300, err = strconv.ParseFloat(value, 64)
+			case "total":
+				d.Total, err = strconv.ParseUint(value, 10, 64)
+			}
+			if err != nil {
+				return nil, err
+			}
+		}
+	}
+	return p, nil
+}

@@ -1,0 +1,143 @@
+package lifecycle
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/cgroup2"
+)
+
+// Event is one line of `events`, in runc's shape: stats, with data, or oom.
+type Event struct {
+	Type string         `json:"type"`
+	ID   string         `json:"id"`
+	Data *cgroup2.Stats `json:"data,omitempty"`
+}
+
+// Stats is what a container has used until now.
+func (r *Runtime) Stats(id string) (*cgroup2.Stats, error) {
+	rec, g, err := r.look(id)
+	if err != nil {
+		return nil, err
+	}
+	if !rec.alive() {
+		return nil, ErrNotRunning
+	}
+	return g.Stats()
+}
+
+// look is a container that lives, and its group.
+func (r *Runtime) look(id string) (*Record, cgroup2.Group, error) {
+	path, err := r.path(id)
+	if err != nil {
+		return nil, cgroup2.Group{}, err
+	}
+	rec, err := readRecord(path)
+	if err != nil {
+		return nil, cgroup2.Group{}, notExist(nil, err)
+	}
+	if !rec.alive() {
+		return nil, cgroup2.Group{}, fmt.Errorf("container with id %s is not running: %w", id, ErrNotRunning)
+	}
+	g, err := r.group(rec)
+	return rec, g, err
+}
+
+// Events calls tell with the container's stats after each interval, and whenever
+// the kernel's out-of-memory killer has been in the container, until that ends.
+func (r *Runtime) Events(id string, interval time.Duration, tell func(Event) error) error {
+	rec, g, err := r.look(id)
+	if err != nil {
+		return err
+	}
+	process, err := rec.open()
+	if err != nil {
+		return err
+	}
+	defer process.Close()
+	w := &watch{runtime: r, id: id, group: g, process: process, tell: tell}
+	// Without the memory controller there is nothing that could be told of it.
+	w.memory, err = g.WatchMemory()
+	if err == nil {
+		defer w.memory.Close()
+	}
+	return w.run(interval)
+}
+
+// watch is one `events` under way.
+type watch struct {
+	runtime *Runtime
+	id      string
+	group   cgroup2.Group
+	process *os.File // pidfd: readable when the container has ended
+	memory  *cgroup2.MemoryEvents
+	tell    func(Event) error
+}
+
+func (w *watch) run(interval time.Duration) error {
+	poll := []unix.PollFd{{Fd: int32(w.process.Fd()), Events: unix.POLLIN}}
+	if w.memory != nil {
+		poll = append(poll, unix.PollFd{Fd: int32(w.memory.Fd()), Events: unix.POLLPRI})
+	}
+	next := time.Now().Add(interval)
+	for {
+		n, err := unix.Poll(poll, max(0, int(time.Until(next).Milliseconds())+1))
+		if err != nil && !errors.Is(err, unix.EINTR) {
+			return fmt.Errorf("wait for events: %w", err)
+		}
+		// First what was before the end.
+		if err := w.killed(); err != nil {
+			return err
+		}
+		if n > 0 && poll[0].Revents != 0 {
+			return nil
+		}
+		if time.Now().Before(next) {
+			continue
+		}
+		next = next.Add(interval)
+		s, err := w.group.Stats()
+		if cgroup2.Gone(err) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := w.tell(Event{Type: "stats", ID: w.id, Data: s}); err != nil {
+			return err
+		}
+	}
+}
+
+// killed tells of the out-of-memory killer, and writes it down: the group may be
+// gone a moment later.
+func (w *watch) killed() error {
+	if w.memory == nil {
+		return nil
+	}
+	oom, err := w.memory.New()
+	if err != nil || oom == nil {
+		return nil // it is gone; the pidfd tells the rest
+	}
+	w.runtime.noteOOM(w.id, oom)
+	return w.tell(Event{Type: "oom", ID: w.id})
+}
+
+// noteOOM records what the killer has done. It is an explanation and not worth an
+// error: another verb may have the container, which looks for itself.
+func (r *Runtime) noteOOM(id string, oom *cgroup2.OOM) {
+	d, rec, err := r.lock(id)
+	if err != nil {
+		if d != nil {
+			d.close()
+		}
+		return
+	}
+	defer d.close()
+	rec.OOM = oom
+	_ = d.rewrite(rec)
+}

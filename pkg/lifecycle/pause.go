@@ -1,0 +1,93 @@
+package lifecycle
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/cgroup2"
+	"sandbox/pkg/kernel"
+)
+
+// freezePatience is how long processes may take to stop; one that waits for a
+// disk takes as long as the disk.
+const freezePatience = 10 * time.Second
+
+// Pause stops all processes of a container, wherever they are, until Resume.
+func (r *Runtime) Pause(id string) error {
+	return r.change(id, func(g cgroup2.Group, status Status) error {
+		switch status {
+		case Running, Created:
+			return g.Freeze(freezePatience)
+		case Paused:
+			return errors.New("container not running: it is paused already")
+		}
+		return ErrNotRunning
+	})
+}
+
+// Resume lets them go on.
+func (r *Runtime) Resume(id string) error {
+	return r.change(id, func(g cgroup2.Group, status Status) error {
+		if status != Paused {
+			return errors.New("container not paused")
+		}
+		return g.Thaw()
+	})
+}
+
+// change does something to a container's group, while nobody else changes the
+// container.
+func (r *Runtime) change(id string, f func(cgroup2.Group, Status) error) error {
+	d, rec, err := r.lock(id)
+	if err != nil {
+		return notExist(d, err)
+	}
+	defer d.close()
+	status := r.statusIn(d.path, rec)
+	if status == Stopped {
+		return ErrNotRunning
+	}
+	g, err := r.group(rec)
+	if err != nil {
+		return err
+	}
+	return f(g, status)
+}
+
+// group is the container's own cgroup; without one it cannot be acted on apart
+// from others, and the error says why there is none.
+func (r *Runtime) group(rec *Record) (cgroup2.Group, error) {
+	if rec.Cgroup.Owned {
+		return r.Groups.Group(rec.Cgroup.Path), nil
+	}
+	err := fmt.Errorf("container %s has no cgroup of its own", quote(rec.ID))
+	if o, known := rec.Contract.Of(kernel.FeatCgroup); known && o.Cause != nil {
+		return cgroup2.Group{}, &kernel.Refusal{Cause: *o.Cause, Err: err}
+	}
+	request, planned := r.Groups.Plan(cgroup2.Want{ID: rec.ID})
+	if planned == nil && request.Why() != nil {
+		return cgroup2.Group{}, &kernel.Refusal{Cause: r.groupCause(request.Why()), Err: err}
+	}
+	return cgroup2.Group{}, err
+}
+
+// paused says whether the container's group is frozen.
+func (r *Runtime) paused(rec *Record) bool {
+	if !rec.Cgroup.Owned {
+		return false
+	}
+	frozen, err := r.Groups.Group(rec.Cgroup.Path).Frozen()
+	return err == nil && frozen
+}
+
+// killGroup signals every process in the container's group.
+func (r *Runtime) killGroup(rec *Record, sig unix.Signal) error {
+	g := r.Groups.Group(rec.Cgroup.Path)
+	if sig == unix.SIGKILL {
+		return g.Kill()
+	}
+	return g.Signal(sig)
+}

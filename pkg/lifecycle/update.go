@@ -1,0 +1,88 @@
+package lifecycle
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"sandbox/pkg/cgroup2"
+	"sandbox/pkg/kernel"
+)
+
+// Update changes the limits of a container that lives. What the change says
+// nothing about stays.
+func (r *Runtime) Update(id string, change *specs.LinuxResources) error {
+	d, rec, err := r.lock(id)
+	if err != nil {
+		return notExist(d, err)
+	}
+	defer d.close()
+	if r.statusIn(d.path, rec) == Stopped {
+		return fmt.Errorf("cannot update a stopped container: %w", ErrNotRunning)
+	}
+	g, err := r.group(rec)
+	if err != nil {
+		return err
+	}
+	merged := cgroup2.Merge(rec.Resources, change)
+	writes, err := changes(rec.Resources, merged)
+	if err != nil {
+		return err
+	}
+	if lost := cgroup2.Lost(change); len(lost) > 0 {
+		r.Warn(strings.Join(lost, ", ") + ": ignored, cgroup v2 has nothing of the kind")
+	}
+	can, missing, err := g.Split(writes)
+	if err != nil {
+		return err
+	}
+	if len(missing) > 0 {
+		have, _ := g.Controllers()
+		cause := kernel.New(kernel.CgroupController, "cgroup.controllers of "+g.Path+": "+strings.Join(have, " "))
+		return &kernel.Refusal{Cause: cause, Err: fmt.Errorf("%s: controller %s", missing[0].Field, missing[0].Controller())}
+	}
+	if err := checkUse(g, change); err != nil {
+		return err
+	}
+	if err := rec.Cgroup.Update(r.Groups, can); err != nil {
+		return err
+	}
+	err = g.Apply(can)
+	// Also when the write itself has ended the container: memory.max below what
+	// is in use calls the killer.
+	if o := g.OOM(); o != nil {
+		rec.OOM = o
+	}
+	rec.Resources = merged
+	return errors.Join(err, d.rewrite(rec))
+}
+
+// changes are the writes of a description that another one does not have.
+func changes(old, merged *specs.LinuxResources) ([]cgroup2.Write, error) {
+	writes, err := cgroup2.Writes(merged)
+	if err != nil {
+		return nil, err
+	}
+	before, _ := cgroup2.Writes(old) // they were written once
+	return slices.DeleteFunc(writes, func(w cgroup2.Write) bool { return slices.Contains(before, w) }), nil
+}
+
+// checkUse is memory.checkBeforeUpdate: a limit below what is in use is refused
+// rather than made room for.
+func checkUse(g cgroup2.Group, change *specs.LinuxResources) error {
+	m := change.Memory
+	if m == nil || m.CheckBeforeUpdate == nil || !*m.CheckBeforeUpdate || m.Limit == nil || *m.Limit <= 0 {
+		return nil
+	}
+	s, err := g.Stats()
+	if err != nil {
+		return err
+	}
+	if used := s.Memory.Usage.Usage; used > uint64(*m.Limit) {
+		return fmt.Errorf("linux.resources.memory.limit: %d is less than the %d bytes in use", *m.Limit, used)
+	}
+	return nil
+}
