@@ -49,7 +49,7 @@ func (h *harness) setup(env *testscript.Env) error {
 	env.Setenv("XDG_RUNTIME_DIR", filepath.Join(side, "run"))
 	env.Setenv("TMPDIR", filepath.Join(side, "tmp"))
 	env.Setenv("ID", strings.TrimPrefix(filepath.Base(side), "sbx")+"-"+strconv.Itoa(os.Getpid()))
-	for _, name := range []string{"USER", "LOGNAME", "LANG", "SHELL"} {
+	for _, name := range []string{"USER", "LOGNAME", "LANG", "SHELL", "DBUS_SESSION_BUS_ADDRESS"} {
 		if v, ok := os.LookupEnv(name); ok {
 			env.Setenv(name, v)
 		}

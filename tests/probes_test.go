@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -38,11 +39,11 @@ func newMachine() *machine {
 			"static":   wantStatic,
 			"overlay":  func() error { return wantFilesystem("overlay") },
 			"cgroup2":  wantCgroup2,
-			"group":    wantOwnGroup,
+			"group":    wantGroup,
 			"memory":   func() error { return wantController("memory") },
 			"tun":      func() error { return tryOpen("/dev/net/tun") },
 			"fuse":     func() error { return tryOpen("/dev/fuse") },
-			"systemd":  func() error { _, err := os.Stat("/run/systemd/system"); return err },
+			"manager":  wantManager,
 			"apparmor": func() error { _, err := os.Stat("/sys/kernel/security/apparmor"); return err },
 			"selinux":  func() error { _, err := os.Stat("/sys/fs/selinux/enforce"); return err },
 		},
@@ -163,23 +164,52 @@ func ownGroup() (string, error) {
 	return "", errors.New("no 0:: line in /proc/self/cgroup")
 }
 
-// wantOwnGroup asks for what a delegated group gives: a group of one's own below the present one.
-func wantOwnGroup() error {
+// wantGroup asks for a group of one's own: a systemd that makes one, or a directory to make it in, which is beside the
+// present one or below it.
+func wantGroup() error {
+	if err := wantCgroup2(); err != nil {
+		return err
+	}
+	if wantManager() == nil {
+		return nil
+	}
 	dir, err := ownGroup()
 	if err != nil {
 		return err
 	}
-	made, err := os.MkdirTemp(dir, "probe")
-	if err != nil {
-		return err
+	for _, place := range []string{filepath.Dir(dir), dir} {
+		if err = unix.Access(filepath.Join(place, "cgroup.procs"), unix.W_OK); err == nil {
+			return nil
+		}
 	}
-	return os.Remove(made)
+	return fmt.Errorf("%s and the group above it: %w", dir, err)
 }
 
+// wantManager asks for the systemd that makes the caller's groups: the user's own, or for root the system's.
+func wantManager() error {
+	path := "/run/systemd/private"
+	if os.Getuid() != 0 {
+		address, ok := strings.CutPrefix(os.Getenv("DBUS_SESSION_BUS_ADDRESS"), "unix:path=")
+		if !ok {
+			return errors.New("DBUS_SESSION_BUS_ADDRESS names no socket")
+		}
+		path = address
+	}
+	return unix.Access(path, unix.W_OK)
+}
+
+// wantController asks for a controller in the groups that are made.
 func wantController(name string) error {
 	dir, err := ownGroup()
 	if err != nil {
 		return err
+	}
+	dir = filepath.Dir(dir)
+	if wantManager() == nil {
+		dir = "/sys/fs/cgroup"
+		if uid := os.Getuid(); uid != 0 {
+			dir = fmt.Sprintf("/sys/fs/cgroup/user.slice/user-%d.slice/user@%[1]d.service", uid)
+		}
 	}
 	data, err := os.ReadFile(dir + "/cgroup.controllers")
 	if err != nil {

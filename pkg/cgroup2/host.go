@@ -37,6 +37,8 @@ var (
 	ErrNotOurs  = errors.New("no cgroup that we may write to")
 	ErrNoBus    = errors.New("no systemd to ask")
 	ErrDisabled = errors.New("cgroups are disabled")
+
+	ErrUnitTaken = errors.New("a unit of this name exists already")
 )
 
 func (h Host) mount() string { return orElse(h.Mount, Mount) }

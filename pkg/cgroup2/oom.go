@@ -3,7 +3,7 @@ package cgroup2
 import (
 	"errors"
 	"fmt"
-	"os"
+	"path"
 	"strconv"
 	"strings"
 
@@ -18,44 +18,73 @@ type OOM struct {
 	Peak  uint64 `json:"peak,omitempty"`
 }
 
-// MemoryEvents is memory.events of a group, held open: its descriptor tells of
-// changes by POLLPRI. When the group is removed a read fails with ENODEV, so
-// who wants to know must look while it is there.
+// MemoryEvents is memory.events of a group, held open, and of the group above it:
+// their descriptors tell of changes by POLLPRI. When the last process has ended
+// systemd removes the group, and often before anybody has looked: a read then fails
+// with ENODEV. What happens in a group is counted in those above it too, and they
+// stay.
 type MemoryEvents struct {
-	group Group
-	file  *os.File
-	seen  uint64
+	group       Group
+	file, above int // fds; above is -1 where there is none
+	seen        uint64
+	seenAbove   uint64
+	last        OOM // limit and peak at the last look
 }
 
-// WatchMemory opens it. Kills that have been count as seen.
+// WatchMemory opens them. Kills that have been count as seen.
 func (g Group) WatchMemory() (*MemoryEvents, error) {
-	fd, err := unix.Open(g.file("memory.events"), unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
+	m := &MemoryEvents{group: g, above: -1}
+	var err error
+	if m.file, err = unix.Open(g.file("memory.events"), unix.O_RDONLY|unix.O_CLOEXEC, 0); err != nil {
 		return nil, fmt.Errorf("watch memory.events of cgroup %s: %w", g.Path, err)
 	}
-	m := &MemoryEvents{group: g, file: os.NewFile(uintptr(fd), "memory.events")}
-	m.seen, err = m.kills()
-	if err != nil {
+	if fd, err := unix.Open(Group{g.Mount, path.Dir(g.Path)}.file("memory.events"), unix.O_RDONLY|unix.O_CLOEXEC, 0); err == nil {
+		m.above = fd
+	}
+	if _, err := m.New(); err != nil {
 		m.Close()
-		return nil, err
+		return nil, fmt.Errorf("watch memory.events of cgroup %s: %w", g.Path, err)
 	}
 	return m, nil
 }
 
-// Fd is for poll(2).
-func (m *MemoryEvents) Fd() int { return int(m.file.Fd()) }
+// Fds are for poll(2), with POLLPRI; a negative one is ignored there.
+func (m *MemoryEvents) Fds() [2]int { return [2]int{m.file, m.above} }
 
 // Close ends the watch.
-func (m *MemoryEvents) Close() { m.file.Close() }
+func (m *MemoryEvents) Close() {
+	for _, fd := range m.Fds() {
+		if fd >= 0 {
+			unix.Close(fd)
+		}
+	}
+}
 
-// New is what has happened since the last look; nil is nothing.
+// New is what has happened since the last look; nil is nothing. The error is
+// about a group that has gone, for which [Gone] holds: a kill between the last look
+// and that is told first.
 func (m *MemoryEvents) New() (*OOM, error) {
-	kills, err := m.kills()
-	if err != nil || kills <= m.seen {
+	above, aboveErr := kills(m.above)
+	now, err := kills(m.file)
+	if err != nil {
+		if above, aboveErr = kills(m.above); aboveErr == nil && above > m.seenAbove {
+			m.seenAbove = above
+			m.last.Kills++
+			told := m.last
+			return &told, nil
+		}
 		return nil, err
 	}
-	m.seen = kills
-	return m.group.oom(kills), nil
+	if aboveErr == nil {
+		m.seenAbove = above
+	}
+	m.last = *m.group.oom(now)
+	if now <= m.seen {
+		return nil, nil
+	}
+	m.seen = now
+	told := m.last
+	return &told, nil
 }
 
 // OOM is what has happened since the group was made; nil is nothing, or a group
@@ -75,9 +104,10 @@ func (g Group) oom(kills uint64) *OOM {
 	return o
 }
 
-func (m *MemoryEvents) kills() (uint64, error) {
+// kills is the counter of an open memory.events.
+func kills(fd int) (uint64, error) {
 	var buf [512]byte
-	n, err := unix.Pread(m.Fd(), buf[:], 0)
+	n, err := unix.Pread(fd, buf[:], 0)
 	if err != nil {
 		return 0, err
 	}

@@ -1,13 +1,10 @@
 package cgroup2
 
 import (
-	"errors"
 	"fmt"
 	"path"
 	"strconv"
 	"strings"
-
-	"golang.org/x/sys/unix"
 )
 
 // Placement is where a container lives, with what a later process needs to act
@@ -73,15 +70,16 @@ func (p Placement) Update(h Host, writes []Write) error {
 	return nil
 }
 
-// Remove removes the group once nobody is in it. Systemd collects a scope by
-// itself when its last process has ended.
+// Remove removes the group once nobody is in it. A scope is collected by systemd,
+// which hears from the kernel that it is empty: to remove the directory first would
+// take the news from it, and leave the unit for ever.
 func (p Placement) Remove(h Host) error {
-	if !p.Owned {
+	g := h.Group(p.Path)
+	switch {
+	case !p.Owned:
 		return nil
+	case p.Unit != "":
+		return g.empty()
 	}
-	err := h.Group(p.Path).Remove()
-	if p.Unit != "" && (errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM) || errors.Is(err, unix.EROFS)) {
-		return nil
-	}
-	return err
+	return g.Remove()
 }

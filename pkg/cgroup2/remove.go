@@ -25,6 +25,15 @@ func (e *PopulatedError) Error() string {
 	return fmt.Sprintf("cgroup %s has living processes, such as %d", e.Path, e.Pids[0])
 }
 
+// empty waits until nobody is in the group.
+func (g Group) empty() error {
+	if empty, err := g.wait("populated", false, dying); empty || Gone(err) {
+		return nil
+	}
+	pids, _ := g.Procs()
+	return &PopulatedError{g.Path, pids}
+}
+
 // Remove removes the group and those below it. It never ends a process: while one
 // lives in there it is a *PopulatedError. A group that is gone is no error.
 func (g Group) Remove() error {
@@ -33,9 +42,8 @@ func (g Group) Remove() error {
 		return nil
 	}
 	if errors.Is(err, unix.EBUSY) {
-		if empty, err := g.wait("populated", false, dying); !empty && !Gone(err) {
-			pids, _ := g.Procs()
-			return &PopulatedError{g.Path, pids}
+		if err := g.empty(); err != nil {
+			return err
 		}
 		var all []Group
 		if err := g.walk(func(one Group) error { all = append(all, one); return nil }); err != nil {

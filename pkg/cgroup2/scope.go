@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"path"
 	"strconv"
+	"strings"
+	"time"
 
 	"github.com/godbus/dbus/v5"
 )
@@ -84,27 +86,31 @@ func (s *scope) admit(pid int) (Placement, error) {
 	return Placement{Path: now, Owned: true, Unit: s.unit, Bus: s.bus}, nil
 }
 
-// start asks for it. A name can be taken by what is left of an earlier
-// container, or by a living one.
+// start asks for it. A name can be taken: by what is left of a container that has
+// failed, by one that systemd has not collected yet, or by one that lives.
 func (s *scope) start(pid int) error {
-	name := s.unit
+	name, give := s.unit, time.Now().Add(collecting)
 	for try := 1; ; try++ {
 		err := s.startUnit(pid)
 		var refused dbus.Error
-		if !errors.As(err, &refused) || refused.Name != "org.freedesktop.systemd1.UnitExists" || try > 8 {
+		if !errors.As(err, &refused) || refused.Name != "org.freedesktop.systemd1.UnitExists" {
 			return err
 		}
-		if try == 1 {
-			// Forgets one that has failed; one that lives stays.
-			_ = s.conn.call("ResetFailedUnit", s.unit).Err
-			continue
+		switch {
+		case try == 1:
+			_ = s.conn.call("ResetFailedUnit", s.unit).Err // one that lives stays
+		case s.own && try < 10:
+			s.unit = fmt.Sprintf("%s-%d.scope", strings.TrimSuffix(name, ".scope"), try)
+		case time.Now().After(give):
+			return fmt.Errorf("%w: systemctl%s status %s", ErrUnitTaken, s.flag(), s.unit)
+		default:
+			time.Sleep(10 * time.Millisecond)
 		}
-		if !s.own {
-			return fmt.Errorf("a unit of this name exists already: systemctl%s status %s", s.flag(), s.unit)
-		}
-		s.unit = fmt.Sprintf("%s-%d.scope", name[:len(name)-len(".scope")], try)
 	}
 }
+
+// collecting is how long systemd may take to forget a scope that has ended.
+const collecting = time.Second
 
 func (s *scope) flag() string {
 	if s.host.System {

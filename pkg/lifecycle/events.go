@@ -76,15 +76,19 @@ type watch struct {
 	process *os.File // pidfd: readable when the container has ended
 	memory  *cgroup2.MemoryEvents
 	tell    func(Event) error
+	gone    bool // the group is: its descriptors are always ready then
 }
 
 func (w *watch) run(interval time.Duration) error {
 	poll := []unix.PollFd{{Fd: int32(w.process.Fd()), Events: unix.POLLIN}}
 	if w.memory != nil {
-		poll = append(poll, unix.PollFd{Fd: int32(w.memory.Fd()), Events: unix.POLLPRI})
+		poll = append(poll, priority(w.memory)...)
 	}
 	next := time.Now().Add(interval)
 	for {
+		if w.gone {
+			poll = poll[:1]
+		}
 		n, err := unix.Poll(poll, max(0, int(time.Until(next).Milliseconds())+1))
 		if err != nil && !errors.Is(err, unix.EINTR) {
 			return fmt.Errorf("wait for events: %w", err)
@@ -113,6 +117,12 @@ func (w *watch) run(interval time.Duration) error {
 	}
 }
 
+// priority are the descriptors of a watch, for poll(2).
+func priority(m *cgroup2.MemoryEvents) []unix.PollFd {
+	fds := m.Fds()
+	return []unix.PollFd{{Fd: int32(fds[0]), Events: unix.POLLPRI}, {Fd: int32(fds[1]), Events: unix.POLLPRI}}
+}
+
 // killed tells of the out-of-memory killer, and writes it down: the group may be
 // gone a moment later.
 func (w *watch) killed() error {
@@ -121,7 +131,8 @@ func (w *watch) killed() error {
 	}
 	oom, err := w.memory.New()
 	if err != nil || oom == nil {
-		return nil // it is gone; the pidfd tells the rest
+		w.gone = w.gone || err != nil // the pidfd tells the rest
+		return nil
 	}
 	w.runtime.noteOOM(w.id, oom)
 	return w.tell(Event{Type: "oom", ID: w.id})

@@ -143,8 +143,12 @@ func (b *birth) grouped() error {
 func (b *birth) ungrouped(err error) error {
 	g := b.group
 	g.place, g.refusal = cgroup2.Placement{}, err
-	if b.program.run.CgroupManager != "" || len(g.writes) > 0 {
-		return fmt.Errorf("make a cgroup for the container: %w", b.program.run.noGroup(err))
+	err = fmt.Errorf("make a cgroup for the container: %w", err)
+	switch {
+	case errors.Is(err, cgroup2.ErrUnitTaken):
+		return err
+	case b.program.run.CgroupManager != "" || len(g.writes) > 0:
+		return &kernel.Refusal{Cause: b.program.run.groupCause(err), Err: err}
 	}
 	return nil
 }
@@ -161,9 +165,17 @@ func (b *birth) limit() error {
 	return group.Apply(can)
 }
 
-// noGroup adds the cause to an error about a group.
+// noGroup adds the cause to an error about a group that cannot be had here. One
+// about what was asked for has none.
 func (r *Runtime) noGroup(err error) error {
-	return &kernel.Refusal{Cause: r.groupCause(err), Err: err}
+	for _, reason := range []error{
+		cgroup2.ErrNoV2, cgroup2.ErrOutside, cgroup2.ErrReadOnly, cgroup2.ErrNotOurs, cgroup2.ErrNoBus, unix.EACCES, unix.EPERM,
+	} {
+		if errors.Is(err, reason) {
+			return &kernel.Refusal{Cause: r.groupCause(err), Err: err}
+		}
+	}
+	return err
 }
 
 // groupCause is why there is no group.
@@ -177,7 +189,7 @@ func (r *Runtime) groupCause(err error) kernel.Cause {
 	case errors.Is(err, cgroup2.ErrNotOurs), errors.Is(err, cgroup2.ErrOutside), errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
 		errno = unix.EACCES
 	default:
-		return kernel.New(kernel.CgroupSystemd, err.Error())
+		return kernel.New(kernel.CgroupSystemd)
 	}
 	if c, ok := r.Kernel.Explain(kernel.Op{Do: kernel.UseCgroup}, errno); ok {
 		return c

@@ -1,7 +1,7 @@
 package lifecycle
 
 import (
-	"sync/atomic"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -13,7 +13,8 @@ import (
 // all that it would tell.
 type oomWatch struct {
 	memory *cgroup2.MemoryEvents
-	seen   atomic.Pointer[cgroup2.OOM]
+	busy   sync.Mutex
+	seen   *cgroup2.OOM
 }
 
 // watchMemory begins to watch a container whose memory is limited; nil is none.
@@ -35,23 +36,26 @@ func (b *birth) watchMemory() *oomWatch {
 
 // run ends with the process, or when the group has gone.
 func (o *oomWatch) run() {
-	poll := []unix.PollFd{{Fd: int32(o.memory.Fd()), Events: unix.POLLPRI}}
-	for {
-		if oom, err := o.memory.New(); err != nil {
-			return
-		} else if oom != nil {
-			o.seen.Store(oom)
-		}
+	poll := priority(o.memory)
+	for o.look() == nil {
 		_, _ = unix.Poll(poll, -1)
 	}
 }
 
-// ended looks once more, where the group is still there.
+func (o *oomWatch) look() error {
+	o.busy.Lock()
+	defer o.busy.Unlock()
+	oom, err := o.memory.New()
+	if oom != nil {
+		o.seen = oom
+	}
+	return err
+}
+
+// ended looks once more.
 func (o *oomWatch) ended() {
-	if o != nil && o.seen.Load() == nil {
-		if oom, err := o.memory.New(); err == nil && oom != nil {
-			o.seen.Store(oom)
-		}
+	if o != nil {
+		_ = o.look()
 	}
 }
 
@@ -61,5 +65,7 @@ func (c *Container) OOM() *cgroup2.OOM {
 	if c.oom == nil {
 		return nil
 	}
-	return c.oom.seen.Load()
+	c.oom.busy.Lock()
+	defer c.oom.busy.Unlock()
+	return c.oom.seen
 }
