@@ -5,6 +5,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"slices"
@@ -82,7 +83,7 @@ var table = map[string]rule{
 	"pkg/rootfs":  {own: []string{"plan", "kernel"}, libs: []string{ocispec}, never: map[string]string{"userns": whySteps, "lifecycle": whySteps}},
 	"pkg/confine": {own: []string{"plan", "kernel"}, libs: []string{ocispec}, never: map[string]string{"userns": whySteps, "lifecycle": whySteps}},
 	"pkg/seccomp": {own: []string{"plan", "kernel"}, libs: []string{ocispec}, never: map[string]string{"userns": whySteps, "lifecycle": whySteps}},
-	"pkg/cgroup2": {libs: []string{ocispec, "github.com/godbus/dbus", "github.com/coreos/go-systemd"}, never: map[string]string{"lifecycle": whyNoVerbs, "spec": whyNoSpec}},
+	"pkg/cgroup2": {libs: []string{ocispec, "github.com/godbus/dbus"}, never: map[string]string{"lifecycle": whyNoVerbs, "spec": whyNoSpec}},
 	"pkg/slirp":   {libs: []string{ocispec, "github.com/rootless-containers/rootlesskit"}, never: map[string]string{"lifecycle": whyNoVerbs, "spec": whyNoSpec}},
 	// Moving a device is no network of the container's own (slirp), and nobody else should have to link its library.
 	"pkg/netdev":  {never: map[string]string{"lifecycle": whyNoVerbs, "spec": whyNoSpec}},
@@ -146,9 +147,11 @@ func violations(tree fs.FS) ([]string, error) {
 			return nil, err
 		}
 	}
-	// One file, so that whoever audits the memory given to the child reads one file.
-	if files := raw["pkg/userns"]; len(files) > 1 {
-		found = append(found, fmt.Sprintf("pkg/userns imports unsafe in %d files (%s); all of it belongs into one", len(files), strings.Join(files, ", ")))
+	// One file each, so that whoever audits memory that is given away reads one file.
+	for _, pkg := range slices.Sorted(maps.Keys(raw)) {
+		if files := raw[pkg]; len(files) > 1 {
+			found = append(found, fmt.Sprintf("%s imports unsafe in %d files (%s); all of it belongs into one", pkg, len(files), strings.Join(files, ", ")))
+		}
 	}
 	return found, nil
 }
@@ -202,7 +205,7 @@ func (r rule) refuses(pkg, imp string, test bool) string {
 	switch {
 	case imp == "C":
 		return "the binary is pure Go (CGO_ENABLED=0): a C constructor is what the plan replaces"
-	case imp == unsafe && pkg != "pkg/userns":
+	case imp == unsafe && pkg != "pkg/userns" && pkg != "pkg/cgroup2": // bpf(2) has no other way in
 		return "unsafe code lives in one file of pkg/userns, where its rules (no allocation, no moving memory) are written down"
 	case imp == module || strings.HasPrefix(imp, module+"/"):
 		return r.refusesOwn(pkg, strings.TrimPrefix(imp, module+"/"), test)

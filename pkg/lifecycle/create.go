@@ -74,7 +74,7 @@ func (r *Runtime) spawn(o Options, started bool) (*Container, error) {
 	defer d.close()
 	var undo cleanup
 	defer undo.run()
-	undo.add(func() { r.discard(d) })
+	undo.add(func() { r.discard(d, nil) })
 	g, err := r.newProgram(o, d.path, int(d.f.Fd()))
 	if err != nil {
 		return nil, err

@@ -26,9 +26,12 @@ func (r *Runtime) Delete(id string, force bool) error {
 		d.close()
 		return err
 	}
-	if err := r.leaveGroup(d, !rec.OwnPID); err != nil {
-		d.close()
-		return err
+	if err := r.leaveGroup(d, rec); err != nil {
+		if !force {
+			d.close()
+			return err
+		}
+		r.Warn(err.Error())
 	}
 	d.remove()
 	r.poststop(rec.Hooks, rec)
@@ -47,7 +50,7 @@ func (r *Runtime) deleteLeftover(id string, d *dir, err error, force bool) error
 			d.close()
 			return err
 		}
-		r.discard(d)
+		r.discard(d, nil)
 		return nil
 	case errors.Is(err, fs.ErrNotExist):
 		d.close()
@@ -87,6 +90,6 @@ func (r *Runtime) Remove(c *Container) {
 		d.close()
 		return
 	}
-	r.discard(d)
+	r.discard(d, &c.Record)
 	r.poststop(c.Hooks, &c.Record)
 }

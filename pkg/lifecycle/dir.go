@@ -72,21 +72,23 @@ func (r *Runtime) claim(id string) (*dir, error) {
 		case err == nil:
 			return d, nil
 		}
-		if err := r.evict(d, id); err != nil {
+		rec, err := r.evict(d, id)
+		if err != nil {
 			d.close()
 			return nil, err
 		}
-		r.discard(d)
+		r.discard(d, rec)
 	}
 }
 
-// evict says whether what is in d may make room.
-func (r *Runtime) evict(d *dir, id string) error {
+// evict says whether what is in d may make room; the record is nil where there is
+// none.
+func (r *Runtime) evict(d *dir, id string) (*Record, error) {
 	rec, err := d.read()
 	if errors.Is(err, fs.ErrNotExist) || err == nil && rec.AutoRemove && !rec.alive() {
-		return nil
+		return rec, nil
 	}
-	return fmt.Errorf("container with given ID already exists: %s", quote(id))
+	return nil, fmt.Errorf("container with given ID already exists: %s", quote(id))
 }
 
 // openDir opens and locks. The directory may be removed while we wait for the

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/cgroup2"
@@ -162,7 +163,29 @@ func (b *birth) limit() error {
 		return err
 	}
 	g.missing = missing
-	return group.Apply(can)
+	if err := group.Apply(can); err != nil {
+		return err
+	}
+	return b.filterDevices(group)
+}
+
+// filterDevices enforces linux.resources.devices. In a user namespace of its own the
+// container can make no device node that could be opened (user_namespaces(7)), and
+// nobody there may load such a filter; only root's containers need one.
+func (b *birth) filterDevices(g cgroup2.Group) error {
+	r := b.program.run
+	if b.userns() || !r.Groups.System || !r.Self.Has(unix.CAP_SYS_ADMIN) {
+		return nil
+	}
+	var rules []specs.LinuxDeviceCgroup
+	if l := b.Spec.Linux; l != nil && l.Resources != nil {
+		rules = l.Resources.Devices
+	}
+	filter, err := cgroup2.CompileDevices(rules)
+	if err != nil {
+		return err
+	}
+	return filter.Attach(g)
 }
 
 // noGroup adds the cause to an error about a group that cannot be had here. One

@@ -39,13 +39,14 @@ func groupOf(dir string) cgroup2.Placement {
 
 // leaveGroup removes the container's cgroup. What its processes have left behind
 // there is ended first where nothing else has done it: with a pid namespace of its
-// own all of the container has gone, and who is there is a stranger.
-func (r *Runtime) leaveGroup(d *dir, kill bool) error {
+// own all of the container has gone, and who is there is a stranger. Without a record
+// there is only what a killed create has left.
+func (r *Runtime) leaveGroup(d *dir, rec *Record) error {
 	p := groupOf(d.path)
-	if !p.Owned {
-		return nil
+	if !p.Owned || rec != nil && rec.Boot != bootID() {
+		return nil // another boot had other groups
 	}
-	if kill {
+	if rec == nil || !rec.OwnPID {
 		g := r.Groups.Group(p.Path)
 		if err := g.Kill(); err != nil && !cgroup2.Gone(err) {
 			return fmt.Errorf("end what is left in the container's cgroup: %w", err)
@@ -57,9 +58,9 @@ func (r *Runtime) leaveGroup(d *dir, kill bool) error {
 	return nil
 }
 
-// discard removes a container's directory and what it leads to.
-func (r *Runtime) discard(d *dir) {
-	if err := r.leaveGroup(d, true); err != nil {
+// discard removes a container's directory and what it leads to, as far as that goes.
+func (r *Runtime) discard(d *dir, rec *Record) {
+	if err := r.leaveGroup(d, rec); err != nil {
 		r.Warn(err.Error())
 	}
 	d.remove()

@@ -24,6 +24,7 @@ func TestGoldenPlans(t *testing.T) {
 	user := &Runtime{Caller: idmap.Caller{UID: 1000, GID: 1000}, Self: kernel.Facts{UID: 1000, EUID: 1000, CapBnd: all}}
 	root := &Runtime{Self: kernel.Facts{CapPrm: all, CapEff: all, CapBnd: all}}
 	for file, r := range map[string]*Runtime{"testdata/user.txt": user, "testdata/root.txt": root} {
+		r.CgroupManager = "disabled" // what there is on this host shows in the steps
 		s := spec.Default()
 		s.Process.Terminal = false
 		if r == user {

@@ -66,7 +66,7 @@ func (r *Runtime) destroy(d *dir, rec *Record, because error) error {
 	if err := rec.end(); err != nil {
 		return fmt.Errorf("%w; and %w", because, err)
 	}
-	r.discard(d)
+	r.discard(d, rec)
 	r.poststop(rec.Hooks, rec)
 	return because
 }

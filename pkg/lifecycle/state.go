@@ -111,8 +111,10 @@ func (r *Runtime) sweep(id string) bool {
 	if err != nil {
 		return false
 	}
+	var rec *Record
 	over := func() bool {
-		rec, err := readRecord(path)
+		var err error
+		rec, err = readRecord(path)
 		return err == nil && rec.AutoRemove && rec.Hooks == nil && !rec.alive()
 	}
 	if !over() {
@@ -126,7 +128,7 @@ func (r *Runtime) sweep(id string) bool {
 		d.close()
 		return false
 	}
-	r.discard(d)
+	r.discard(d, rec)
 	return true
 }
 
