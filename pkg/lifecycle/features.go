@@ -46,8 +46,8 @@ func seccompFeatures() *features.Seccomp {
 	}
 }
 
-// cgroupFeatures is the place for what pkg/cgroup2 does. A cgroup namespace and
-// a mount of cgroup2 are no limits, and version 1 is never going to be.
+// cgroupFeatures is what pkg/cgroup2 does. Version 1 is never going to be.
 func cgroupFeatures() *features.Cgroup {
-	return &features.Cgroup{V1: new(bool), V2: new(bool), Systemd: new(bool), SystemdUser: new(bool), Rdma: new(bool)}
+	yes, no := true, false
+	return &features.Cgroup{V1: &no, V2: &yes, Systemd: &yes, SystemdUser: &yes, Rdma: &yes}
 }
