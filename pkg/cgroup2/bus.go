@@ -2,7 +2,9 @@ package cgroup2
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"path/filepath"
 	"strings"
@@ -128,11 +130,16 @@ func (s *systemd) greet() error {
 // call asks the manager.
 func (s *systemd) call(method string, args ...any) *dbus.Call {
 	c := s.conn.Object(systemdName, managerPath).CallWithContext(s.ctx, manager+"."+method, 0, args...)
-	if c.Err != nil && s.ctx.Err() != nil {
+	switch {
+	case c.Err != nil && s.ctx.Err() != nil:
 		c.Err = fmt.Errorf("systemd has not answered to %s in time: %w", method, s.ctx.Err())
+	case errors.Is(c.Err, io.EOF), errors.Is(c.Err, dbus.ErrClosed):
+		c.Err = fmt.Errorf("%w: no answer to %s", errHungUp, method)
 	}
 	return c
 }
+
+var errHungUp = errors.New("the connection to systemd has ended")
 
 // job waits for the end of a job, whose result is "done" when all went well.
 func (s *systemd) job(path dbus.ObjectPath) error {
@@ -141,8 +148,11 @@ func (s *systemd) job(path dbus.ObjectPath) error {
 		case <-s.ctx.Done():
 			return fmt.Errorf("systemd has not finished its job in time: %w", s.ctx.Err())
 		case sig, open := <-s.signals:
+			if !open && s.ctx.Err() != nil {
+				continue // the time has ended the connection
+			}
 			if !open {
-				return fmt.Errorf("the connection to systemd has ended")
+				return errHungUp
 			}
 			if sig.Name != manager+".JobRemoved" || len(sig.Body) < 4 || sig.Body[1] != path {
 				continue
