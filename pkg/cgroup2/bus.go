@@ -104,6 +104,7 @@ func (h Host) dial(path string) (*systemd, error) {
 		s.cancel()
 		return nil, fmt.Errorf("connect to systemd at %s: %w", path, err)
 	}
+	_ = raw.SetDeadline(time.Time{})
 	return s, nil
 }
 
