@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"debug/elf"
 	encoding "encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -28,6 +29,7 @@ var attacks = map[string]func(args []string) error{
 	"peek":        peek,
 	"swap":        swap,
 	"type":        typeInto,
+	"walkout":     walkOut,
 }
 
 // attacker makes this program available inside a container.
@@ -63,6 +65,29 @@ func descriptors([]string) error {
 		fmt.Printf("FD %d %s\n", fd, target)
 	}
 	return nil
+}
+
+// walkOut leaves a chroot the classic way, chroot(2): with a working directory that is outside of a second one, upwards. It
+// prints where it ends.
+func walkOut([]string) error {
+	if err := os.MkdirAll("/second", 0o755); err != nil {
+		return err
+	}
+	slash, err := unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(unix.Chroot("/second"), unix.Fchdir(slash)); err != nil {
+		return err
+	}
+	for range 64 {
+		if err := unix.Chdir(".."); err != nil {
+			return err
+		}
+	}
+	names, err := os.ReadDir(".")
+	fmt.Println("SAW", names)
+	return err
 }
 
 // until calls try until the time is over or it says that it is done.

@@ -30,6 +30,7 @@ func (h *harness) verbs() map[string]verb {
 		"status":   status,
 		"terminal": terminal,
 		"pidfd":    pidfd,
+		"notify":   notify,
 		"agent":    agent,
 		"hostpid":  hostpid,
 		"alive":    alive,

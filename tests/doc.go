@@ -46,6 +46,8 @@
 //	                          terminal is raw or after half a second
 //	                          (<pause> in it is half a second; the terminal is resized at the first)
 //	pidfd SOCKET N CMD        status of a command that sends a pidfd to SOCKET; prints "pidfd WORD PID" for it
+//	notify SOCKET N CMD       status of a command with NOTIFY_SOCKET=SOCKET and a service manager there, which writes what it
+//	                          is told to SOCKET.txt: a line each message, and how many fds came along
 //	agent SOCKET ERRNO N CMD  status while a seccomp agent listens at SOCKET, lets every call it is asked about fail with
 //	                          ERRNO, and writes what it was told (ContainerProcessState) to SOCKET.json
 //	eventually CMD            retries a program, or one of these commands, until it succeeds, for ten seconds at most

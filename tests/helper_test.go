@@ -53,6 +53,10 @@ func runHelper(name string, args []string) (int, error) {
 		return helpTerminal(args)
 	case "pidfd":
 		return helpPidfd(args)
+	case "notify":
+		return helpNotify(args)
+	case "say":
+		return 0, say(args)
 	}
 	if attack, ok := attacks[name]; ok {
 		return 0, attack(args)

@@ -10,11 +10,23 @@ import (
 	"sandbox/pkg/spec"
 )
 
+// notifySocket is the socket of the service manager that has started us and
+// waits for the payload to be ready (sd_notify(3)). Other kinds of address than a
+// path or an abstract name mean a host around this machine.
+func notifySocket() string {
+	address := os.Getenv("NOTIFY_SOCKET")
+	if strings.HasPrefix(address, "/") || strings.HasPrefix(address, "@") {
+		return address
+	}
+	return ""
+}
+
 // activate passes on the sockets of a service manager (sd_listen_fds(3)): they
 // are the first fds after the standard ones, those of --preserve-fds come behind
 // them, and the payload is told of them as runc does it. A LISTEN_PID that is
 // not ours speaks of somebody else's.
 func activate(o *lifecycle.Options) error {
+	o.Notify = notifySocket()
 	if os.Getenv("LISTEN_PID") != strconv.Itoa(os.Getpid()) {
 		return nil
 	}

@@ -3,6 +3,8 @@ package main
 import (
 	"slices"
 	"strings"
+
+	"github.com/spf13/pflag"
 )
 
 // valued are the global flags that take a value.
@@ -19,6 +21,24 @@ func verbOf(args []string) string {
 		}
 	}
 	return ""
+}
+
+// logOf is what the global flags say about the log, for errors that come before
+// they are parsed.
+func logOf(args []string) (file, format string) {
+	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+	flags.ParseErrorsAllowlist.UnknownFlags = true
+	flags.SetInterspersed(false)
+	flags.Usage = func() {}
+	flags.StringVar(&file, "log", "", "")
+	flags.StringVar(&format, "log-format", "", "")
+	for _, name := range valued {
+		if name := strings.TrimLeft(name, "-"); flags.Lookup(name) == nil {
+			flags.String(name, "", "")
+		}
+	}
+	_ = flags.Parse(longFlags(args)) // what is wrong with them is not what went wrong
+	return file, format
 }
 
 // double is a flag with two dashes.

@@ -41,6 +41,6 @@ func (a *app) start(cmd *cobra.Command) {
 		if err != nil {
 			return err
 		}
-		return r.Start(args[0])
+		return r.Start(args[0], notifySocket())
 	}
 }

@@ -32,6 +32,7 @@ func execute(args []string) int {
 		}
 	}
 	if err := app.known(verbOf(args)); err != nil {
+		app.log, app.logFormat = logOf(args)
 		app.report(err)
 		return 3 // runc's
 	}

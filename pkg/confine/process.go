@@ -46,28 +46,23 @@ func (c *Process) OpenUmask(p *plan.Plan) {
 	c.umask = p.Do("umask", unix.SYS_UMASK, plan.C(0)).To("umask")
 }
 
-// NoteOOM says that the out-of-memory score stayed as it was.
-const NoteOOM = "oom.kept"
+// ActOOM begins the act of steps that set the out-of-memory score; the score follows.
+const ActOOM = "set process.oomScoreAdj to "
 
 // OOMScore appends the adjustment of the out-of-memory score, through the
 // caller's /proc and while the process still owns its own files there. To
-// lower it needs CAP_SYS_RESOURCE; what is refused goes on, and is told.
+// lower it needs CAP_SYS_RESOURCE; config.md says that it MUST be set, so what is
+// refused ends the start, as with runc and crun.
 func OOMScore(p *plan.Plan, spec *specs.Process) {
 	if spec.OOMScoreAdj == nil {
 		return
 	}
 	p.Private = true // Linux sets it for every process with the same memory
 	score := strconv.Itoa(*spec.OOMScoreAdj)
-	p.Act("set the out-of-memory score to %s", score)
-	refused, done := p.Label("score refused"), p.Label("score set")
-	fd := p.Open("/proc/self/oom_score_adj", unix.O_WRONLY).On(unix.EACCES, refused).On(unix.EPERM, refused).To("score")
-	p.Do("write", unix.SYS_WRITE, plan.R(fd), plan.M(plan.CString(score)), plan.C(len(score))).
-		On(unix.EACCES, refused).On(unix.EPERM, refused)
+	p.Act("%s%s", ActOOM, score)
+	fd := p.Open("/proc/self/oom_score_adj", unix.O_WRONLY).To("score")
+	p.Do("write", unix.SYS_WRITE, plan.R(fd), plan.M(plan.CString(score)), plan.C(len(score)))
 	p.Close(fd)
-	p.Goto(done)
-	p.Here(refused)
-	p.Note(NoteOOM)
-	p.Here(done)
 }
 
 // Limits appends the rlimits.

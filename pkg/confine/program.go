@@ -50,9 +50,18 @@ func (c *Process) try(p *plan.Plan, path string, program, denied plan.Reg, found
 	p.Set(denied, plan.C(1))
 	p.Goto(next)
 	p.Here(file)
-	p.Do("faccessat2", unix.SYS_FACCESSAT2, plan.Cwd(), plan.S(path), plan.C(unix.X_OK), plan.C(unix.AT_EACCESS)).
-		On(unix.ENOENT, next).On(unix.ENOTDIR, next).On(plan.AnyErrno, no)
-	p.Goto(found)
+	access := p.Do("faccessat2", unix.SYS_FACCESSAT2, plan.Cwd(), plan.S(path), plan.C(unix.X_OK), plan.C(unix.AT_EACCESS)).
+		On(unix.ENOENT, next)
+	if path == c.spec.Args[0] {
+		below := p.Label("below a file")
+		access.On(unix.ENOTDIR, below).On(plan.AnyErrno, no)
+		p.Goto(found)
+		p.Here(below)
+		p.Fail(unix.ENOTDIR)
+	} else {
+		access.On(unix.ENOTDIR, next).On(plan.AnyErrno, no)
+		p.Goto(found)
+	}
 	p.Here(next)
 }
 

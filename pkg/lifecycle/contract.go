@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -38,8 +39,6 @@ func (b *birth) note(name string) {
 		if supplementary(b.program.run.Caller) {
 			b.contract.Degrade(kernel.FeatGroups, "the caller's supplementary groups stay", cause(kernel.Op{Do: kernel.Setgroups}, kernel.SetgroupsDeny))
 		}
-	case confine.NoteOOM:
-		b.contract.Degrade(kernel.FeatOOM, "the out-of-memory score stays", cause(kernel.Op{Do: kernel.SetOOMScore, Want: uint64(*b.Spec.Process.OOMScoreAdj)}, kernel.OOMScore))
 	case noteKeyring:
 		b.contract.Degrade(kernel.FeatKeyring, "the caller's session keyring stays", kernel.New(kernel.KeyringQuota))
 	}
@@ -84,10 +83,18 @@ func execError(e *userns.Error) error {
 	switch {
 	case e.Errno == unix.ENOENT && bare:
 		return &ExecError{Status: 127, Text: "exec: " + name + ": executable file not found in $PATH", Errno: e.Errno}
-	case e.Errno == unix.ENOENT || e.Errno == unix.ENOTDIR:
+	case e.Errno == unix.ENOENT:
 		return &ExecError{Status: 127, Text: "exec: " + name + ": stat " + strings.Trim(name, `"`) + ": no such file or directory", Errno: e.Errno}
+	case e.Errno == unix.ENOTDIR:
+		// runc's words: Docker adds a hint about file mounts to them and gives
+		// 127, podman 126 as shells and env(1) do.
+		return &ExecError{Status: 126, Text: "exec: " + name + ": stat " + strings.Trim(name, `"`) + ": not a directory", Errno: e.Errno}
 	}
-	return &ExecError{Status: 126, Text: "exec: " + name + ": " + e.Errno.Error(), Errno: e.Errno}
+	text := e.Errno.Error()
+	if e.Errno == unix.EISDIR {
+		text += ": permission denied" // what podman's exec looks for; Docker looks for the first half
+	}
+	return &ExecError{Status: 126, Text: "exec: " + name + ": " + text, Errno: e.Errno}
 }
 
 // ExecError is a program that could not be run in a container that was all
@@ -112,6 +119,9 @@ func operation(e *userns.Error) kernel.Op {
 		return kernel.Op{Do: kernel.SetID}
 	case e.Call == "prlimit64":
 		return kernel.Op{Do: kernel.Setrlimit, Path: strings.TrimPrefix(e.Act, "set ")}
+	case strings.HasPrefix(e.Act, confine.ActOOM):
+		score, _ := strconv.Atoi(strings.TrimPrefix(e.Act, confine.ActOOM))
+		return kernel.Op{Do: kernel.SetOOMScore, Want: uint64(score)}
 	case strings.HasPrefix(e.Act, rootfs.ActMapIDs):
 		source, _, _ := strings.Cut(strings.TrimPrefix(e.Act, rootfs.ActMapIDs), ": ")
 		return kernel.Op{Do: kernel.MapMount, Path: source}

@@ -39,6 +39,9 @@ type Options struct {
 	// KeepSignals leaves those ignored that the caller ignores (nohup).
 	KeepSignals bool
 	Silent      bool // 0, 1 and 2 are the null device
+	// Notify is the socket of a service manager that wants to know when the
+	// payload is ready (NOTIFY_SOCKET of our own environment), "" for none.
+	Notify string
 
 	Contract kernel.Contract // what was decided before, such as the id range
 	Require  []string        // features that must be granted
@@ -51,6 +54,7 @@ type Container struct {
 	child  *userns.Child
 	status *os.File // where init tells how the payload ended
 	oom    *oomWatch
+	notify *notifier
 }
 
 // Create makes a container that waits for Start. When it returns an error,
@@ -75,14 +79,24 @@ func (r *Runtime) spawn(o Options, started bool) (*Container, error) {
 	var undo cleanup
 	defer undo.run()
 	undo.add(func() { r.discard(d, nil) })
+	if err := d.offerNotify(&o); err != nil {
+		return nil, err
+	}
 	g, err := r.newProgram(o, d.path, int(d.f.Fd()))
 	if err != nil {
 		return nil, err
 	}
 	defer g.close()
+	var notify *notifier
+	if started {
+		if notify, err = d.listenNotify(o.Notify); err != nil {
+			return nil, err
+		}
+	}
 	b := &birth{program: g, dir: d, started: started, contract: append(g.features(), o.Contract...)}
 	c, err := b.run()
 	if err != nil {
+		notify.close()
 		undo.run()
 		undo.release()
 		if b.hooked {
@@ -91,6 +105,7 @@ func (r *Runtime) spawn(o Options, started bool) (*Container, error) {
 		return nil, err
 	}
 	undo.release()
+	c.notify = notify
 	return c, nil
 }
 

@@ -21,8 +21,9 @@ var update = flag.Bool("update", false, "write the golden files instead of compa
 // shows as a change of these files.
 func TestGoldenPlans(t *testing.T) {
 	all := uint64(1)<<41 - 1
-	user := &Runtime{Caller: idmap.Caller{UID: 1000, GID: 1000}, Self: kernel.Facts{UID: 1000, EUID: 1000, CapBnd: all}}
-	root := &Runtime{Self: kernel.Facts{CapPrm: all, CapEff: all, CapBnd: all}}
+	host := kernel.Host{Proc: t.TempDir()} // a /proc/kcore, say, would be another link
+	user := &Runtime{Kernel: host, Caller: idmap.Caller{UID: 1000, GID: 1000}, Self: kernel.Facts{UID: 1000, EUID: 1000, CapBnd: all}}
+	root := &Runtime{Kernel: host, Self: kernel.Facts{CapPrm: all, CapEff: all, CapBnd: all}}
 	for file, r := range map[string]*Runtime{"testdata/user.txt": user, "testdata/root.txt": root} {
 		r.CgroupManager = "disabled" // what there is on this host shows in the steps
 		s := spec.Default()

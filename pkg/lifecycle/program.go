@@ -74,8 +74,8 @@ func (g *program) compile(scratch string) error {
 		Bundle: g.Bundle, Scratch: g.scratch(scratch),
 		Mknod:    !g.userns() && g.run.Self.Has(unix.CAP_MKNOD) && g.run.Self.InitialUserns(),
 		MapsGID:  g.mapsGID,
-		NewMount: g.ownTree(),
-		SELinux:  g.Spec.Linux != nil && g.Spec.Linux.MountLabel != "" && g.run.Kernel.SELinux(), Clone: g.cloner(), IDMap: g.ownerMap, Group: g.groupSteps(),
+		NewMount: g.ownTree(), Whole: g.whole, Kcore: g.run.Kernel.Kcore(),
+		SELinux: g.Spec.Linux != nil && g.Spec.Linux.MountLabel != "" && g.run.Kernel.SELinux(), Clone: g.cloner(), IDMap: g.ownerMap, Group: g.groupSteps(),
 	})
 	if err != nil {
 		return err
@@ -119,6 +119,15 @@ func (g *program) userns() bool {
 // the payload a way to what is around it.
 func (g *program) ownTree() bool {
 	return g.fresh(unix.CLONE_NEWNS) || g.ns.joined(unix.CLONE_NEWNS)
+}
+
+// whole lists the caller's whole procfs and sysfs mounts. In a joined mount
+// namespace there are others, and they belong to whoever else is in it.
+func (g *program) whole() []string {
+	if !g.fresh(unix.CLONE_NEWNS) {
+		return nil
+	}
+	return g.run.Kernel.WholeMounts("proc", "sysfs")
 }
 
 // facts for the confinement of a process. A new user namespace gives all
@@ -246,6 +255,9 @@ func (g *program) features() kernel.Contract {
 	}
 	if g.filter.Filter != nil {
 		c.Grant(kernel.FeatSeccomp)
+	}
+	if g.Spec.Process.OOMScoreAdj != nil {
+		c.Grant(kernel.FeatOOM) // or there is no start
 	}
 	return c
 }

@@ -7,18 +7,34 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Run creates and starts a container in one.
+// Run creates and starts a container in one. In the background and with a
+// service manager that wants to know, it returns when the payload is ready.
 func (r *Runtime) Run(o Options) (*Container, error) {
 	c, err := r.spawn(o, true)
 	if err != nil {
 		return nil, err
 	}
 	if err := r.poststart(&c.Record); err != nil {
+		c.notify.close()
 		c.kill()
 		r.Remove(c)
 		return nil, err
 	}
+	if !o.Attached {
+		c.tellReady(c.Pid)
+	} else if c.notify != nil {
+		// The service's process stays this one: it passes signals on, and its
+		// exit status is the payload's.
+		go c.tellReady(os.Getpid())
+	}
 	return c, nil
+}
+
+// tellReady only warns: the container runs, whoever has been told of it.
+func (c *Container) tellReady(main int) {
+	if err := c.notify.relay(&c.Record, main, main == os.Getpid()); err != nil {
+		c.run.Warn(err.Error())
+	}
 }
 
 // Signals are those that reach this process while it stands for a payload.

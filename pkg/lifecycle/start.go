@@ -33,31 +33,51 @@ func listen(d *dir) (*os.File, error) {
 }
 
 // Start lets a created container run its program. It returns when the program
-// is running, or says why it cannot.
-func (r *Runtime) Start(id string) error {
+// is running, or says why it cannot. With the socket of a service manager in
+// notify ("" for none) it returns when the program has said that it is ready, or
+// has ended.
+func (r *Runtime) Start(id, notify string) error {
 	d, rec, err := r.lock(id)
 	if err != nil {
 		return notExist(d, err)
 	}
-	defer d.close()
-	switch r.statusIn(d.path, rec) {
-	case Stopped:
-		return errors.New("cannot start a container that has stopped")
-	case Paused:
-		return errors.New("cannot start a paused container: resume it first")
-	case Running:
-		return errors.New("cannot start an already running container")
-	}
-	if err := r.startHooks(rec); err != nil {
-		return r.destroy(d, rec, err)
-	}
-	if err := open(d, rec); err != nil {
+	n, err := r.start(d, rec, notify)
+	d.close() // whoever waits for a service may have to stop it
+	if err != nil {
 		return err
 	}
-	if err := r.poststart(rec); err != nil {
-		return r.destroy(d, rec, err)
+	return n.relay(rec, rec.Pid, false)
+}
+
+func (r *Runtime) start(d *dir, rec *Record, notify string) (*notifier, error) {
+	switch r.statusIn(d.path, rec) {
+	case Stopped:
+		return nil, errors.New("cannot start a container that has stopped")
+	case Paused:
+		return nil, errors.New("cannot start a paused container: resume it first")
+	case Running:
+		return nil, errors.New("cannot start an already running container")
 	}
-	return nil
+	n, err := d.listenNotify(notify)
+	if err != nil {
+		return nil, err
+	}
+	if n == nil && notify != "" {
+		r.Warn("NOTIFY_SOCKET: the container was created without one and cannot say that it is ready")
+	}
+	if err := r.startHooks(rec); err != nil {
+		n.close()
+		return nil, r.destroy(d, rec, err)
+	}
+	if err := open(d, rec); err != nil {
+		n.close()
+		return nil, err
+	}
+	if err := r.poststart(rec); err != nil {
+		n.close()
+		return nil, r.destroy(d, rec, err)
+	}
+	return n, nil
 }
 
 // destroy ends a container whose hook has failed: it is stopped, removed, and

@@ -99,12 +99,18 @@ func (t *Tree) prepareDevices(p *plan.Plan) {
 	}
 }
 
+type devLink struct{ name, target string }
+
 // devLinks are what every container has (runtime-spec, runtime-linux, "Dev symbolic
 // links").
-var devLinks = []struct{ name, target string }{
+var devLinks = []devLink{
 	{"fd", "/proc/self/fd"}, {"stdin", "/proc/self/fd/0"}, {"stdout", "/proc/self/fd/1"}, {"stderr", "/proc/self/fd/2"},
 	{"ptmx", "pts/ptmx"},
 }
+
+// coreLink leads nowhere on a kernel without CONFIG_PROC_KCORE; runc then leaves
+// it out, crun does not.
+var coreLink = devLink{"core", "/proc/kcore"}
 
 func (t *Tree) makeDevices(p *plan.Plan) {
 	dev := t.dev
@@ -123,7 +129,11 @@ func (t *Tree) makeDevices(p *plan.Plan) {
 		t.makeNode(p, n, parent, name)
 	}
 	p.Act("make the links of /dev")
-	for _, l := range devLinks {
+	links := devLinks
+	if t.facts.Kcore {
+		links = append(links[:len(links):len(links)], coreLink)
+	}
+	for _, l := range links {
 		p.Symlinkat(l.target, plan.R(dev), l.name).Ignore(unix.EEXIST, unix.EROFS, unix.EACCES)
 	}
 }

@@ -43,22 +43,6 @@ func (t *Tree) createOverlay(p *plan.Plan, m *mount) {
 	t.finishOverlay(p, m)
 }
 
-// createCopyUp makes a tmpfs that begins with what the directory holds. Nothing
-// is copied: the directory becomes the lower layer of an overlay whose upper
-// one is the tmpfs, and looks the same from inside.
-func (t *Tree) createCopyUp(p *plan.Plan, m *mount) {
-	t.scratch(p)
-	below := t.find(p, m.dest, true, m.placeFlags)
-	t.create(p, m)
-	p.Act("let the tmpfs on %s begin with what is there", m.dest)
-	dir := "copy" + t.number(m)
-	p.Mkdirat(plan.R(t.upper), dir, 0o700)
-	at := p.OpenAt(plan.R(t.upper), dir, unix.O_PATH|unix.O_DIRECTORY, 0).To("copy place")
-	p.MoveMount(m.tree, at)
-	t.overlay(p, m, below, m.tree, filepath.Join(t.facts.Scratch, dir), t.modeOf(m))
-	t.finishOverlay(p, m)
-}
-
 // overlay begins an overlay of below, with an upper layer in the directory
 // room, which is at path. The lower layer is named relative to the working
 // directory and the upper one by a path of our own: no path of the caller's
@@ -85,20 +69,6 @@ func (t *Tree) finishOverlay(p *plan.Plan, m *mount) {
 }
 
 func (t *Tree) number(m *mount) string { return strconv.Itoa(slices.Index(t.mounts, m)) }
-
-// modeOf is the mode of a tmpfs's root: the option's, or the directory's own.
-func (t *Tree) modeOf(m *mount) uint32 {
-	for _, o := range m.data {
-		if mode, err := strconv.ParseUint(o.value, 8, 12); o.key == "mode" && err == nil {
-			return uint32(mode)
-		}
-	}
-	var st unix.Stat_t
-	if unix.Lstat(filepath.Join(t.path, m.dest), &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR {
-		return st.Mode & 0o7777
-	}
-	return 0o1777
-}
 
 // scratch mounts a tmpfs over the scratch directory, once. It must be attached:
 // overlayfs refuses layers on a detached mount before Linux 6.15.

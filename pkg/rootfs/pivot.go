@@ -2,6 +2,7 @@ package rootfs
 
 import (
 	"path/filepath"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -103,16 +104,53 @@ func (t *Tree) pivotRoot(p *plan.Plan) {
 	p.Do("umount2", unix.SYS_UMOUNT2, plan.S("."), plan.C(unix.MNT_DETACH))
 }
 
-// moveRoot is for a root on an initramfs, which cannot be pivoted away.
+// moveRoot is for a root on an initramfs, which cannot be pivoted away. The
+// caller's tree stays in the mount namespace, below the new root.
 func (t *Tree) moveRoot(p *plan.Plan) {
 	p.Act("change root without pivot")
 	if t.shared() {
 		p.Propagation("/", unix.MS_SLAVE)
 	}
+	t.hideWhole(p)
+	p.Act("change root without pivot")
 	slash := p.Open("/", unix.O_PATH|unix.O_DIRECTORY).To("old root")
 	p.Fchdir(t.root)
 	p.MoveMount(t.root, slash)
 	p.Do("chroot", unix.SYS_CHROOT, plan.S("."))
+}
+
+// hideWhole takes away what the caller sees of the kernel. To mount a procfs or
+// sysfs of its own, without the container's masks, a user namespace made inside
+// needs to see a whole one somewhere (mount_too_revealing in fs/namespace.c);
+// that nobody can walk to it does not matter. In a user namespace of ours the
+// caller's mounts are locked and are covered instead.
+func (t *Tree) hideWhole(p *plan.Plan) {
+	if t.facts.Whole == nil {
+		return
+	}
+	points := t.facts.Whole()
+	slices.Reverse(points) // those on top first
+	for i, point := range points {
+		// The path leads to the container's own by now; or it was in the list
+		// already, as one of several mounts on each other.
+		if within(inside(point), inside(t.path)) || slices.Contains(points[:i], point) {
+			continue
+		}
+		p.Act("hide the host's %s", point)
+		cover, done := p.Label("cover "+point), p.Label("done with "+point)
+		for _, other := range points[i:] {
+			if other == point {
+				// ENOENT, EINVAL: it has gone with what it was mounted in.
+				p.Propagation(point, unix.MS_REC|unix.MS_SLAVE).On(unix.ENOENT, done).On(unix.EINVAL, done)
+				p.Do("umount2", unix.SYS_UMOUNT2, plan.S(point), plan.C(unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)).
+					On(unix.EINVAL, cover).On(unix.EPERM, cover)
+			}
+		}
+		p.Goto(done)
+		p.Here(cover)
+		t.hideDir(p, p.Open(point, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW).To("place"))
+		p.Here(done)
+	}
 }
 
 // propagate sets linux.rootfsPropagation on the new root, and with its "r" form

@@ -18,7 +18,9 @@ type Facts struct {
 	Mknod    bool                  // device nodes can be made here; never in a user namespace
 	MapsGID  func(gid uint32) bool // whether a group id exists inside
 	NewMount bool                  // a mount namespace other than the caller's, new or joined
+	Whole    func() []string       // mount points of the caller's that show all of a procfs or sysfs
 	SELinux  bool                  // it is active on this host
+	Kcore    bool                  // this kernel has a /proc/kcore
 
 	// Clone copies a mount of the caller's tree now, before the fork, and
 	// returns its fd; nil leaves that to the child.

@@ -250,3 +250,37 @@ func FuzzResolve(f *testing.F) {
 		}
 	})
 }
+
+// TestLinksOfDev: what is not there gets no link.
+func TestLinksOfDev(t *testing.T) {
+	for _, kcore := range []bool{true, false} {
+		got := strings.Contains(printed(t, mounts(), Facts{Kcore: kcore}), `symlinkat("/proc/kcore", `)
+		if got != kcore {
+			t.Errorf("with kcore %v: link %v", kcore, got)
+		}
+	}
+}
+
+// TestHidesTheHost: without pivot every whole procfs and sysfs of the caller's goes, those on top first, but for what is
+// the container's own by then.
+func TestHidesTheHost(t *testing.T) {
+	s := mounts()
+	s.Root = &specs.Root{Path: "/root-of-it"}
+	tree, err := New(s, Facts{NewMount: true, Whole: func() []string {
+		return []string{"/proc", "/sys", "/root-of-it/proc", "/root-of-it2/proc", "/proc"}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := plan.New()
+	tree.Pivot(p, true)
+	var b strings.Builder
+	if err := p.Print(&b); err != nil {
+		t.Fatal(err)
+	}
+	for text, n := range map[string]int{`umount2("/proc"`: 2, `umount2("/sys"`: 1, `umount2("/root-of-it2/proc"`: 1, `umount2("/root-of-it/proc"`: 0, "hide the host's /proc": 1} {
+		if got := strings.Count(b.String(), text); got != n {
+			t.Errorf("%d times %s, want %d:\n%s", got, text, n, b.String())
+		}
+	}
+}

@@ -1,0 +1,91 @@
+package rootfs
+
+import (
+	"encoding/binary"
+	"path/filepath"
+	"slices"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/plan"
+)
+
+// createCopyUp makes a tmpfs that begins with what the directory holds. Where
+// that is nothing it is a tmpfs. Else nothing is copied either: the directory
+// becomes the lower layer of an overlay whose upper one is the tmpfs, and looks
+// the same from inside.
+func (t *Tree) createCopyUp(p *plan.Plan, m *mount) {
+	t.scratch(p)
+	below := t.find(p, m.dest, true, m.placeFlags)
+	if !slices.ContainsFunc(m.data, func(o option) bool { return o.key == "mode" }) {
+		m.data = append(m.data, option{"mode", strconv.FormatUint(uint64(t.modeOf(m)), 8)})
+	}
+	readonly := m.attr.set & unix.MOUNT_ATTR_RDONLY
+	m.attr.set &^= readonly // until the layers are in it
+	t.create(p, m)
+	p.Act("let the tmpfs on %s begin with what is there", m.dest)
+	full, done := p.Label("copy "+m.dest), p.Label("have "+m.dest)
+	tree := p.Reg("tmpfs with content")
+	empty(p, below, full)
+	if readonly != 0 {
+		p.SetAttr(m.tree, readonly, 0, 0, false)
+	}
+	p.Set(tree, plan.R(m.tree))
+	p.Goto(done)
+	p.Here(full)
+	dir := "copy" + t.number(m)
+	p.Mkdirat(plan.R(t.upper), dir, 0o700)
+	at := p.OpenAt(plan.R(t.upper), dir, unix.O_PATH|unix.O_DIRECTORY, 0).To("copy place")
+	p.MoveMount(m.tree, at)
+	m.attr.set |= readonly
+	t.overlay(p, m, below, m.tree, filepath.Join(t.facts.Scratch, dir), t.modeOf(m))
+	t.finishOverlay(p, m)
+	p.Set(tree, plan.R(m.tree))
+	p.Here(done)
+	m.tree = tree
+}
+
+// empty goes to a label unless a directory holds nothing: unless it reads as "."
+// and "..", in this order, and no more. What it cannot read is not empty.
+func empty(p *plan.Plan, dir plan.Reg, full plan.Label) {
+	fd := p.OpenAt(plan.R(dir), ".", unix.O_RDONLY|unix.O_DIRECTORY, 0).On(plan.AnyErrno, full).To("directory")
+	entries, size := plan.Bytes(make([]byte, 1024)).Show(func() string { return "<entries>" }), plan.Words(0)
+	read := func() *plan.Step {
+		return p.Do("getdents64", unix.SYS_GETDENTS64, plan.R(fd), plan.M(entries), plan.C(len(entries.Data))).On(plan.AnyErrno, full)
+	}
+	n := read().To("size")
+	p.Put(size, 0, n)
+	// struct linux_dirent64, getdents(2): 24 bytes for a name this short, which
+	// begins at the 19th.
+	const length = 24
+	word := binary.NativeEndian.Uint32
+	expect := func(mem *plan.Mem, off int, mask, value uint32) {
+		p.Expect(mem, off, mask, value, unix.ENOTEMPTY).On(unix.ENOTEMPTY, full)
+	}
+	expect(size, 0, ^uint32(0), 2*length)
+	for i, name := range []string{".\x00", "..\x00"} {
+		text, mask := make([]byte, 8), make([]byte, 8)
+		copy(text[3:], name)
+		copy(mask[3:], "\xff\xff\xff"[:len(name)])
+		for half := 0; half < 8; half += 4 {
+			expect(entries, i*length+16+half, word(mask[half:]), word(text[half:]))
+		}
+	}
+	read().IfNonzero(full)
+	p.Close(fd)
+}
+
+// modeOf is the mode of a tmpfs's root: the option's, or the directory's own.
+func (t *Tree) modeOf(m *mount) uint32 {
+	for _, o := range m.data {
+		if mode, err := strconv.ParseUint(o.value, 8, 12); o.key == "mode" && err == nil {
+			return uint32(mode)
+		}
+	}
+	var st unix.Stat_t
+	if unix.Lstat(filepath.Join(t.path, m.dest), &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR {
+		return st.Mode & 0o7777
+	}
+	return 0o1777
+}
