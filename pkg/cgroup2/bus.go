@@ -2,8 +2,10 @@ package cgroup2
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -92,16 +94,22 @@ func (h Host) dial(path string) (*systemd, error) {
 		return nil, fmt.Errorf("connect to systemd: %w", err)
 	}
 	deadline, _ := s.ctx.Deadline()
-	_ = raw.SetDeadline(deadline) // the handshake knows no context
+	_ = raw.SetDeadline(deadline) // authentication knows no context
 	s.conn, err = dbus.NewConn(raw, dbus.WithContext(s.ctx))
 	if err == nil {
 		err = s.greet()
 	}
 	if err != nil {
+		if errors.Is(err, os.ErrDeadlineExceeded) || s.ctx.Err() != nil {
+			err = fmt.Errorf("it has not answered within %s: %w", patience, context.DeadlineExceeded)
+		}
 		raw.Close()
 		s.cancel()
 		return nil, fmt.Errorf("connect to systemd at %s: %w", path, err)
 	}
+	// From here the context ends what takes too long, and says so. This is for a
+	// write that a full socket holds up, which it cannot end.
+	_ = raw.SetDeadline(deadline.Add(time.Second))
 	return s, nil
 }
 
@@ -141,6 +149,9 @@ func (s *systemd) job(path dbus.ObjectPath) error {
 		case <-s.ctx.Done():
 			return fmt.Errorf("systemd has not finished its job in time: %w", s.ctx.Err())
 		case sig, open := <-s.signals:
+			if !open && s.ctx.Err() != nil {
+				continue // the context has closed it
+			}
 			if !open {
 				return fmt.Errorf("the connection to systemd has ended")
 			}

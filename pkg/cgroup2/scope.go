@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"path"
 	"strconv"
-	"strings"
 
 	"github.com/godbus/dbus/v5"
 )
@@ -82,7 +81,7 @@ func (s *scope) admit(pid int) (Placement, error) {
 	}
 	// A unit called as a file of a group would be ("memory.scope") has a directory
 	// with "_" before its name.
-	if strings.TrimPrefix(path.Base(now), "_") != strings.TrimPrefix(s.unit, "_") {
+	if dir := path.Base(now); dir != s.unit && dir != "_"+s.unit {
 		return Placement{}, fmt.Errorf("systemd has started %s, and the process is in %s", s.unit, now)
 	}
 	return Placement{Path: now, Owned: true, Unit: s.unit, Bus: s.bus}, nil
