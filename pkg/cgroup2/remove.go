@@ -3,7 +3,6 @@ package cgroup2
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -33,20 +32,33 @@ func (g Group) Remove() error {
 		return nil
 	}
 	if errors.Is(err, unix.EBUSY) {
-		if empty, err := g.wait("populated", false, dying); !empty && !Gone(err) {
-			pids, _ := g.Procs()
-			return &PopulatedError{g.Path, pids}
-		}
-		var all []Group
-		if err := g.walk(func(one Group) error { all = append(all, one); return nil }); err != nil {
-			return err
-		}
-		for _, one := range slices.Backward(all) {
-			if err = unix.Rmdir(one.Dir()); err != nil && !Gone(err) {
-				return fmt.Errorf("remove cgroup %q: %w", one.Path, err)
-			}
-		}
-		return nil
+		return g.removeAll()
 	}
 	return fmt.Errorf("remove cgroup %s: %w", g.Path, err)
+}
+
+func (g Group) removeAll() error {
+	empty, err := g.wait("populated", false, dying)
+	switch {
+	case Gone(err):
+		return nil
+	case err != nil:
+		return fmt.Errorf("remove cgroup %s: %w", g.Path, err)
+	case !empty:
+		pids, _ := g.Procs()
+		return &PopulatedError{g.Path, pids}
+	}
+	err = g.walk(visitor{leave: func(parent int, name string) error {
+		if err := unix.Unlinkat(parent, name, unix.AT_REMOVEDIR); err != nil && !Gone(err) {
+			return fmt.Errorf("%q: %w", name, err)
+		}
+		return nil
+	}})
+	if err == nil {
+		err = ignoreGone(unix.Rmdir(g.Dir()))
+	}
+	if err != nil {
+		return fmt.Errorf("remove cgroup %s: %w", g.Path, err)
+	}
+	return nil
 }
