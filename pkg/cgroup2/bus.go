@@ -73,7 +73,7 @@ type systemd struct {
 	conn    *dbus.Conn
 	direct  bool // to systemd itself
 	signals chan *dbus.Signal
-	ctx     context.Context
+	ctx     context.Context //nolint:containedctx // the patience is that of the connection
 	cancel  context.CancelFunc
 }
 
@@ -103,7 +103,7 @@ func (h Host) dial(path string) (*systemd, error) {
 		if errors.Is(err, os.ErrDeadlineExceeded) || s.ctx.Err() != nil {
 			err = fmt.Errorf("it has not answered within %s: %w", patience, context.DeadlineExceeded)
 		}
-		raw.Close()
+		_ = raw.Close()
 		s.cancel()
 		return nil, fmt.Errorf("connect to systemd at %s: %w", path, err)
 	}
@@ -167,6 +167,6 @@ func (s *systemd) job(path dbus.ObjectPath) error {
 }
 
 func (s *systemd) close() {
-	s.conn.Close()
+	_ = s.conn.Close()
 	s.cancel()
 }

@@ -49,7 +49,7 @@ func TestProperties(t *testing.T) {
 		"cpuset.cpus":            "",
 	} {
 		file, value, _ := strings.Cut(in, " ")
-		if got := show(Properties([]Write{{File: file, Value: value}})); got != want {
+		if got := show(propertiesFor([]Write{{File: file, Value: value}})); got != want {
 			t.Errorf("%s:\n%s\nwant\n%s", in, got, want)
 		}
 	}

@@ -51,7 +51,7 @@ func (h Host) newScope(w Want, bus string) (*scope, error) {
 		{"CollectMode", dbus.MakeVariant("inactive-or-failed")},
 		// No order to others at shutdown: the container may be what serves them.
 		{"DefaultDependencies", dbus.MakeVariant(false)},
-	}, Properties(w.Writes)...)
+	}, propertiesFor(w.Writes)...)
 	asked, err := annotated(w.Annotations)
 	s.properties = append(s.properties, asked...)
 	return s, err

@@ -46,7 +46,7 @@ func Lost(r *specs.LinuxResources) []string {
 		return nil
 	}
 	if m := r.Memory; m != nil {
-		add("memory.kernel", positive(m.Kernel))
+		add("memory.kernel", positive(m.Kernel)) //nolint:staticcheck // deprecated, and clients still set it
 		add("memory.kernelTCP", positive(m.KernelTCP))
 		add("memory.swappiness", m.Swappiness != nil)
 		add("memory.disableOOMKiller", m.DisableOOMKiller != nil && *m.DisableOOMKiller)

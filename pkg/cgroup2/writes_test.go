@@ -208,6 +208,6 @@ func FuzzWrites(f *testing.F) {
 				t.Errorf("file %q", w.File)
 			}
 		}
-		Properties(writes)
+		propertiesFor(writes)
 	})
 }
