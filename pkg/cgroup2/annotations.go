@@ -10,6 +10,9 @@ import (
 
 const annotationPrefix = "org.systemd.property."
 
+// maxValue is more than any property of a scope needs.
+const maxValue = 4096
+
 // annotated are the properties that annotations ask for, with values in the text
 // form of GVariant, as runc and crun read them. A name that ends in Sec is in
 // seconds and becomes USec, which is what D-Bus knows.
@@ -37,6 +40,11 @@ func propertyFrom(name, text string) (property, error) {
 	switch name {
 	case "PIDs", "Delegate", "Slice", "CollectMode":
 		return property{}, fmt.Errorf("%s is what makes the scope the container's and cannot be changed", name)
+	}
+	// A message with a NUL byte in a string, or a very deep value, ends the
+	// connection: systemd does not say why.
+	if strings.ContainsRune(text, 0) || len(text) > maxValue {
+		return property{}, fmt.Errorf("%.20q: want at most %d characters, and no NUL byte", text, maxValue)
 	}
 	value, err := dbus.ParseVariant(text, dbus.Signature{})
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -73,7 +74,7 @@ type systemd struct {
 	conn    *dbus.Conn
 	direct  bool // to systemd itself
 	signals chan *dbus.Signal
-	ctx     context.Context
+	ctx     context.Context //nolint:containedctx // the patience is that of the connection
 	cancel  context.CancelFunc
 }
 
@@ -94,17 +95,22 @@ func (h Host) dial(path string) (*systemd, error) {
 		return nil, fmt.Errorf("connect to systemd: %w", err)
 	}
 	deadline, _ := s.ctx.Deadline()
-	_ = raw.SetDeadline(deadline) // the handshake knows no context
+	_ = raw.SetDeadline(deadline) // authentication knows no context
 	s.conn, err = dbus.NewConn(raw, dbus.WithContext(s.ctx))
 	if err == nil {
 		err = s.greet()
 	}
 	if err != nil {
-		raw.Close()
+		if errors.Is(err, os.ErrDeadlineExceeded) || s.ctx.Err() != nil {
+			err = fmt.Errorf("it has not answered within %s: %w", patience, context.DeadlineExceeded)
+		}
+		_ = raw.Close()
 		s.cancel()
 		return nil, fmt.Errorf("connect to systemd at %s: %w", path, err)
 	}
-	_ = raw.SetDeadline(time.Time{})
+	// From here the context ends what takes too long, and says so. This is for a
+	// write that a full socket holds up, which it cannot end.
+	_ = raw.SetDeadline(deadline.Add(time.Second))
 	return s, nil
 }
 
@@ -150,7 +156,7 @@ func (s *systemd) job(path dbus.ObjectPath) error {
 			return fmt.Errorf("systemd has not finished its job in time: %w", s.ctx.Err())
 		case sig, open := <-s.signals:
 			if !open && s.ctx.Err() != nil {
-				continue // the time has ended the connection
+				continue // the context has closed it
 			}
 			if !open {
 				return errHungUp
@@ -167,6 +173,6 @@ func (s *systemd) job(path dbus.ObjectPath) error {
 }
 
 func (s *systemd) close() {
-	s.conn.Close()
+	_ = s.conn.Close()
 	s.cancel()
 }

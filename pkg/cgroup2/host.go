@@ -66,7 +66,7 @@ func (h Host) groupOf(pid string) (string, error) {
 	for line := range strings.Lines(string(b)) {
 		if p, ok := strings.CutPrefix(line, "0::"); ok {
 			p = strings.TrimSuffix(p, "\n")
-			if strings.HasPrefix(p, "/..") {
+			if p == "/.." || strings.HasPrefix(p, "/../") {
 				return "", fmt.Errorf("%w: %s", ErrOutside, p)
 			}
 			return path.Clean("/" + p), nil

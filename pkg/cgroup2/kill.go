@@ -3,6 +3,7 @@ package cgroup2
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -15,7 +16,18 @@ func (g Group) Kill() error {
 	if err == nil || Gone(err) && !g.exists() {
 		return nil
 	}
-	return g.Signal(unix.SIGKILL)
+	for deadline := time.Now().Add(dying); ; {
+		if err := g.Signal(unix.SIGKILL); err != nil {
+			return err
+		}
+		if empty, err := g.wait("populated", false, 20*time.Millisecond); empty || err != nil {
+			return ignoreGone(err)
+		}
+		if time.Now().After(deadline) {
+			pids, _ := g.Procs()
+			return &PopulatedError{g.Path, pids}
+		}
+	}
 }
 
 func (g Group) exists() bool { return unix.Access(g.Dir(), unix.F_OK) == nil }
@@ -31,27 +43,46 @@ func (g Group) Signal(sig unix.Signal) error {
 	if err != nil {
 		return fmt.Errorf("look at the processes of cgroup %s: %w", g.Path, err)
 	}
-	for _, pid := range pids {
-		if err := g.signal(pid, sig); err != nil {
-			return fmt.Errorf("signal process %d of cgroup %s: %w", pid, g.Path, err)
+	var first error
+	for few := range slices.Chunk(pids, 200) { // of which each has a descriptor
+		if err := g.signalThese(few, sig); first == nil {
+			first = err
 		}
 	}
-	return nil
+	return first
 }
 
-// signal goes through a pidfd: the process may have ended since it was listed, and
-// its number be somebody else's.
-func (g Group) signal(pid int, sig unix.Signal) error {
-	fd, err := unix.PidfdOpen(pid, 0)
-	if errors.Is(err, unix.ESRCH) {
-		return nil
+// signalThese goes through pidfds: a process may have ended since it was listed,
+// and its number be somebody else's. Those that are still listed after their pidfd
+// was opened are the ones that it is about. One that is refused does not keep the
+// signal from the others.
+func (g Group) signalThese(pids []int, sig unix.Signal) error {
+	fds := map[int]int{}
+	defer func() {
+		for _, fd := range fds {
+			unix.Close(fd)
+		}
+	}()
+	var first error
+	note := func(pid int, err error) {
+		if err != nil && !errors.Is(err, unix.ESRCH) && first == nil {
+			first = fmt.Errorf("signal process %d of cgroup %s: %w", pid, g.Path, err)
+		}
 	}
+	for _, pid := range pids {
+		fd, err := unix.PidfdOpen(pid, 0)
+		if note(pid, err); err == nil {
+			fds[pid] = fd
+		}
+	}
+	now, err := g.Procs()
 	if err != nil {
-		return err
+		return fmt.Errorf("look at the processes of cgroup %s: %w", g.Path, err)
 	}
-	defer unix.Close(fd)
-	if err := unix.PidfdSendSignal(fd, sig, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
-		return err
+	for _, pid := range now {
+		if fd, ok := fds[pid]; ok {
+			note(pid, unix.PidfdSendSignal(fd, sig, nil, 0))
+		}
 	}
-	return nil
+	return first
 }

@@ -55,7 +55,7 @@ func (p Placement) Join(h Host, group string, pid int) error {
 
 // Update tells systemd of changed limits, where it has the group.
 func (p Placement) Update(h Host, writes []Write) error {
-	properties := Properties(writes)
+	properties := propertiesFor(writes)
 	if p.Unit == "" || len(properties) == 0 {
 		return nil
 	}

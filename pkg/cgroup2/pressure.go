@@ -1,6 +1,8 @@
 package cgroup2
 
 import (
+	"fmt"
+	"math"
 	"strconv"
 	"strings"
 )
@@ -31,21 +33,21 @@ func (g Group) pressure(name string) (*PSI, error) {
 	p := &PSI{}
 	for line := range strings.Lines(text) {
 		kind, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
-		d := &p.Some
-		if kind == "full" {
-			d = &p.Full
+		d := map[string]*PSIData{"some": &p.Some, "full": &p.Full}[kind]
+		if d == nil {
+			continue
 		}
 		for f := range strings.FieldsSeq(rest) {
 			key, value, _ := strings.Cut(f, "=")
 			switch key {
 			case "avg10":
-				d.Avg10, err = strconv.ParseFloat(value, 64)
+				d.Avg10, err = share(name, value)
 			case "avg60":
-				d.Avg60, err = strconv.ParseFloat(value, 64)
+				d.Avg60, err = share(name, value)
 			case "avg300":
-				d.Avg300, err = strconv.ParseFloat(value, 64)
+				d.Avg300, err = share(name, value)
 			case "total":
-				d.Total, err = strconv.ParseUint(value, 10, 64)
+				d.Total, err = parse(name, value)
 			}
 			if err != nil {
 				return nil, err
@@ -53,4 +55,16 @@ func (g Group) pressure(name string) (*PSI, error) {
 		}
 	}
 	return p, nil
+}
+
+// share is a part in percent; NaN and infinity, which JSON has not, are refused.
+func share(name, text string) (float64, error) {
+	f, err := strconv.ParseFloat(text, 64)
+	if err == nil && !(f >= 0 && f <= math.MaxFloat64) {
+		err = strconv.ErrRange
+	}
+	if err != nil {
+		return 0, fmt.Errorf("%s: %q: %w", name, text, err)
+	}
+	return f, nil
 }

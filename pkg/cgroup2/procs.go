@@ -2,8 +2,8 @@ package cgroup2
 
 import (
 	"errors"
+	"io"
 	"os"
-	"path"
 	"strconv"
 	"strings"
 	"time"
@@ -11,41 +11,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// walk calls f for the group and every group below it, parents first. What is
-// inside is the container's work: there may be any number of levels, so there is
-// no recursion, and groups may vanish on the way.
-func (g Group) walk(f func(Group) error) error {
-	todo := []Group{g}
-	for len(todo) > 0 {
-		one := todo[len(todo)-1]
-		todo = todo[:len(todo)-1]
-		if err := f(one); err != nil {
-			return err
-		}
-		entries, err := os.ReadDir(one.Dir())
-		if err != nil && !Gone(err) {
-			return err
-		}
-		for _, e := range entries {
-			if e.IsDir() {
-				todo = append(todo, Group{one.Mount, path.Join(one.Path, e.Name())})
-			}
-		}
-	}
-	return nil
-}
-
 // Procs are the processes in the group and below it, as pids of ours; a process
 // that moves meanwhile may be missed. Zombies are not in any group's list.
 func (g Group) Procs() ([]int, error) {
 	var pids []int
-	err := g.walk(func(one Group) error {
-		b, err := os.ReadFile(one.file("cgroup.procs"))
+	err := g.walk(visitor{enter: func(dir int) error {
+		b, err := readAt(dir, "cgroup.procs")
 		if errors.Is(err, unix.EOPNOTSUPP) {
 			return nil // threaded: its processes are listed above
-		}
-		if err != nil && !Gone(err) {
-			return err
 		}
 		for _, f := range strings.Fields(string(b)) {
 			// 0 is a process outside of our pid namespace.
@@ -53,9 +26,19 @@ func (g Group) Procs() ([]int, error) {
 				pids = append(pids, pid)
 			}
 		}
-		return nil
-	})
+		return ignoreGone(err)
+	}})
 	return pids, err
+}
+
+func readAt(dir int, name string) ([]byte, error) {
+	fd, err := unix.Openat(dir, name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	f := os.NewFile(uintptr(fd), name)
+	defer f.Close()
+	return io.ReadAll(f)
 }
 
 // event is the value of a key in cgroup.events.

@@ -8,10 +8,10 @@ import (
 	"github.com/godbus/dbus/v5"
 )
 
-// Properties are the writes that systemd knows by a name of its own
+// propertiesFor are the writes that systemd knows by a name of its own
 // (systemd.resource-control(5)). It is told of them so that it does not undo them
 // when it writes its values again (daemon-reload).
-func Properties(writes []Write) []property {
+func propertiesFor(writes []Write) []property {
 	var list []property
 	for _, w := range writes {
 		list = append(list, propertiesOf(w)...)

@@ -3,7 +3,6 @@ package cgroup2
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -42,19 +41,26 @@ func (g Group) Remove() error {
 		return nil
 	}
 	if errors.Is(err, unix.EBUSY) {
-		if err := g.empty(); err != nil {
-			return err
-		}
-		var all []Group
-		if err := g.walk(func(one Group) error { all = append(all, one); return nil }); err != nil {
-			return err
-		}
-		for _, one := range slices.Backward(all) {
-			if err = unix.Rmdir(one.Dir()); err != nil && !Gone(err) {
-				return fmt.Errorf("remove cgroup %q: %w", one.Path, err)
-			}
-		}
-		return nil
+		return g.removeAll()
 	}
 	return fmt.Errorf("remove cgroup %s: %w", g.Path, err)
+}
+
+func (g Group) removeAll() error {
+	if err := g.empty(); err != nil {
+		return err
+	}
+	err := g.walk(visitor{leave: func(parent int, name string) error {
+		if err := unix.Unlinkat(parent, name, unix.AT_REMOVEDIR); err != nil && !Gone(err) {
+			return fmt.Errorf("%q: %w", name, err)
+		}
+		return nil
+	}})
+	if err == nil {
+		err = ignoreGone(unix.Rmdir(g.Dir()))
+	}
+	if err != nil {
+		return fmt.Errorf("remove cgroup %s: %w", g.Path, err)
+	}
+	return nil
 }

@@ -37,6 +37,7 @@ type aux struct {
 }
 
 func (h Host) newScope(w Want, bus string) (*scope, error) {
+	id := w.ID
 	w.ID = systemdEscape(w.ID)
 	slice, unit, err := scopeName(w, h.System)
 	if err != nil {
@@ -44,7 +45,7 @@ func (h Host) newScope(w Want, bus string) (*scope, error) {
 	}
 	s := &scope{host: h, bus: bus, slice: slice, unit: unit, own: w.Path == ""}
 	s.properties = append([]property{
-		{"Description", dbus.MakeVariant("sandbox container " + w.ID)},
+		{"Description", dbus.MakeVariant("sandbox container " + id)},
 		{"Slice", dbus.MakeVariant(slice)},
 		// What the container does below its group is its own business.
 		{"Delegate", dbus.MakeVariant(true)},
@@ -52,7 +53,7 @@ func (h Host) newScope(w Want, bus string) (*scope, error) {
 		{"CollectMode", dbus.MakeVariant("inactive-or-failed")},
 		// No order to others at shutdown: the container may be what serves them.
 		{"DefaultDependencies", dbus.MakeVariant(false)},
-	}, Properties(w.Writes)...)
+	}, propertiesFor(w.Writes)...)
 	asked, err := annotated(w.Annotations)
 	s.properties = append(s.properties, asked...)
 	return s, err
@@ -80,7 +81,9 @@ func (s *scope) admit(pid int) (Placement, error) {
 	if err != nil {
 		return Placement{}, err
 	}
-	if path.Base(now) != s.unit {
+	// A unit called as a file of a group would be ("memory.scope") has a directory
+	// with "_" before its name.
+	if dir := path.Base(now); dir != s.unit && dir != "_"+s.unit {
 		return Placement{}, fmt.Errorf("systemd has started %s, and the process is in %s", s.unit, now)
 	}
 	return Placement{Path: now, Owned: true, Unit: s.unit, Bus: s.bus}, nil

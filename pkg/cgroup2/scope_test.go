@@ -1,278 +1,300 @@
 package cgroup2
 
 import (
-	"bufio"
-	"bytes"
-	"encoding/binary"
+	"context"
 	"errors"
-	"net"
+	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/godbus/dbus/v5"
+	"golang.org/x/sys/unix"
 )
 
-// fake is a systemd that answers at a socket of its own as the real one does at systemd/private.
-type fake struct {
-	t      *testing.T
-	path   string
-	answer func(f *fake, c net.Conn, call *dbus.Message)
-	calls  chan string // the methods that were called, in order
+const unitExists = "org.freedesktop.systemd1.UnitExists"
+
+// scopeHost is a host whose systemd answers like this; process 42 is where it has
+// been put.
+func scopeHost(t *testing.T, answer func(*call)) (Host, *fakeSystemd) {
+	f := startSystemd(t, "systemd/private", answer)
+	h := fakeHost(t, nil)
+	h.RuntimeDir = filepath.Dir(filepath.Dir(f.path))
+	h.Patience = 5 * time.Second
+	return h, f
 }
 
-func newFake(t *testing.T, answer func(*fake, net.Conn, *dbus.Message)) *fake {
+// inScope puts process 42 into a unit.
+func (h Host) inScope(t testing.TB, dir string) {
+	put(t, filepath.Join(h.Proc, "42/cgroup"), "0::/user.slice/"+dir+"\n", false)
+}
+
+func ask(t *testing.T, h Host, w Want) (Placement, error) {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "sd") // a socket's name is short
+	r, err := h.Plan(w)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	f := &fake{t: t, path: filepath.Join(dir, "private"), answer: answer, calls: make(chan string, 100)}
-	l, err := net.Listen("unix", f.path)
-	if err != nil {
-		t.Fatal(err)
+	if !r.Moves() || r.scope == nil {
+		t.Fatalf("no scope: %v", r.Why())
 	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go f.serve(c)
-		}
-	}()
-	return f
-}
-
-func (f *fake) serve(c net.Conn) {
-	defer c.Close()
-	in := bufio.NewReader(c)
-	if b, err := in.ReadByte(); err != nil || b != 0 {
-		return
+	if dir, err := r.Open(); dir != nil || err != nil {
+		t.Fatal(dir, err)
 	}
-	for {
-		line, err := in.ReadString('\n')
-		if err != nil {
-			return
-		}
-		say := ""
-		switch words := strings.Fields(line); words[0] {
-		case "AUTH":
-			say = "REJECTED EXTERNAL"
-			if len(words) > 1 {
-				say = "DATA"
-			}
-		case "DATA":
-			say = "OK 0123456789abcdef0123456789abcdef"
-		case "NEGOTIATE_UNIX_FD":
-			say = "AGREE_UNIX_FD"
-		case "BEGIN":
-		}
-		if say == "" {
-			break
-		}
-		if _, err := c.Write([]byte(say + "\r\n")); err != nil {
-			return
-		}
-	}
-	for {
-		m, err := dbus.DecodeMessage(in)
-		if err != nil {
-			return
-		}
-		method, _ := m.Headers[dbus.FieldMember].Value().(string)
-		f.calls <- method
-		f.answer(f, c, m)
-	}
-}
-
-func (f *fake) send(c net.Conn, m *dbus.Message) {
-	var b bytes.Buffer
-	if err := m.EncodeTo(&b, binary.LittleEndian); err != nil {
-		f.t.Errorf("fake: %v", err)
-		return
-	}
-	binary.LittleEndian.PutUint32(b.Bytes()[8:], 1) // a serial, which a library for clients does not set
-	_, _ = c.Write(b.Bytes())                       // the client may have gone
-}
-
-func (f *fake) reply(c net.Conn, call *dbus.Message, body ...any) {
-	f.send(c, message(dbus.TypeMethodReply, call, nil, body))
-}
-
-func (f *fake) refuse(c net.Conn, call *dbus.Message, name, text string) {
-	f.send(c, message(dbus.TypeError, call, map[dbus.HeaderField]dbus.Variant{dbus.FieldErrorName: dbus.MakeVariant(name)}, []any{text}))
-}
-
-// jobRemoved is the signal at the end of a job.
-func (f *fake) jobRemoved(c net.Conn, path, result string) {
-	f.send(c, message(dbus.TypeSignal, nil, map[dbus.HeaderField]dbus.Variant{
-		dbus.FieldPath: dbus.MakeVariant(dbus.ObjectPath(managerPath)), dbus.FieldInterface: dbus.MakeVariant(manager),
-		dbus.FieldMember: dbus.MakeVariant("JobRemoved"),
-	}, []any{uint32(1), dbus.ObjectPath(path), "unit", result}))
-}
-
-func message(kind dbus.Type, call *dbus.Message, headers map[dbus.HeaderField]dbus.Variant, body []any) *dbus.Message {
-	m := &dbus.Message{Type: kind, Headers: map[dbus.HeaderField]dbus.Variant{dbus.FieldSender: dbus.MakeVariant(systemdName)}, Body: body}
-	for k, v := range headers {
-		m.Headers[k] = v
-	}
-	if call != nil {
-		m.Headers[dbus.FieldReplySerial] = dbus.MakeVariant(call.Serial())
-	}
-	if len(body) > 0 {
-		m.Headers[dbus.FieldSignature] = dbus.MakeVariant(dbus.SignatureOf(body...))
-	}
-	return m
-}
-
-const job = "/org/freedesktop/systemd1/job/7"
-
-// host has a process 42 that is in the scope already.
-func (f *fake) host(patience time.Duration) Host {
-	h := tree(f.t, "0::/\n")
-	dir := filepath.Join(h.Proc, "42")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		f.t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "cgroup"), []byte("0::/user.slice/sandbox-web.scope\n"), 0o644); err != nil {
-		f.t.Fatal(err)
-	}
-	h.Patience = patience
-	return h
-}
-
-func (f *fake) admit(h Host, w Want) (Placement, error) {
-	s, err := h.newScope(w, f.path)
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	defer s.close()
-	s.connect()
-	return s.admit(42)
+	defer r.Done()
+	return r.Admit(42)
 }
 
 func TestScope(t *testing.T) {
-	f := newFake(t, func(f *fake, c net.Conn, call *dbus.Message) {
-		if len(call.Body) != 4 || call.Body[0] != "sandbox-web.scope" || call.Body[1] != "fail" {
-			f.t.Errorf("asked for %v", call.Body)
+	for _, c := range []struct{ id, path, unit, dir string }{
+		{"web", "", "sandbox-web.scope", "sandbox-web.scope"},
+		{"a+b", "", `sandbox-a\x2bb.scope`, `sandbox-a\x2bb.scope`},
+		// Which systemd escapes, for a group has files of that name.
+		{"x", "::memory", "memory.scope", "_memory.scope"},
+		{"x", "::_y", "_y.scope", "__y.scope"},
+	} {
+		var got string
+		h, f := scopeHost(t, func(k *call) {
+			got = fmt.Sprint(k.body...)
+			k.started("done")
+		})
+		h.inScope(t, c.dir)
+		p, err := ask(t, h, Want{ID: c.id, Path: c.path, Writes: []Write{{File: "pids.max", Value: "32"}}, Annotations: map[string]string{annotationPrefix + "KillMode": "'mixed'"}})
+		if err != nil || p != (Placement{Path: "/user.slice/" + c.dir, Owned: true, Unit: c.unit, Bus: f.path}) {
+			t.Errorf("%s: %+v, %v", c.id, p, err)
 		}
-		// the end of another job, and of this one before the answer, as it happens
-		f.jobRemoved(c, "/org/freedesktop/systemd1/job/6", "failed")
-		f.jobRemoved(c, job, "done")
-		f.reply(c, call, dbus.ObjectPath(job))
-	})
-	p, err := f.admit(f.host(5*time.Second), Want{ID: "web", Writes: []Write{{File: "pids.max", Value: "5"}}})
-	if want := (Placement{Path: "/user.slice/sandbox-web.scope", Owned: true, Unit: "sandbox-web.scope", Bus: f.path}); err != nil || p != want {
-		t.Errorf("%+v, %v", p, err)
+		for _, want := range []string{c.unit, "fail", "sandbox container " + c.id, "Slice", "user.slice", "Delegate", "TasksMax", "32", "KillMode", "mixed", "PIDs", "42"} {
+			if !strings.Contains(got, want) {
+				t.Errorf("%s: no %q in %s", c.id, want, got)
+			}
+		}
+		if f.seen() != "StartTransientUnit "+c.unit {
+			t.Errorf("calls: %s", f.seen())
+		}
 	}
 }
 
-// TestScopeFails: whatever systemd does, there is one clear error within the patience.
-func TestScopeFails(t *testing.T) {
-	for what, c := range map[string]struct {
-		answer func(*fake, net.Conn, *dbus.Message)
+func TestScopeRefused(t *testing.T) {
+	for name, c := range map[string]struct {
+		answer func(*call)
+		want   []string
+	}{
+		"error":     {func(k *call) { k.refuse("org.freedesktop.DBus.Error.AccessDenied", "Not for you") }, []string{"start sandbox-web.scope in user.slice", "Not for you"}},
+		"failed":    {func(k *call) { k.started("failed") }, []string{"sandbox-web.scope", `systemd's job ended with "failed"`}},
+		"dropped":   {func(k *call) { k.conn.Close() }, []string{"sandbox-web.scope"}},
+		"late drop": {func(k *call) { k.reply("/wrong/type"); k.conn.Close() }, []string{"sandbox-web.scope"}},
+		"elsewhere": {func(k *call) { k.started("done") }, []string{"systemd has started sandbox-web.scope", "/user.slice/other.scope"}},
+	} {
+		h, _ := scopeHost(t, c.answer)
+		h.Patience = 2 * time.Second
+		h.inScope(t, "other.scope")
+		begun := time.Now()
+		p, err := ask(t, h, Want{ID: "web"})
+		if err == nil || p != (Placement{}) {
+			t.Errorf("%s: %+v, %v", name, p, err)
+			continue
+		}
+		for _, want := range c.want {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: %v, want %q", name, err, want)
+			}
+		}
+		if took := time.Since(begun); took > time.Second {
+			t.Errorf("%s: took %s", name, took)
+		}
+		if errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestScopeLate(t *testing.T) {
+	h, _ := scopeHost(t, func(k *call) { time.Sleep(300 * time.Millisecond); k.started("done") })
+	h.inScope(t, "sandbox-web.scope")
+	if _, err := ask(t, h, Want{ID: "web"}); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestScopeNever: whoever waits is told what for, whatever systemd leaves out.
+func TestScopeNever(t *testing.T) {
+	silent, path := listen(t, "systemd/private")
+	t.Cleanup(func() { silent.Close() })
+	for name, c := range map[string]struct {
+		answer func(*call)
 		want   string
 	}{
-		"no answer": {func(*fake, net.Conn, *dbus.Message) {}, "systemd has not answered to StartTransientUnit in time"},
-		"an error": {func(f *fake, c net.Conn, call *dbus.Message) {
-			f.refuse(c, call, "org.freedesktop.DBus.Error.AccessDenied", "not for you")
-		}, "not for you"},
-		"a failed job": {func(f *fake, c net.Conn, call *dbus.Message) {
-			f.reply(c, call, dbus.ObjectPath(job))
-			f.jobRemoved(c, job, "failed")
-		}, `systemd's job ended with "failed"`},
-		"a job without an end": {func(f *fake, c net.Conn, call *dbus.Message) {
-			f.reply(c, call, dbus.ObjectPath(job))
-		}, "systemd has not finished its job in time"},
-		"the end of the connection": {func(_ *fake, c net.Conn, _ *dbus.Message) { c.Close() }, "the connection to systemd has ended"},
-		"the end of the connection, later": {func(f *fake, c net.Conn, call *dbus.Message) {
-			f.reply(c, call, dbus.ObjectPath(job))
-			time.Sleep(50 * time.Millisecond)
-			c.Close()
-		}, "the connection to systemd has ended"},
-		"nonsense": {func(f *fake, c net.Conn, call *dbus.Message) { f.reply(c, call, "not a path") }, "start sandbox-web.scope"},
+		"no authentication": {nil, "it has not answered within 200ms"},
+		"garbage":           {func(k *call) { _, _ = k.conn.Write([]byte(strings.Repeat("garbage", 100))) }, "systemd has not answered to StartTransientUnit in time"},
+		"no reply":          {func(*call) {}, "systemd has not answered to StartTransientUnit in time"},
+		"no end of the job": {func(k *call) { k.reply(dbus.ObjectPath("/job/7")) }, "systemd has not finished its job in time"},
 	} {
-		f := newFake(t, c.answer)
-		begin := time.Now()
-		p, err := f.admit(f.host(300*time.Millisecond), Want{ID: "web"})
-		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
-			t.Errorf("%s: %+v, %v; want %q", what, p, err, c.want)
-		}
-		if took := time.Since(begin); took > 3*time.Second {
-			t.Errorf("%s: took %s", what, took)
+		for range 5 { // which of two clocks is first is chance
+			var h Host
+			if c.answer == nil {
+				h = fakeHost(t, nil)
+				h.RuntimeDir = filepath.Dir(filepath.Dir(path))
+			} else {
+				h, _ = scopeHost(t, c.answer)
+			}
+			h.Patience = 200 * time.Millisecond
+			begun := time.Now()
+			_, err := ask(t, h, Want{ID: "web"})
+			if err == nil || !strings.Contains(err.Error(), c.want) || !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("%s: %v, want %q", name, err, c.want)
+			}
+			if took := time.Since(begun); took < 150*time.Millisecond || took > time.Second {
+				t.Errorf("%s: took %s", name, took)
+			}
 		}
 	}
 }
 
-// TestScopeName: what a failed container left is forgotten; a name of ours gives way, one that was asked for does not.
+// TestScopeTaken: a name is taken by what is left of an earlier one.
 func TestScopeTaken(t *testing.T) {
-	exists := "org.freedesktop.systemd1.UnitExists"
-	once := true
-	f := newFake(t, func(f *fake, c net.Conn, call *dbus.Message) {
-		method, _ := call.Headers[dbus.FieldMember].Value().(string)
-		switch {
-		case method == "ResetFailedUnit":
-			f.reply(c, call)
-		case once:
-			once = false
-			f.refuse(c, call, exists, "Unit sandbox-web.scope already exists.")
-		default:
-			f.reply(c, call, dbus.ObjectPath(job))
-			f.jobRemoved(c, job, "done")
-		}
-	})
-	if p, err := f.admit(f.host(5*time.Second), Want{ID: "web"}); err != nil || p.Unit != "sandbox-web.scope" {
-		t.Errorf("%+v, %v", p, err)
-	}
-	for _, want := range []string{"StartTransientUnit", "ResetFailedUnit", "StartTransientUnit"} {
-		if got := <-f.calls; got != want {
-			t.Errorf("%s, want %s", got, want)
+	taken := func(times int) func(*call) {
+		return func(k *call) {
+			switch {
+			case k.method == "ResetFailedUnit":
+				k.reply()
+			case times > 0:
+				times--
+				k.refuse(unitExists, "Unit exists.")
+			default:
+				k.started("done")
+			}
 		}
 	}
-	always := newFake(t, func(f *fake, c net.Conn, call *dbus.Message) { f.refuse(c, call, exists, "taken") })
-	begin := time.Now()
-	_, err := always.admit(always.host(5*time.Second), Want{ID: "web", Path: "user.slice:sandbox:web"})
-	if !errors.Is(err, ErrUnitTaken) || !strings.Contains(err.Error(), "systemctl --user status sandbox-web.scope") || time.Since(begin) > 4*time.Second {
-		t.Errorf("after %s: %v", time.Since(begin), err)
+	h, f := scopeHost(t, taken(1))
+	h.inScope(t, "sandbox-web.scope")
+	if p, err := ask(t, h, Want{ID: "web"}); err != nil || p.Unit != "sandbox-web.scope" {
+		t.Errorf("%+v %v", p, err)
+	}
+	if want := "StartTransientUnit sandbox-web.scope, ResetFailedUnit sandbox-web.scope, StartTransientUnit sandbox-web.scope"; f.seen() != want {
+		t.Errorf("calls: %s", f.seen())
+	}
+	// A living one has the name: ours is free to be another.
+	h, _ = scopeHost(t, taken(2))
+	h.inScope(t, "sandbox-web-2.scope")
+	if p, err := ask(t, h, Want{ID: "web"}); err != nil || p.Unit != "sandbox-web-2.scope" {
+		t.Errorf("%+v %v", p, err)
+	}
+	h, _ = scopeHost(t, taken(1000))
+	if _, err := ask(t, h, Want{ID: "web"}); !errors.Is(err, ErrUnitTaken) {
+		t.Error(err)
+	}
+	// One that was asked for is not.
+	h, f = scopeHost(t, taken(1000))
+	_, err := ask(t, h, Want{ID: "web", Path: "a.slice:b:c"})
+	if err == nil || !strings.Contains(err.Error(), "systemctl --user status b-c.scope") {
+		t.Error(err)
+	}
+	if strings.Contains(strings.ReplaceAll(f.seen(), "b-c.scope", ""), ".scope") {
+		t.Errorf("another name was tried: %s", f.seen())
 	}
 }
 
-// TestJoin: where the kernel forbids the move, systemd is asked.
+// TestPlanSystemd: systemd that was named and is not there is an error.
+func TestPlanSystemd(t *testing.T) {
+	h := fakeHost(t, map[string]string{"proc/self/cgroup": "0::/a/b\n"})
+	for _, w := range []Want{{ID: "x", Manager: Systemd}, {ID: "x", Manager: "runit"}, {ID: "x", Manager: Cgroupfs}} {
+		if _, err := h.Plan(w); err == nil {
+			t.Errorf("%+v: no error", w)
+		}
+	}
+	for _, c := range []struct {
+		w   Want
+		why error
+	}{{Want{ID: "x"}, ErrNotOurs}, {Want{ID: "x", Path: "a.slice:b:c"}, ErrNoBus}, {Want{ID: "x", Manager: Disabled}, ErrDisabled}} {
+		r, err := h.Plan(c.w)
+		if err != nil || r.Moves() || !errors.Is(r.Why(), c.why) {
+			t.Errorf("%+v: %v", c.w, err)
+			continue
+		}
+		if dir, err := r.Open(); dir != nil || err != nil {
+			t.Error(dir, err)
+		}
+		if p, err := r.Admit(42); p != (Placement{}) || err != nil {
+			t.Error(p, err)
+		}
+		r.Undo()
+	}
+}
+
+// nobody calls f as somebody who may not write to what root owns.
+func nobody(t *testing.T, f func()) {
+	t.Helper()
+	if os.Geteuid() == 0 {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		if _, err := unix.SetfsuidRetUid(65534); err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _, _ = unix.SetfsuidRetUid(0) }()
+	}
+	f()
+}
+
+// TestJoin: where the kernel forbids the plain write, systemd is asked.
 func TestJoin(t *testing.T) {
-	if os.Getuid() == 0 {
-		t.Skip("root may write every file")
-	}
-	asked := make(chan []any, 1)
-	f := newFake(t, func(f *fake, c net.Conn, call *dbus.Message) {
-		asked <- call.Body
-		f.reply(c, call)
+	h, f := scopeHost(t, func(k *call) {
+		if got := fmt.Sprintf("%v", k.body); got != "[b.scope /below [42]]" {
+			t.Errorf("asked for %s", got)
+		}
+		k.reply()
 	})
-	h := tree(t, "0::/\n", "u/s.scope/below")
-	procs := filepath.Join(h.Mount, "u/s.scope/below/cgroup.procs")
-	if err := os.Chmod(procs, 0o444); err != nil {
+	p := Placement{Path: "/b.scope", Unit: "b.scope", Bus: f.path}
+	put(t, filepath.Join(h.Mount, "b.scope/below/cgroup.procs"), "", false)
+	if err := p.Join(h, "/b.scope/below", 42); err != nil || f.seen() != "" {
+		t.Errorf("the plain write: %v, %s", err, f.seen())
+	}
+	if b, _ := os.ReadFile(filepath.Join(h.Mount, "b.scope/below/cgroup.procs")); string(b) != "42" {
+		t.Errorf("written: %q", b)
+	}
+	if err := p.Join(h, "/b.scope/none", 42); !errors.Is(err, unix.ENOENT) || f.seen() != "" {
+		t.Errorf("a group that is not there: %v, %s", err, f.seen())
+	}
+	if err := os.Chmod(filepath.Join(h.Mount, "b.scope/below/cgroup.procs"), 0o444); err != nil {
 		t.Fatal(err)
 	}
-	p := Placement{Path: "/u/s.scope", Owned: true, Unit: "s.scope", Bus: f.path}
-	if err := p.Join(h, "/u/s.scope/below", 42); err != nil {
-		t.Fatal(err)
+	join := func() (err error) {
+		nobody(t, func() { err = p.Join(h, "/b.scope/below", 42) })
+		return err
 	}
-	if body := <-asked; len(body) != 3 || body[0] != "s.scope" || body[1] != "/below" {
-		t.Errorf("asked for %v", body)
+	if err := join(); err != nil || f.seen() != "AttachProcessesToUnit b.scope" {
+		t.Errorf("%v, %s", err, f.seen())
+	}
+	p.Bus = "/nowhere/private"
+	if err := join(); !errors.Is(err, unix.EACCES) || !strings.Contains(err.Error(), "connect to systemd") {
+		t.Error(err)
 	}
 	p.Unit = ""
-	if err := p.Join(h, "/u/s.scope/below", 42); !errors.Is(err, os.ErrPermission) {
-		t.Errorf("a directory: %v", err)
+	if err := join(); !errors.Is(err, unix.EACCES) || strings.Contains(err.Error(), "systemd") {
+		t.Error(err)
 	}
 }
 
-func TestNobodyListens(t *testing.T) {
-	h := Host{Patience: time.Second}
-	if _, err := h.dial(filepath.Join(t.TempDir(), "none")); err == nil || !strings.Contains(err.Error(), "connect to systemd") {
+func TestUpdate(t *testing.T) {
+	h, f := scopeHost(t, func(k *call) {
+		if k.body[0] == "bad.scope" {
+			k.refuse("org.freedesktop.systemd1.NoSuchUnit", "Unit bad.scope not loaded.")
+			return
+		}
+		k.reply()
+	})
+	writes := []Write{{File: "pids.max", Value: "3"}}
+	if err := (Placement{Unit: "a.scope", Bus: f.path}).Update(h, writes); err != nil || f.seen() != "SetUnitProperties a.scope" {
+		t.Error(err, f.seen())
+	}
+	if err := (Placement{Unit: "bad.scope", Bus: f.path}).Update(h, writes); err == nil || !strings.Contains(err.Error(), "bad.scope not loaded") {
 		t.Error(err)
+	}
+	for _, p := range []Placement{{}, {Unit: "a.scope", Bus: "/nowhere"}} {
+		if err := p.Update(h, nil); err != nil {
+			t.Error(err)
+		}
 	}
 }

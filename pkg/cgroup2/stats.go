@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -228,7 +227,7 @@ func (g Group) memoryStats(s *Stats) error {
 	m.Swap.Usage += m.Usage.Usage
 	m.Swap.Max = 0
 	if m.Swap.Limit != math.MaxUint64 {
-		m.Swap.Limit += m.Usage.Limit
+		m.Swap.Limit += min(m.Usage.Limit, math.MaxUint64-m.Swap.Limit)
 	}
 	m.PSI, err = g.pressure("memory.pressure")
 	return err
@@ -256,30 +255,37 @@ func (g Group) pidsStats(s *Stats) (err error) {
 	return err
 }
 
+// ioCounters are the keys of io.stat that runc's events have.
+var ioCounters = map[string]string{
+	"rbytes": "Read", "wbytes": "Write", "dbytes": "Discard", "rios": "Read", "wios": "Write", "dios": "Discard",
+}
+
 // ioStats reads lines like "8:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=5 dios=6".
+// A device without numbers has no line break behind it on some kernels: a number
+// belongs to the last device before it.
 func (g Group) ioStats(s *Stats) error {
 	text, err := g.text("io.stat")
 	if err != nil {
 		return err
 	}
 	for line := range strings.Lines(text) {
-		fields := strings.Fields(line)
-		if len(fields) == 0 {
-			continue
-		}
-		major, minor, _ := strings.Cut(fields[0], ":")
-		e := BlockIOEntry{}
-		e.Major, _ = strconv.ParseUint(major, 10, 64)
-		e.Minor, _ = strconv.ParseUint(minor, 10, 64)
-		for _, f := range fields[1:] {
-			key, value, _ := strings.Cut(f, "=")
-			e.Value, _ = strconv.ParseUint(value, 10, 64)
-			op, known := map[byte]string{'r': "Read", 'w': "Write", 'd': "Discard"}[key[0]]
-			e.Op = op
-			switch {
-			case known && strings.HasSuffix(key, "bytes"):
+		var e BlockIOEntry
+		device := false
+		for f := range strings.FieldsSeq(line) {
+			key, value, number := strings.Cut(f, "=")
+			if !number {
+				e.Major, e.Minor, device = deviceNumber(f)
+				continue
+			}
+			if e.Op = ioCounters[key]; e.Op == "" || !device {
+				continue
+			}
+			if e.Value, err = parse("io.stat", value); err != nil {
+				return err
+			}
+			if strings.HasSuffix(key, "bytes") {
 				s.BlockIO.Bytes = append(s.BlockIO.Bytes, e)
-			case known && strings.HasSuffix(key, "ios"):
+			} else {
 				s.BlockIO.IOs = append(s.BlockIO.IOs, e)
 			}
 		}
@@ -288,11 +294,23 @@ func (g Group) ioStats(s *Stats) error {
 	return err
 }
 
+func deviceNumber(text string) (major, minor uint64, ok bool) {
+	first, second, _ := strings.Cut(text, ":")
+	major, err1 := strconv.ParseUint(first, 10, 32)
+	minor, err2 := strconv.ParseUint(second, 10, 32)
+	return major, minor, err1 == nil && err2 == nil
+}
+
 func (g Group) hugetlbStats(s *Stats) error {
-	files, _ := filepath.Glob(g.file("hugetlb.*.current"))
-	for _, f := range files {
-		size := strings.TrimSuffix(strings.TrimPrefix(filepath.Base(f), "hugetlb."), ".current")
-		if strings.HasSuffix(size, ".rsvd") {
+	// Not Glob: the name of a unit may have a backslash in it.
+	entries, err := os.ReadDir(g.Dir())
+	if err != nil && !Gone(err) {
+		return err
+	}
+	for _, e := range entries {
+		size, huge := strings.CutPrefix(e.Name(), "hugetlb.")
+		size, current := strings.CutSuffix(size, ".current")
+		if !huge || !current || strings.HasSuffix(size, ".rsvd") {
 			continue
 		}
 		usage, err := g.number("hugetlb." + size + ".current")

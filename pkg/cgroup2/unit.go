@@ -41,7 +41,7 @@ func scopeName(w Want, system bool) (slice, unit string, err error) {
 		unit = prefix + "-" + unit
 	}
 	if !validUnit(unit) {
-		return "", "", fmt.Errorf("%q is no name for a unit of systemd: letters, digits and :-_.\\@ only, at most 255", unit)
+		return "", "", fmt.Errorf("%q is no name for a unit of systemd: letters, digits and :-_.\\ only, at most 255", unit)
 	}
 	return slice, unit, nil
 }
@@ -55,7 +55,7 @@ func validUnit(name string) bool {
 			return false
 		}
 	}
-	return len(name) < 256 && name[0] != '.'
+	return name != "" && len(name) < 256 && name[0] != '.'
 }
 
 // systemdEscape makes what a container id may hold and a unit name may not ("+")
@@ -73,14 +73,20 @@ func (h Host) directory(w Want) (string, error) {
 	if name == "" {
 		name = "sandbox-" + w.ID
 	}
+	// Relative to the parent is below it, whatever ".." is in there; and not the
+	// parent itself, which is somebody else's.
+	below, err := clean("/" + name)
+	if err != nil {
+		return "", err
+	}
 	if w.Parent != "" {
-		return clean(path.Join("/", w.Parent, name))
+		return clean(path.Join("/", w.Parent, below))
 	}
 	base, err := h.base()
 	if err != nil {
 		return "", err
 	}
-	return clean(path.Join(base, path.Clean("/"+name)))
+	return clean(path.Join(base, below))
 }
 
 func clean(p string) (string, error) {

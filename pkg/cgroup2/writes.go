@@ -46,7 +46,7 @@ func Lost(r *specs.LinuxResources) []string {
 		return nil
 	}
 	if m := r.Memory; m != nil {
-		add("memory.kernel", positive(m.Kernel))
+		add("memory.kernel", positive(m.Kernel)) //nolint:staticcheck // deprecated, and clients still set it
 		add("memory.kernelTCP", positive(m.KernelTCP))
 		add("memory.swappiness", m.Swappiness != nil)
 		add("memory.disableOOMKiller", m.DisableOOMKiller != nil && *m.DisableOOMKiller)
@@ -57,6 +57,9 @@ func Lost(r *specs.LinuxResources) []string {
 	}
 	if b := r.BlockIO; b != nil {
 		add("blockIO.leafWeight", b.LeafWeight != nil && *b.LeafWeight > 0)
+		for i, d := range b.WeightDevice {
+			add(fmt.Sprintf("blockIO.weightDevice[%d].leafWeight", i), d.LeafWeight != nil && *d.LeafWeight > 0)
+		}
 	}
 	if n := r.Network; n != nil {
 		add("network.classID", n.ClassID != nil && *n.ClassID > 0)
@@ -118,7 +121,9 @@ func swapMax(m *specs.LinuxMemory) ([]Write, error) {
 	case *swap < *most:
 		return nil, fmt.Errorf("%s%s: %d is less than the limit of memory alone, %d", field, name, *swap, *most)
 	}
-	return []Write{{File: "memory.swap.max", Value: strconv.FormatInt(*swap-*most, 10), Field: field + name}}, nil
+	// Where there is no swap (CONFIG_SWAP) there is nothing to forbid.
+	none := *swap == *most
+	return []Write{{File: "memory.swap.max", Value: strconv.FormatInt(*swap-*most, 10), Field: field + name, Lenient: none}}, nil
 }
 
 func cpu(r *specs.LinuxResources) ([]Write, error) {
@@ -178,9 +183,16 @@ func cpuBandwidth(c *specs.LinuxCPU) ([]Write, error) {
 		}
 		w = append(w, Write{File: "cpu.max", Value: quota + " " + strconv.FormatUint(period, 10), Field: field + name})
 	}
-	// The kernel takes no burst above the quota.
+	// The kernel takes no burst above the quota, and no quota below the burst: where
+	// both change, a smaller burst has to be there before, a larger one comes after.
 	if c.Burst != nil {
-		w = append(w, Write{File: "cpu.max.burst", Value: strconv.FormatUint(*c.Burst, 10), Field: field + "cpu.burst"})
+		burst := Write{File: "cpu.max.burst", Value: strconv.FormatUint(*c.Burst, 10), Field: field + "cpu.burst"}
+		if len(w) > 0 {
+			first := burst
+			first.Lenient = true
+			w = append([]Write{first}, w...)
+		}
+		w = append(w, burst)
 	}
 	return w, nil
 }
@@ -235,6 +247,9 @@ func rdma(r *specs.LinuxResources) ([]Write, error) {
 		}
 		if l.HcaObjects != nil {
 			value += fmt.Sprintf(" hca_object=%d", *l.HcaObjects)
+		}
+		if value == device {
+			continue // the kernel refuses a line that sets nothing
 		}
 		w = append(w, Write{File: "rdma.max", Value: value, Field: field + "rdma." + device})
 	}

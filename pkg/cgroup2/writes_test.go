@@ -2,6 +2,7 @@ package cgroup2
 
 import (
 	"encoding/json"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -9,158 +10,204 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
 
-func resources(t *testing.T, text string) *specs.LinuxResources {
+func resources(t testing.TB, text string) *specs.LinuxResources {
 	t.Helper()
-	var r specs.LinuxResources
-	if err := json.Unmarshal([]byte(text), &r); err != nil {
+	r := &specs.LinuxResources{}
+	if err := json.Unmarshal([]byte(text), r); err != nil {
 		t.Fatal(err)
 	}
-	return &r
+	return r
 }
 
-func TestWrites(t *testing.T) {
-	for text, want := range map[string]string{
-		`{}`: ``,
-		// what Docker writes when nothing was asked for
-		`{"memory":{"limit":0,"swap":0,"reservation":0,"disableOOMKiller":false},"cpu":{"shares":0,"quota":0,"period":0,"cpus":"","realtimeRuntime":0},"pids":{"limit":0},"blockIO":{"weight":0}}`: ``,
+// lines are writes as "FILE VALUE", with what is special behind.
+func lines(writes []Write) string {
+	var list []string
+	for _, w := range writes {
+		line := w.File + " = " + w.Value
+		if w.Lenient {
+			line += " lenient"
+		}
+		if w.Instead != "" {
+			line += " unless " + w.Instead
+		}
+		list = append(list, line)
+	}
+	return strings.Join(list, "\n")
+}
 
-		`{"memory":{"limit":100}}`:                                                  `memory.max=100`,
-		`{"memory":{"limit":-1}}`:                                                   `memory.swap.max=max memory.max=max`,
-		`{"memory":{"limit":100,"swap":150}}`:                                       `memory.swap.max=50 memory.max=100`,
-		`{"memory":{"limit":100,"swap":100}}`:                                       `memory.swap.max=0 memory.max=100`,
-		`{"memory":{"limit":100,"swap":-1}}`:                                        `memory.swap.max=max memory.max=100`,
-		`{"memory":{"reservation":7}}`:                                              `memory.low=7`,
-		`{"memory":{"kernel":5,"swappiness":3}}`:                                    ``,
-		`{"cpu":{"shares":1024}}`:                                                   `cpu.weight=100`,
-		`{"cpu":{"shares":2}}`:                                                      `cpu.weight=1`,
-		`{"cpu":{"shares":262144}}`:                                                 `cpu.weight=10000`,
-		`{"cpu":{"quota":50000}}`:                                                   `cpu.max=50000_100000`,
-		`{"cpu":{"period":20000}}`:                                                  `cpu.max=max_20000`,
-		`{"cpu":{"quota":-1,"period":20000}}`:                                       `cpu.max=max_20000`,
-		`{"cpu":{"quota":1,"period":2,"burst":3}}`:                                  `cpu.max=1_2 cpu.max.burst=3`,
-		`{"cpu":{"idle":1,"shares":5}}`:                                             `cpu.idle=1`,
-		`{"cpu":{"idle":0,"shares":1024}}`:                                          `cpu.idle=0 cpu.weight=100`,
-		`{"cpu":{"cpus":"0-3,8","mems":"0"}}`:                                       `cpuset.cpus=0-3,8 cpuset.mems=0`,
-		`{"pids":{"limit":32}}`:                                                     `pids.max=32`,
-		`{"pids":{"limit":-1}}`:                                                     `pids.max=max`,
-		`{"blockIO":{"weight":10}}`:                                                 `io.bfq.weight=10 io.weight=default_1`,
-		`{"blockIO":{"weight":1000}}`:                                               `io.bfq.weight=1000 io.weight=default_10000`,
-		`{"blockIO":{"weightDevice":[{"major":8,"minor":1,"weight":20}]}}`:          `io.bfq.weight=8:1_20`,
-		`{"blockIO":{"throttleReadBpsDevice":[{"major":8,"minor":0,"rate":1000}]}}`: `io.max=8:0_rbps=1000`,
-		`{"blockIO":{"throttleWriteIOPSDevice":[{"major":8,"minor":0,"rate":0}]}}`:  `io.max=8:0_wiops=max`,
-		`{"hugepageLimits":[{"pageSize":"2MB","limit":4194304}]}`:                   `hugetlb.2MB.max=4194304 hugetlb.2MB.rsvd.max=4194304`,
-		`{"rdma":{"mlx5_1":{"hcaHandles":3,"hcaObjects":10000}}}`:                   `rdma.max=mlx5_1_hca_handle=3_hca_object=10000`,
-		`{"unified":{"memory.high":"9","cpu.weight":"3"}}`:                          `cpu.weight=3 memory.high=9`,
-		`{"network":{"classID":1,"priorities":[{"name":"eth0","priority":1}]}}`:     ``,
-		`{"devices":[{"allow":false,"access":"rwm"}]}`:                              ``,
-		`{"memory":{"limit":9223372036854775807}}`:                                  `memory.max=9223372036854775807`,
-		`{"cpu":{"realtimeRuntime":5,"realtimePeriod":6}}`:                          ``,
-		`{"memory":{"limit":100,"checkBeforeUpdate":true,"useHierarchy":true}}`:     `memory.max=100`,
-		`{"blockIO":{"leafWeight":3,"weightDevice":[{"major":1,"minor":2}]}}`:       ``,
-		`{"blockIO":{"throttleWriteBpsDevice":[{"major":8,"minor":0,"rate":1}],"throttleReadIOPSDevice":[{"major":8,"minor":0,"rate":2}]}}`: `io.max=8:0_wbps=1 io.max=8:0_riops=2`,
+// What Docker sends for a container without any limit asks for nothing.
+const dockerZeros = `{"blockIO":{"weight":0,"leafWeight":0,"weightDevice":[{"major":8,"minor":0,"weight":0}]},
+	"memory":{"limit":0,"reservation":0,"swap":0,"kernel":0,"kernelTCP":0,"disableOOMKiller":false},
+	"cpu":{"shares":0,"quota":0,"period":0,"realtimeRuntime":0,"realtimePeriod":0,"cpus":"","mems":""},
+	"pids":{"limit":0},"network":{"classID":0,"priorities":[]},"hugepageLimits":[],"rdma":{"mlx5_1":{}},"unified":{}}`
+
+func TestWrites(t *testing.T) {
+	for name, c := range map[string]struct{ in, want string }{
+		"empty":                {`{}`, ""},
+		"zeros":                {dockerZeros, ""},
+		"memory":               {`{"memory":{"limit":67108864,"reservation":33554432}}`, "memory.max = 67108864\nmemory.low = 33554432"},
+		"memory unlimited":     {`{"memory":{"limit":-1}}`, "memory.swap.max = max lenient\nmemory.max = max"},
+		"reservation off":      {`{"memory":{"reservation":-1}}`, "memory.low = max"},
+		"swap first":           {`{"memory":{"limit":100,"swap":300}}`, "memory.swap.max = 200\nmemory.max = 100"},
+		"no swap":              {`{"memory":{"limit":100,"swap":100}}`, "memory.swap.max = 0 lenient\nmemory.max = 100"},
+		"swap unlimited":       {`{"memory":{"limit":100,"swap":-1}}`, "memory.swap.max = max lenient\nmemory.max = 100"},
+		"swap unlimited alone": {`{"memory":{"swap":-1}}`, "memory.swap.max = max lenient"},
+		"both unlimited":       {`{"memory":{"limit":-1,"swap":-1}}`, "memory.swap.max = max lenient\nmemory.max = max"},
+		"largest":              {`{"memory":{"limit":1,"swap":9223372036854775807}}`, "memory.swap.max = 9223372036854775806\nmemory.max = 1"},
+		"lost ones":            {`{"memory":{"kernel":1,"kernelTCP":1,"swappiness":60,"disableOOMKiller":true,"useHierarchy":true,"checkBeforeUpdate":true}}`, ""},
+		"shares":               {`{"cpu":{"shares":1024}}`, "cpu.weight = 100"},
+		"quota only":           {`{"cpu":{"quota":50000}}`, "cpu.max = 50000 100000"},
+		"period only":          {`{"cpu":{"period":50000}}`, "cpu.max = max 50000"},
+		"quota and period":     {`{"cpu":{"quota":25000,"period":50000}}`, "cpu.max = 25000 50000"},
+		"quota off":            {`{"cpu":{"quota":-1}}`, "cpu.max = max 100000"},
+		"burst alone":          {`{"cpu":{"burst":10}}`, "cpu.max.burst = 10"},
+		"burst off":            {`{"cpu":{"burst":0}}`, "cpu.max.burst = 0"},
+		// A smaller burst has to come before a smaller quota, and a larger one after a larger.
+		"burst and quota": {`{"cpu":{"quota":5000,"burst":10}}`, "cpu.max.burst = 10 lenient\ncpu.max = 5000 100000\ncpu.max.burst = 10"},
+		"idle":            {`{"cpu":{"idle":1,"shares":2}}`, "cpu.idle = 1"},
+		"not idle":        {`{"cpu":{"idle":0,"shares":2}}`, "cpu.idle = 0\ncpu.weight = 1"},
+		"cpuset":          {`{"cpu":{"cpus":"0-1,3","mems":"0"}}`, "cpuset.cpus = 0-1,3\ncpuset.mems = 0"},
+		"pids":            {`{"pids":{"limit":32}}`, "pids.max = 32"},
+		"pids off":        {`{"pids":{"limit":-1}}`, "pids.max = max"},
+		"io weight":       {`{"blockIO":{"weight":10}}`, "io.bfq.weight = 10 lenient\nio.weight = default 1 unless io.bfq.weight"},
+		"io most":         {`{"blockIO":{"weight":1000}}`, "io.bfq.weight = 1000 lenient\nio.weight = default 10000 unless io.bfq.weight"},
+		"io of a device":  {`{"blockIO":{"weightDevice":[{"major":8,"minor":16,"weight":500}]}}`, "io.bfq.weight = 8:16 500"},
+		"throttles": {`{"blockIO":{"throttleReadBpsDevice":[{"major":8,"minor":0,"rate":1}],"throttleWriteBpsDevice":[{"major":8,"minor":0,"rate":18446744073709551615}],
+			"throttleReadIOPSDevice":[{"major":8,"minor":0,"rate":0}],"throttleWriteIOPSDevice":[{"major":8,"minor":1,"rate":4},{"major":9,"minor":1,"rate":5}]}}`,
+			"io.max = 8:0 rbps=1\nio.max = 8:0 wbps=18446744073709551615\nio.max = 8:0 riops=max\nio.max = 8:1 wiops=4\nio.max = 9:1 wiops=5"},
+		"hugetlb": {`{"hugepageLimits":[{"pageSize":"2MB","limit":0},{"pageSize":"1GB","limit":5}]}`,
+			"hugetlb.2MB.max = 0\nhugetlb.2MB.rsvd.max = 0 lenient\nhugetlb.1GB.max = 5\nhugetlb.1GB.rsvd.max = 5 lenient"},
+		"rdma":    {`{"rdma":{"b":{"hcaHandles":0},"a":{"hcaHandles":2,"hcaObjects":3}}}`, "rdma.max = a hca_handle=2 hca_object=3\nrdma.max = b hca_handle=0"},
+		"unified": {`{"unified":{"memory.high":"5M","cgroup.max.depth":"3","cpu.max":""},"memory":{"limit":7}}`, "memory.max = 7\ncgroup.max.depth = 3\ncpu.max = \nmemory.high = 5M"},
 	} {
-		writes, err := Writes(resources(t, text))
-		var got []string
+		writes, err := Writes(resources(t, c.in))
+		if err != nil || lines(writes) != c.want {
+			t.Errorf("%s: %v\n%s\nwant\n%s", name, err, lines(writes), c.want)
+		}
 		for _, w := range writes {
-			got = append(got, w.File+"="+strings.ReplaceAll(w.Value, " ", "_"))
-			if !strings.HasPrefix(w.Field, "linux.resources.") {
-				t.Errorf("%s: %s does not say what asked for it: %q", text, w.File, w.Field)
+			if !strings.HasPrefix(w.Field, field) {
+				t.Errorf("%s: %s comes from %q", name, w.File, w.Field)
 			}
 		}
-		if err != nil || strings.Join(got, " ") != want {
-			t.Errorf("%s:\n got %s, %v\nwant %s", text, strings.Join(got, " "), err, want)
-		}
+	}
+	if w, err := Writes(nil); w != nil || err != nil {
+		t.Error(w, err)
 	}
 }
 
-func TestWritesRefuse(t *testing.T) {
-	for text, want := range map[string]string{
-		`{"memory":{"limit":-2}}`:                        "linux.resources.memory.limit: -2 is negative; -1 is no limit",
-		`{"memory":{"reservation":-5}}`:                  "linux.resources.memory.reservation: -5 is negative",
-		`{"memory":{"swap":50}}`:                         "linux.resources.memory.swap: it is the limit of memory and swap together",
-		`{"memory":{"limit":-1,"swap":50}}`:              "linux.resources.memory.swap: it is the limit",
-		`{"memory":{"limit":100,"swap":99}}`:             "linux.resources.memory.swap: 99 is less than the limit of memory alone, 100",
-		`{"memory":{"limit":100,"swap":-3}}`:             "linux.resources.memory.swap: -3 is negative",
-		`{"cpu":{"quota":-7}}`:                           "linux.resources.cpu.quota: -7 is negative",
-		`{"cpu":{"idle":2}}`:                             "linux.resources.cpu.idle: 2: want 0 or 1",
-		`{"cpu":{"cpus":"all"}}`:                         `linux.resources.cpu.cpus: "all": want numbers and ranges`,
-		`{"cpu":{"mems":"0\n1"}}`:                        "linux.resources.cpu.mems",
-		`{"pids":{"limit":-2}}`:                          "linux.resources.pids.limit: -2 is negative",
-		`{"blockIO":{"weight":5}}`:                       "linux.resources.blockIO.weight: 5: want 10 to 1000",
-		`{"blockIO":{"weightDevice":[{"weight":1001}]}}`: "linux.resources.blockIO.weightDevice[0].weight: 1001",
-		`{"hugepageLimits":[{"pageSize":"../x"}]}`:       `linux.resources.hugepageLimits[0].pageSize: "../x"`,
-		`{"rdma":{"a b":{}}}`:                            `linux.resources.rdma: "a b" is no name`,
-		`{"unified":{"../memory.max":"1"}}`:              `linux.resources.unified: "../memory.max": want the name of a file`,
-		`{"unified":{"memory":"1"}}`:                     `linux.resources.unified: "memory"`,
-		`{"unified":{".x":"1"}}`:                         `linux.resources.unified: ".x"`,
-		`{"unified":{"cgroup.procs":"1"}}`:               `linux.resources.unified: "cgroup.procs" is no limit`,
+func TestWritesRefused(t *testing.T) {
+	for in, want := range map[string]string{
+		`{"memory":{"limit":-2}}`:                                     "linux.resources.memory.limit: -2 is negative",
+		`{"memory":{"limit":-9223372036854775808,"swap":1}}`:          "linux.resources.memory",
+		`{"memory":{"reservation":-2}}`:                               "linux.resources.memory.reservation: -2",
+		`{"memory":{"swap":-2,"limit":1}}`:                            "linux.resources.memory.swap: -2",
+		`{"memory":{"swap":5}}`:                                       "linux.resources.memory.swap: it is the limit of memory and swap together",
+		`{"memory":{"swap":5,"limit":0}}`:                             "there is none for memory",
+		`{"memory":{"swap":5,"limit":-1}}`:                            "there is none for memory",
+		`{"memory":{"swap":5,"limit":6}}`:                             "linux.resources.memory.swap: 5 is less than the limit of memory alone, 6",
+		`{"cpu":{"quota":-2}}`:                                        "linux.resources.cpu.quota: -2",
+		`{"cpu":{"idle":2}}`:                                          "linux.resources.cpu.idle: 2: want 0 or 1",
+		`{"cpu":{"idle":-1}}`:                                         "linux.resources.cpu.idle: -1",
+		`{"cpu":{"cpus":"0-3x4"}}`:                                    `linux.resources.cpu.cpus: "0-3x4"`,
+		`{"cpu":{"mems":"0\n1"}}`:                                     `linux.resources.cpu.mems: "0\n1"`,
+		`{"pids":{"limit":-2}}`:                                       "linux.resources.pids.limit: -2",
+		`{"blockIO":{"weight":9}}`:                                    "linux.resources.blockIO.weight: 9: want 10 to 1000",
+		`{"blockIO":{"weight":1001}}`:                                 "linux.resources.blockIO.weight: 1001",
+		`{"blockIO":{"weightDevice":[{"weight":0},{"weight":1}]}}`:    "linux.resources.blockIO.weightDevice[1].weight: 1",
+		`{"hugepageLimits":[{"pageSize":"","limit":1}]}`:              "linux.resources.hugepageLimits[0].pageSize",
+		`{"hugepageLimits":[{"pageSize":"2MB.rsvd","limit":1}]}`:      `linux.resources.hugepageLimits[0].pageSize: "2MB.rsvd"`,
+		`{"hugepageLimits":[{"pageSize":"/../x","limit":1}]}`:         "want a size such as 2MB",
+		`{"rdma":{"a b":{"hcaHandles":1}}}`:                           `linux.resources.rdma: "a b" is no name of a device`,
+		`{"rdma":{"":{"hcaHandles":1}}}`:                              "is no name of a device",
+		`{"unified":{"memory":"1"}}`:                                  `linux.resources.unified: "memory": want the name of a file`,
+		`{"unified":{"../cgroup.procs":"1"}}`:                         "want the name of a file",
+		`{"unified":{"a.b/c":"1"}}`:                                   "want the name of a file",
+		`{"unified":{"..":"1"}}`:                                      "want the name of a file",
+		`{"unified":{".":"1"}}`:                                       "want the name of a file",
+		`{"unified":{"a.b\u0000":"1"}}`:                               "want the name of a file",
+		`{"unified":{"cgroup.procs":"1"}}`:                            `linux.resources.unified: "cgroup.procs" is no limit`,
+		`{"unified":{"cgroup.threads":"1"}}`:                          "is no limit",
+		`{"unified":{"cgroup.subtree_control":"+a"}}`:                 "is no limit",
+		`{"unified":{"cgroup.type":"threaded"}}`:                      "is no limit",
+		`{"unified":{"cgroup.kill":"1"}}`:                             "is no limit",
+		`{"unified":{"cgroup.freeze":"1","memory.max":"1","a.b":""}}`: "is no limit",
 	} {
-		if w, err := Writes(resources(t, text)); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: got %v, %v; want %q", text, w, err, want)
+		writes, err := Writes(resources(t, in))
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %v (%s), want %q", in, err, lines(writes), want)
+		}
+		if writes != nil {
+			t.Errorf("%s: writes besides an error: %s", in, lines(writes))
 		}
 	}
 }
 
 func TestLost(t *testing.T) {
-	r := resources(t, `{"memory":{"kernel":1,"kernelTCP":2,"swappiness":60,"disableOOMKiller":true},"cpu":{"realtimeRuntime":1,"realtimePeriod":2},
-		"blockIO":{"leafWeight":10},"network":{"classID":5,"priorities":[{"name":"x","priority":1}]}}`)
-	want := []string{"memory.kernel", "memory.kernelTCP", "memory.swappiness", "memory.disableOOMKiller", "cpu.realtimeRuntime", "cpu.realtimePeriod", "blockIO.leafWeight", "network.classID", "network.priorities"}
+	if lost := Lost(resources(t, dockerZeros)); lost != nil {
+		t.Errorf("zeros: %q", lost)
+	}
+	if lost := Lost(nil); lost != nil {
+		t.Errorf("nil: %q", lost)
+	}
+	all := `{"memory":{"limit":1,"kernel":1,"kernelTCP":1,"swappiness":0,"disableOOMKiller":true},"cpu":{"shares":5,"realtimeRuntime":1,"realtimePeriod":1},
+		"blockIO":{"weight":10,"leafWeight":10,"weightDevice":[{"leafWeight":0},{"leafWeight":20}]},"network":{"classID":1,"priorities":[{"name":"eth0","priority":1}]}}`
+	want := []string{"memory.kernel", "memory.kernelTCP", "memory.swappiness", "memory.disableOOMKiller", "cpu.realtimeRuntime", "cpu.realtimePeriod",
+		"blockIO.leafWeight", "blockIO.weightDevice[1].leafWeight", "network.classID", "network.priorities"}
 	for i := range want {
-		want[i] = "linux.resources." + want[i]
+		want[i] = field + want[i]
 	}
-	if got := Lost(r); !slices.Equal(got, want) {
-		t.Errorf("got %q", got)
-	}
-	if got := Lost(resources(t, `{"memory":{"kernel":0,"disableOOMKiller":false},"cpu":{"realtimePeriod":0},"network":{"classID":0}}`)); got != nil {
-		t.Errorf("values that ask for nothing: %q", got)
+	if lost := Lost(resources(t, all)); !slices.Equal(lost, want) {
+		t.Errorf("%q", lost)
 	}
 }
 
-func TestMerge(t *testing.T) {
-	old := resources(t, `{"memory":{"limit":100,"swap":200,"reservation":50},"cpu":{"quota":1,"period":2,"shares":3,"cpus":"0"},"pids":{"limit":4},
-		"blockIO":{"throttleReadBpsDevice":[{"major":8,"minor":0,"rate":1},{"major":8,"minor":16,"rate":2}]},"unified":{"a.b":"1"}}`)
-	before, _ := json.Marshal(old)
-	got := Merge(old, resources(t, `{"memory":{"limit":150,"swap":0},"cpu":{"quota":9,"shares":0},"pids":{"limit":0},
-		"blockIO":{"throttleReadBpsDevice":[{"major":8,"minor":16,"rate":7}]},"unified":{"c.d":"2"}}`))
-	want := resources(t, `{"memory":{"limit":150,"swap":200,"reservation":50},"cpu":{"quota":9,"period":2,"shares":3,"cpus":"0"},"pids":{"limit":4},
-		"blockIO":{"throttleReadBpsDevice":[{"major":8,"minor":0,"rate":1},{"major":8,"minor":16,"rate":7}]},"unified":{"a.b":"1","c.d":"2"}}`)
-	a, _ := json.Marshal(got)
-	b, _ := json.Marshal(want)
-	if string(a) != string(b) {
-		t.Errorf("got %s\nwant %s", a, b)
+func TestWeight(t *testing.T) {
+	for shares, want := range map[uint64]uint64{0: 1, 1: 1, 2: 1, 3: 2, 512: 59, 1024: 100, 2048: 174, 262143: 10000, 262144: 10000, 1 << 63: 10000} {
+		if got := weight(shares); got != want {
+			t.Errorf("%d shares: %d, want %d", shares, got, want)
+		}
 	}
-	if after, _ := json.Marshal(old); string(after) != string(before) {
-		t.Errorf("the old one has changed: %s", after)
-	}
-	// without a limit of memory there is none of memory and swap
-	if got := Merge(old, resources(t, `{"memory":{"limit":-1}}`)); got.Memory.Swap != nil {
-		t.Errorf("swap is still limited: %d", *got.Memory.Swap)
-	}
-	if got := Merge(nil, nil); got == nil {
-		t.Error("nothing and nothing is nil")
+	last := uint64(0)
+	for s := uint64(2); s <= 262144; s += 7 {
+		if w := weight(s); w < last || w < 1 || w > 10000 {
+			t.Fatalf("%d shares: %d after %d", s, w, last)
+		} else {
+			last = w
+		}
 	}
 }
 
-// FuzzWrites: whatever the configuration says, what is written is a file of the group.
+func TestController(t *testing.T) {
+	for file, want := range map[string]string{"memory.max": "memory", "io.bfq.weight": "io", "cgroup.max.depth": "cgroup", "x": "x", "": ""} {
+		if got := (Write{File: file}).Controller(); got != want {
+			t.Errorf("%q: %q", file, got)
+		}
+	}
+}
+
+// FuzzWrites: whatever a description says, only plain files of the group itself
+// are written.
 func FuzzWrites(f *testing.F) {
-	f.Add(`{"memory":{"limit":1},"cpu":{"cpus":"0"},"unified":{"a.b":"c"}}`)
-	f.Add(`{"hugepageLimits":[{"pageSize":"2MB","limit":1}],"rdma":{"x":{}},"blockIO":{"weight":10}}`)
+	f.Add(dockerZeros)
+	f.Add(`{"memory":{"limit":-1,"swap":5},"unified":{"a.b":"c","..":"x"},"hugepageLimits":[{"pageSize":"/","limit":1}]}`)
+	f.Add(`{"cpu":{"cpus":"0-","quota":-1,"burst":3,"idle":0},"rdma":{"x":{"hcaObjects":1}},"blockIO":{"weight":10,"weightDevice":[{"weight":11}]}}`)
+	f.Add(`{"unified":{"cgroup.procs":"1","cpuset.cpus":"0-8000","cpu.max":"1 1","io.weight":"default 5"}}`)
 	f.Fuzz(func(t *testing.T, text string) {
-		var r specs.LinuxResources
-		if json.Unmarshal([]byte(text), &r) != nil {
+		r := &specs.LinuxResources{}
+		if json.Unmarshal([]byte(text), r) != nil {
 			return
 		}
-		writes, err := Writes(&r)
-		if err != nil && len(writes) > 0 {
-			t.Error("an error and writes")
+		Lost(r)
+		Merge(r, Merge(nil, r))
+		writes, err := Writes(r)
+		if err != nil && writes != nil {
+			t.Errorf("writes besides %v", err)
 		}
 		for _, w := range writes {
-			if strings.ContainsAny(w.File, "/\x00\n") || !strings.Contains(w.File, ".") || w.Controller() == "" {
-				t.Errorf("%q is no file of a group", w.File)
+			if w.File == "" || w.File == "." || w.File == ".." || filepath.Base(w.File) != w.File || strings.ContainsAny(w.File, "\x00\n") || w.File == "cgroup.procs" {
+				t.Errorf("file %q", w.File)
 			}
-			Properties([]Write{w})
 		}
-		Lost(&r)
-		Merge(&r, &r)
+		propertiesFor(writes)
 	})
 }
