@@ -54,6 +54,10 @@ func (h *harness) setup(env *testscript.Env) error {
 			env.Setenv(name, v)
 		}
 	}
+	env.Setenv("LOOK", "4")
+	if v := os.Getenv("SANDBOX_TEST_LOOK"); v != "" {
+		env.Setenv("LOOK", v)
+	}
 	if h.bin == "" {
 		return nil
 	}

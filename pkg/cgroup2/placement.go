@@ -5,6 +5,8 @@ import (
 	"path"
 	"strconv"
 	"strings"
+
+	"github.com/godbus/dbus/v5"
 )
 
 // Placement is where a container lives, with what a later process needs to act
@@ -78,8 +80,33 @@ func (p Placement) Remove(h Host) error {
 	switch {
 	case !p.Owned:
 		return nil
+	case p.Path == "":
+		return p.abandoned(h)
 	case p.Unit != "":
 		return g.empty()
 	}
 	return g.Remove()
+}
+
+// abandoned stops a scope that was asked for by somebody who was killed before it
+// was known to be there. The name may be another's: one with processes stays.
+func (p Placement) abandoned(h Host) error {
+	s, err := h.dial(p.Bus)
+	if err != nil {
+		return nil //nolint:nilerr // without systemd there is no scope
+	}
+	defer s.close()
+	var unit dbus.ObjectPath
+	if s.call("GetUnit", p.Unit).Store(&unit) != nil {
+		return nil // the usual case
+	}
+	where, err := s.conn.Object(systemdName, unit).GetProperty("org.freedesktop.systemd1.Scope.ControlGroup")
+	if err != nil {
+		return nil //nolint:nilerr // it has gone meanwhile
+	}
+	group, _ := where.Value().(string)
+	if lives, err := h.Group(group).Populated(); err != nil || lives || group == "" {
+		return err
+	}
+	return s.call("StopUnit", p.Unit, "replace").Err
 }

@@ -81,9 +81,18 @@ func (r *Request) Moves() bool { return r.why == nil }
 // Why is the reason that there is none; it wraps one of the errors above.
 func (r *Request) Why() error { return r.why }
 
-// Place is where the group is going to be, where that is known before there is
-// a process.
-func (r *Request) Place() (Placement, bool) { return Placement{Path: r.dir, Owned: true}, r.dir != "" }
+// Place is what is known of the placement before there is a process: a
+// directory, or the name of a scope that may come to be. Whoever removes it finds
+// what we have left if we are killed on the way.
+func (r *Request) Place() (Placement, bool) {
+	switch {
+	case r.why != nil:
+		return Placement{}, false
+	case r.scope != nil:
+		return Placement{Owned: true, Unit: r.scope.unit, Bus: r.scope.bus}, true
+	}
+	return Placement{Path: r.dir, Owned: true}, true
+}
 
 // Open makes a group that is a directory, and returns that for
 // CLONE_INTO_CGROUP; nil is one that the process has to be moved to. Systemd is only
@@ -126,6 +135,7 @@ func (r *Request) Admit(pid int) (Placement, error) {
 // Undo ends what was begun: nobody is in the group.
 func (r *Request) Undo() {
 	if r.scope != nil {
+		r.scope.stop()
 		r.scope.close()
 	}
 	r.made.undo()

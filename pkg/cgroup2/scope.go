@@ -18,6 +18,7 @@ type scope struct {
 	own              bool // the name is ours to change
 	properties       []property
 
+	asked  bool // there is or was a unit of that name, for us
 	dialed chan struct{}
 	conn   *systemd
 	err    error
@@ -39,6 +40,9 @@ type aux struct {
 func (h Host) newScope(w Want, bus string) (*scope, error) {
 	id := w.ID
 	w.ID = systemdEscape(w.ID)
+	if w.Path == "" {
+		w.ID = short(w.ID)
+	}
 	slice, unit, err := scopeName(w, h.System)
 	if err != nil {
 		return nil, err
@@ -128,7 +132,16 @@ func (s *scope) startUnit(pid int) error {
 	if err := s.conn.call("StartTransientUnit", s.unit, "fail", properties, []aux{}).Store(&job); err != nil {
 		return err
 	}
+	s.asked = true
 	return s.conn.job(job)
+}
+
+// stop ends a scope whose process has died on the way: it may have died before
+// systemd began to look, which then never hears that the group is empty.
+func (s *scope) stop() {
+	if s.asked && s.conn != nil {
+		_ = s.conn.call("StopUnit", s.unit, "replace").Err // there is none: as well
+	}
 }
 
 func (s *scope) close() {

@@ -2,6 +2,7 @@ package cgroup2
 
 import (
 	"fmt"
+	"hash/fnv"
 	"path"
 	"strings"
 )
@@ -62,6 +63,18 @@ func validUnit(name string) bool {
 // part of one (systemd-escape(1)).
 func systemdEscape(id string) string { return strings.ReplaceAll(id, "+", `\x2b`) }
 
+// short is an id that fits into the name of a unit, which has 255 bytes at most: of a
+// longer one a part, and a sum of it all.
+func short(id string) string {
+	const most = 200
+	if len(id) <= most {
+		return id
+	}
+	sum := fnv.New64a()
+	_, _ = sum.Write([]byte(id)) // never fails
+	return fmt.Sprintf("%s-%x", id[:most], sum.Sum64())
+}
+
 // directory is the path of a group that is a directory: linux.cgroupsPath, absolute
 // in the hierarchy or relative to where we may make groups; else a name of its own
 // there.
@@ -71,7 +84,7 @@ func (h Host) directory(w Want) (string, error) {
 	}
 	name := w.Path
 	if name == "" {
-		name = "sandbox-" + w.ID
+		name = "sandbox-" + short(w.ID)
 	}
 	// Relative to the parent is below it, whatever ".." is in there; and not the
 	// parent itself, which is somebody else's.

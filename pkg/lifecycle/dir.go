@@ -240,7 +240,7 @@ func readRecord(dir string) (*Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	rec := Record{Cgroup: groupOf(dir)}
+	rec := Record{Cgroup: placed(dir)}
 	if err := spec.Decode(b, &rec); err != nil {
 		return nil, fmt.Errorf("%s is damaged (%w); `delete --force` removes the container", path, err)
 	}

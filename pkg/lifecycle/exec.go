@@ -105,11 +105,14 @@ func (r *Runtime) exec(rec *Record, s *specs.Spec, o *ExecOptions) (*Container, 
 	defer group.close()
 	c, err := r.execIn(rec, s, o, group)
 	var refused *userns.BirthError
-	if group.dir == nil || !errors.As(err, &refused) {
-		return c, err
+	if group.dir != nil && errors.As(err, &refused) {
+		group.close()
+		c, err = r.execIn(rec, s, o, group)
 	}
-	group.close()
-	return r.execIn(rec, s, o, group)
+	if err != nil && rec.Cgroup.Owned && !rec.alive() {
+		return nil, errStopped // and its group has gone with it
+	}
+	return c, err
 }
 
 func (r *Runtime) execIn(rec *Record, s *specs.Spec, o *ExecOptions, group *execGroup) (*Container, error) {

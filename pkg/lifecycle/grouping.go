@@ -91,7 +91,9 @@ func (r *grouping) open(d *dir) error {
 	if r.dir, err = r.request.Open(); err != nil || !known {
 		return err
 	}
-	r.place = place
+	if r.dir != nil {
+		r.place = place
+	}
 	return nil
 }
 

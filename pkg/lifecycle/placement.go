@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 
 	"sandbox/pkg/cgroup2"
@@ -26,13 +27,22 @@ func (d *dir) noteGroup(p cgroup2.Placement) error {
 }
 
 // groupOf is what groupLink says; the zero value is a container in the group of
-// whoever started it.
+// whoever started it. The top of the tree is nobody's: to kill there would end
+// everybody.
 func groupOf(dir string) cgroup2.Placement {
 	var p cgroup2.Placement
-	if text, err := os.Readlink(filepath.Join(dir, groupLink)); err == nil {
-		if json.Unmarshal([]byte(text), &p) != nil {
-			return cgroup2.Placement{}
-		}
+	text, err := os.Readlink(filepath.Join(dir, groupLink))
+	if err != nil || json.Unmarshal([]byte(text), &p) != nil || p.Path != "" && (p.Path == "/" || path.Clean("/"+p.Path) != p.Path) {
+		return cgroup2.Placement{}
+	}
+	return p
+}
+
+// placed is groupOf, of a group that has come to be.
+func placed(dir string) cgroup2.Placement {
+	p := groupOf(dir)
+	if p.Path == "" {
+		return cgroup2.Placement{}
 	}
 	return p
 }
@@ -46,7 +56,7 @@ func (r *Runtime) leaveGroup(d *dir, rec *Record) error {
 	if !p.Owned || rec != nil && rec.Boot != bootID() {
 		return nil // another boot had other groups
 	}
-	if rec == nil || !rec.OwnPID {
+	if p.Path != "" && (rec == nil || !rec.OwnPID) {
 		g := r.Groups.Group(p.Path)
 		if err := g.Kill(); err != nil && !cgroup2.Gone(err) {
 			return fmt.Errorf("end what is left in the container's cgroup: %w", err)
