@@ -15,7 +15,7 @@ type limitFlags struct {
 	cgroups, parent string
 }
 
-func (l *limitFlags) add(f *pflag.FlagSet) {
+func (l *limitFlags) add(f *pflag.FlagSet, w *spec.Wish) {
 	common(f, &l.Limits)
 	f.StringVarP(&l.Memory, "memory", "m", "", "most memory, `SIZE` such as 64m")
 	f.StringVar(&l.CPUs, "cpus", "", "most processor time, `NUMBER` of processors such as 0.5")
@@ -28,6 +28,7 @@ func (l *limitFlags) add(f *pflag.FlagSet) {
 	f.Var(each(&l.CgroupConf), "cgroup-conf", "any file of the cgroup, `FILE=VALUE` such as memory.high=1g")
 	f.StringVar(&l.OOMScoreAdj, "oom-score-adj", "", "whom the out-of-memory killer takes first, `N` from -1000 to 1000")
 	f.StringVar(&l.cgroups, "cgroups", "enabled", "`MODE` enabled, or disabled: stay in the caller's cgroup")
+	f.StringVar(&w.Cgroupns, "cgroupns", "", "cgroup namespace: `MODE` private, host or ns:PATH")
 	f.StringVar(&l.parent, "cgroup-parent", "", "where the cgroup is made: a `SLICE` of systemd's, or a path")
 }
 

@@ -30,7 +30,7 @@ type runFlags struct {
 
 func (r *runFlags) add(f *pflag.FlagSet) {
 	r.bundleFlags.add(f)
-	r.limitFlags.add(f)
+	r.limitFlags.add(f, &r.wish)
 	w := &r.wish
 	f.BoolVarP(&r.detach, "detach", "d", false, "run in the background and print the container's id")
 	f.BoolVar(&r.keep, "keep", false, "keep the container when it has ended")

@@ -45,6 +45,7 @@ func (b *builder) namespaces() (err error) {
 		{&b.ipc, "--ipc", b.wish.IPC, "shareable none"},
 		{&b.uts, "--uts", b.wish.UTS, ""},
 		{&b.network, "--network", b.wish.Network, "none"},
+		{&b.cgroup, "--cgroupns", b.wish.Cgroupns, ""},
 	} {
 		if *n.mode, err = parseMode(n.flag, n.value, n.private); err != nil {
 			return err
@@ -55,7 +56,7 @@ func (b *builder) namespaces() (err error) {
 	b.join(specs.IPCNamespace, b.ipc)
 	b.join(specs.UTSNamespace, b.uts)
 	b.join(specs.MountNamespace, nsMode{})
-	b.join(specs.CgroupNamespace, nsMode{})
+	b.join(specs.CgroupNamespace, b.cgroup)
 	b.join(specs.UserNamespace, nsMode{host: !b.ids.Userns()})
 	b.spec.Linux.UIDMappings, b.spec.Linux.GIDMappings = b.ids.UID, b.ids.GID
 	return b.hostname()
@@ -117,6 +118,15 @@ func (b *builder) hostIPC() (mounts []specs.Mount) {
 		}
 	}
 	return mounts
+}
+
+// cgroupsMount shows the container's part of the tree, or all of it: a new mount shows the namespace of whoever makes it.
+func (b *builder) cgroupsMount() specs.Mount {
+	m := cgroupMount()
+	if b.cgroup.host {
+		m.Type, m.Source, m.Options = "bind", "/sys/fs/cgroup", append([]string{"rbind"}, m.Options...)
+	}
+	return m
 }
 
 func cgroupMount() specs.Mount {

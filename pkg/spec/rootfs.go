@@ -49,7 +49,7 @@ func (b *builder) rootfs() error {
 		b.ours = append(b.ours, hostSys())
 		b.ours = append(b.ours, b.nameFiles()...)
 	}
-	b.ours = append(b.ours, cgroupMount())
+	b.ours = append(b.ours, b.cgroupsMount())
 	if b.wish.ReadOnly {
 		b.ours = append(b.ours, b.readOnlyTmpfs()...)
 	}

@@ -22,7 +22,7 @@ func (b *builder) tree() error {
 	if b.network.private() {
 		base = append(base, sysMount()) // else the host's /sys stays, read-only like all of the tree
 	}
-	base = append(base, cgroupMount())
+	base = append(base, b.cgroupsMount())
 	base = append(base, b.kernelMounts()[1:]...)
 	homes := b.homes()
 	// Shallow before deep: a working directory of /var must not uncover /var/tmp, one of

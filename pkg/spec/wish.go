@@ -28,7 +28,7 @@ type Wish struct {
 	CapAdd, CapDrop, Ulimits, SecurityOpt, Annotations []string
 
 	// "" is the default: private namespaces, and a network with a loopback only.
-	Userns, UTS, IPC, PID, Network string
+	Userns, UTS, IPC, PID, Network, Cgroupns string
 
 	Terminal, Init bool
 
@@ -70,10 +70,10 @@ type builder struct {
 	spec    *specs.Spec
 	notices []Notice
 
-	pid, ipc, uts, network nsMode
-	home                   string // the payload's
-	profiled               bool   // --security-opt said something about seccomp
-	ours, theirs           []specs.Mount
+	pid, ipc, uts, network, cgroup nsMode
+	home                           string // the payload's
+	profiled                       bool   // --security-opt said something about seccomp
+	ours, theirs                   []specs.Mount
 }
 
 // Spec makes the configuration that w asks for. It looks at the host (which directories exist, who is in
