@@ -22,6 +22,10 @@ func loadDeviceFilter(f Filter) (int, error) {
 	attr.instructions = uint64(uintptr(unsafe.Pointer(&f[0])))
 	attr.license = uint64(uintptr(unsafe.Pointer(&license[0])))
 	fd, _, errno := unix.Syscall(unix.SYS_BPF, unix.BPF_PROG_LOAD, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr))
+	// The verifier gives up when a signal is pending, and Go preempts by signals.
+	for try := 0; errno == unix.EAGAIN && try < 20; try++ {
+		fd, _, errno = unix.Syscall(unix.SYS_BPF, unix.BPF_PROG_LOAD, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr))
+	}
 	runtime.KeepAlive(f)
 	runtime.KeepAlive(license)
 	if errno != 0 {

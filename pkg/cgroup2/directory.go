@@ -37,18 +37,23 @@ func (m made) undo() {
 func (h Host) makeDirectory(p string) (made, error) {
 	var all made
 	missing := h.missing(p)
-	for i, dir := range missing {
-		g := h.Group(dir)
-		if i == 0 {
-			h.Group(path.Dir(dir)).passOn()
+	for _, dir := range ancestors(p) {
+		if !slices.Contains(missing, dir) {
+			h.Group(dir).passOn()
 		}
+	}
+	for i, dir := range missing {
+		g, last := h.Group(dir), i == len(missing)-1
 		err := unix.Mkdir(g.Dir(), 0o755)
+		if errors.Is(err, unix.EEXIST) && !last {
+			continue // another container of the same parent was quicker
+		}
 		if err != nil {
 			all.undo()
 			return nil, fmt.Errorf("make cgroup %s: %w", dir, err)
 		}
 		all = append(all, g)
-		if i < len(missing)-1 {
+		if !last {
 			g.passOn()
 		}
 	}
@@ -61,6 +66,30 @@ func (h Host) makeDirectory(p string) (made, error) {
 		err = fmt.Errorf("cgroup %s has processes already, such as %d", p, pids[0])
 	}
 	return nil, err
+}
+
+// ancestors of a group, topmost first.
+func ancestors(p string) []string {
+	var list []string
+	for p != "/" {
+		p = path.Dir(p)
+		list = append(list, p)
+	}
+	slices.Reverse(list)
+	return list
+}
+
+// reachable says why a group cannot be made: the nearest one above it that is
+// there is not ours.
+func (h Host) reachable(p string) error {
+	nearest := p
+	if missing := h.missing(p); len(missing) > 0 {
+		nearest = path.Dir(missing[0])
+	}
+	if g := h.Group(nearest); !g.writable() {
+		return fmt.Errorf("%w: cannot write to %s", ErrNotOurs, g.Path)
+	}
+	return nil
 }
 
 // missing are the ancestors of a group, itself included, that do not exist.

@@ -64,7 +64,9 @@ func (h Host) Plan(w Want) (*Request, error) {
 			return r, r.must()
 		}
 	}
-	r.dir, r.why = h.directory(w)
+	if r.dir, r.why = h.directory(w); r.why == nil {
+		r.why = h.reachable(r.dir)
+	}
 	return r, r.must()
 }
 

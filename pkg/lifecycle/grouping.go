@@ -88,7 +88,8 @@ func (r *grouping) open(d *dir) error {
 		}
 	}
 	var err error
-	if r.dir, err = r.request.Open(); err != nil || !known {
+	if r.dir, err = r.request.Open(); err != nil {
+		d.forgetGroup() // it may be there, and somebody else's
 		return err
 	}
 	if r.dir != nil {

@@ -26,6 +26,8 @@ func (d *dir) noteGroup(p cgroup2.Placement) error {
 	return nil
 }
 
+func (d *dir) forgetGroup() { _ = os.Remove(filepath.Join(d.path, groupLink)) }
+
 // groupOf is what groupLink says; the zero value is a container in the group of
 // whoever started it. The top of the tree is nobody's: to kill there would end
 // everybody.
@@ -50,13 +52,13 @@ func placed(dir string) cgroup2.Placement {
 // leaveGroup removes the container's cgroup. What its processes have left behind
 // there is ended first where nothing else has done it: with a pid namespace of its
 // own all of the container has gone, and who is there is a stranger. Without a record
-// there is only what a killed create has left.
+// there is only what a killed create has left, whose child has ended by itself.
 func (r *Runtime) leaveGroup(d *dir, rec *Record) error {
 	p := groupOf(d.path)
 	if !p.Owned || rec != nil && rec.Boot != bootID() {
 		return nil // another boot had other groups
 	}
-	if p.Path != "" && (rec == nil || !rec.OwnPID) {
+	if rec != nil && !rec.OwnPID {
 		g := r.Groups.Group(p.Path)
 		if err := g.Kill(); err != nil && !cgroup2.Gone(err) {
 			return fmt.Errorf("end what is left in the container's cgroup: %w", err)
