@@ -43,10 +43,11 @@ func propertyFrom(name, text string) (property, error) {
 	}
 	// A message with a NUL byte in a string, or a very deep value, ends the
 	// connection: systemd does not say why.
-	if strings.ContainsRune(text, 0) || len(text) > maxValue {
-		return property{}, fmt.Errorf("%.20q: want at most %d characters, and no NUL byte", text, maxValue)
+	// And the library's parser never ends on some characters outside of strings.
+	if strings.ContainsFunc(text, func(c rune) bool { return c < ' ' || c > '~' }) || len(text) > maxValue {
+		return property{}, fmt.Errorf("%.20q: want at most %d characters, printable ASCII; \\uXXXX stands for others", text, maxValue)
 	}
-	value, err := dbus.ParseVariant(text, dbus.Signature{})
+	value, err := parseValue(text)
 	if err != nil {
 		return property{}, fmt.Errorf("%q is no value in GVariant's text form, such as uint64 10 or 'text': %w", text, err)
 	}
@@ -55,6 +56,17 @@ func propertyFrom(name, text string) (property, error) {
 		value, err = microseconds(value)
 	}
 	return property{name, value}, err
+}
+
+// parseValue reads GVariant's text form. The library's parser panics on some text
+// that is none, such as an empty array of a type that is no array's.
+func parseValue(text string) (v dbus.Variant, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%v", r)
+		}
+	}()
+	return dbus.ParseVariant(text, dbus.Signature{})
 }
 
 func validProperty(name string) bool {

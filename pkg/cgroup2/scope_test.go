@@ -127,12 +127,12 @@ func TestScopeNever(t *testing.T) {
 		answer func(*call)
 		want   string
 	}{
-		"no authentication": {nil, "it has not answered within 200ms"},
+		"no authentication": {nil, "it has not answered within 1s"},
 		"garbage":           {func(k *call) { _, _ = k.conn.Write([]byte(strings.Repeat("garbage", 100))) }, "systemd has not answered to StartTransientUnit in time"},
 		"no reply":          {func(*call) {}, "systemd has not answered to StartTransientUnit in time"},
 		"no end of the job": {func(k *call) { k.reply(dbus.ObjectPath("/job/7")) }, "systemd has not finished its job in time"},
 	} {
-		for range 5 { // which of two clocks is first is chance
+		for range 2 { // which of two clocks is first is chance
 			var h Host
 			if c.answer == nil {
 				h = fakeHost(t, nil)
@@ -140,13 +140,13 @@ func TestScopeNever(t *testing.T) {
 			} else {
 				h, _ = scopeHost(t, c.answer)
 			}
-			h.Patience = 200 * time.Millisecond
+			h.Patience = time.Second
 			begun := time.Now()
 			_, err := ask(t, h, Want{ID: "web"})
 			if err == nil || !strings.Contains(err.Error(), c.want) || !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("%s: %v, want %q", name, err, c.want)
 			}
-			if took := time.Since(begun); took < 150*time.Millisecond || took > time.Second {
+			if took := time.Since(begun); took < 800*time.Millisecond || took > 10*time.Second {
 				t.Errorf("%s: took %s", name, took)
 			}
 		}

@@ -64,7 +64,7 @@ func (b *limiter) memory() error {
 		{"--memory", b.limits.Memory, func(m *specs.LinuxMemory) **int64 { return &m.Limit }},
 		{"--memory-reservation", b.limits.MemoryReservation, func(m *specs.LinuxMemory) **int64 { return &m.Reservation }},
 		{"--memory-swap", b.limits.MemorySwap, func(m *specs.LinuxMemory) **int64 { return &m.Swap }},
-		{"--kernel-memory", b.limits.KernelMemory, func(m *specs.LinuxMemory) **int64 { return &m.Kernel }},
+		{"--kernel-memory", b.limits.KernelMemory, func(m *specs.LinuxMemory) **int64 { return &m.Kernel }}, //nolint:staticcheck // runc's flag; it is told to be without effect
 		{"--kernel-memory-tcp", b.limits.KernelMemoryTCP, func(m *specs.LinuxMemory) **int64 { return &m.KernelTCP }},
 	} {
 		if f.text == "" {
