@@ -54,7 +54,7 @@ func (h *harness) setup(env *testscript.Env) error {
 			env.Setenv(name, v)
 		}
 	}
-	env.Setenv("LOOK", "4")
+	env.Setenv("LOOK", "8")
 	if v := os.Getenv("SANDBOX_TEST_LOOK"); v != "" {
 		env.Setenv("LOOK", v)
 	}
