@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -144,11 +146,26 @@ func (h Host) checkCgroup() Finding {
 	group := h.sys("fs/cgroup/" + path)
 	// A path that climbs is a group outside of our cgroup namespace.
 	if strings.HasPrefix(path, "/..") || !h.may(group, unix.W_OK|unix.X_OK) || !h.may(group+"/cgroup.procs", unix.W_OK) {
+		if given, ok := h.managed(); ok {
+			return given
+		}
 		return h.foretold(feature, op, unix.EACCES, "our group is not ours to write")
 	}
 	controllers := read(group + "/cgroup.controllers")
 	return Finding{Feature: feature, State: pick(controllers == "", Limited, OK),
 		Detail: path + " is ours, controllers: " + pick(controllers == "", "none", controllers)}
+}
+
+// managed is what a systemd of the caller's can give: a login session's own group is
+// root's, and new ones are asked of the user's manager.
+func (h Host) managed() (Finding, bool) {
+	uid := strconv.Itoa(int(h.Self().EUID))
+	if !h.may(filepath.Join(orRoot(h.Run, "/run"), "user", uid, "systemd/private"), unix.W_OK) {
+		return Finding{}, false
+	}
+	controllers := read(h.sys("fs/cgroup/user.slice/user-" + uid + ".slice/user@" + uid + ".service/cgroup.controllers"))
+	return Finding{Feature: "cgroup v2", State: pick(controllers == "", Limited, OK),
+		Detail: "your systemd gives groups, controllers: " + pick(controllers == "", "none", controllers)}, true
 }
 
 func (h Host) checkSeccomp(self Facts) Finding {

@@ -59,6 +59,8 @@ func TestCheck(t *testing.T) {
 		{"cgroup not ours", nil, nil, "cgroup v2", Missing, CgroupDelegated, ""},
 		{"cgroup ours", files{"sys/fs/cgroup/user.slice/user-1000.slice/session-1.scope/cgroup.procs": "1\n", "sys/fs/cgroup/user.slice/user-1000.slice/session-1.scope/cgroup.controllers": "memory pids\n"}, nil,
 			"cgroup v2", OK, "", "controllers: memory pids"},
+		{"cgroup by systemd", files{"run/user/1000/systemd/private": "", "sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service/cgroup.controllers": "cpu memory pids\n"}, nil,
+			"cgroup v2", OK, "", "your systemd gives groups, controllers: cpu memory pids"},
 		{"cgroup without controllers", files{"sys/fs/cgroup/user.slice/user-1000.slice/session-1.scope/cgroup.procs": ""}, nil, "cgroup v2", Limited, "", "controllers: none"},
 		{"cgroup outside", files{"proc/self/cgroup": "0::/../../x\n", "sys/x/cgroup.procs": ""}, nil, "cgroup v2", Missing, CgroupDelegated, ""},
 		{"cgroup v1", files{"proc/self/mountinfo": "1 0 0:1 / / rw - ext4 x rw\n3 2 0:3 / /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids\n"}, nil, "cgroup v2", Missing, CgroupNoV2, ""},

@@ -121,7 +121,9 @@ func (r *grouping) admit(pid int) {
 // undo waits for what was asked for, and takes it back.
 func (r *grouping) undo() {
 	if r.admitted != nil {
-		_ = <-r.admitted // the error that ended the start is another one
+		if err := <-r.admitted; err != nil {
+			r.refusal = err // what ended the start may be another one
+		}
 	}
 	r.request.Undo()
 }

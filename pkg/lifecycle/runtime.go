@@ -53,7 +53,7 @@ func New(root string) (*Runtime, error) {
 	r.Self = r.Kernel.Self()
 	r.Caller = idmap.Caller{UID: r.Self.EUID, GID: r.Self.EGID, Groups: r.Self.Groups}
 	r.Groups = cgroup2.Host{
-		RuntimeDir: os.Getenv("XDG_RUNTIME_DIR"), BusAddress: os.Getenv("DBUS_SESSION_BUS_ADDRESS"),
+		RuntimeDir: sessionDir(r.Self.EUID), BusAddress: os.Getenv("DBUS_SESSION_BUS_ADDRESS"),
 		System: r.Self.EUID == 0 && r.Self.InitialUserns(),
 	}
 	r.Root, r.Files = root, inheritedFiles()
@@ -69,6 +69,16 @@ func New(root string) (*Runtime, error) {
 	}
 	r.Root = dir
 	return r, nil
+}
+
+// sessionDir is where the user's systemd is found; after su, or in a service, nobody
+// has said so, and it may run all the same (loginctl enable-linger).
+func sessionDir(uid uint32) string {
+	dir := os.Getenv("XDG_RUNTIME_DIR")
+	if dir == "" && uid != 0 {
+		dir = fmt.Sprintf("/run/user/%d", uid)
+	}
+	return dir
 }
 
 // Name is the caller's login name, "" without a passwd entry. newuidmap looks
