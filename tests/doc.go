@@ -5,6 +5,8 @@
 // attacks/ holds replays of attacks on container runtimes, one script each, named by its CVE where it has one. Each makes
 // the attempt for real, shows that it was made, and that the container works all the same.
 //
+// vm/ is about the machine that hack/vm boots, and runs only there.
+//
 // # Running
 //
 //	go test ./tests                            builds the binary and runs as whoever calls

@@ -44,6 +44,7 @@ func newMachine() *machine {
 			"tun":      func() error { return tryOpen("/dev/net/tun") },
 			"fuse":     func() error { return tryOpen("/dev/fuse") },
 			"manager":  wantManager,
+			"vm":       wantVM,
 			"apparmor": func() error { _, err := os.Stat("/sys/kernel/security/apparmor"); return err },
 			"selinux":  func() error { _, err := os.Stat("/sys/fs/selinux/enforce"); return err },
 		},
@@ -123,6 +124,14 @@ func tryOpen(path string) error {
 		return err
 	}
 	return f.Close()
+}
+
+// wantVM asks for the machine that tests/vm is about. That it is one is said and not looked for: any host could have a systemd.
+func wantVM() error {
+	if os.Getenv("SANDBOX_TEST_VM") == "" {
+		return errors.New("not in the machine of hack/vm")
+	}
+	return nil
 }
 
 func wantFilesystem(name string) error {

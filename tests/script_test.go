@@ -18,6 +18,14 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, h.params(files))
 }
 
+// TestMachine runs the scripts about the virtual machine that the others run in (hack/vm), which says that it is one by
+// SANDBOX_TEST_VM. They ask systemd and not the binary.
+func TestMachine(t *testing.T) {
+	h := &harness{callers: self(), machine: newMachine()}
+	h.machine.skipUnless(t, "vm")
+	testscript.Run(t, h.params(scripts(t, "vm/*.txtar")))
+}
+
 // TestHarness runs the harness's own scripts, which need no binary: a command that always succeeds would make every other
 // script worthless.
 func TestHarness(t *testing.T) {
@@ -40,7 +48,7 @@ func scripts(t *testing.T, pattern string) []string {
 // TestSkipsAreNamed fails on a skip that is not bound to a probe: such a skip is silent, and a test that has been silent
 // for a year is found when it is needed.
 func TestSkipsAreNamed(t *testing.T) {
-	for _, file := range slices.Concat(scripts(t, "testdata/harness/*.txtar"), globbed("*.txtar"), globbed("attacks/*.txtar")) {
+	for _, file := range slices.Concat(scripts(t, "testdata/harness/*.txtar"), globbed("*.txtar"), globbed("attacks/*.txtar"), globbed("vm/*.txtar")) {
 		data, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
