@@ -7,14 +7,18 @@ import (
 
 	"github.com/moby/profiles/seccomp"
 	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"sandbox/pkg/kernel"
 )
 
 // addProfile puts the default seccomp profile for its capabilities into a config.json, so that every runtime loads the same.
+// With `all` it has every capability before.
 //
-//	timeit profile FILE
+//	timeit profile FILE [all]
 func addProfile(args []string) error {
-	if len(args) != 1 {
-		return fmt.Errorf("usage: timeit profile FILE")
+	all := len(args) == 2 && args[1] == "all"
+	if len(args) != 1 && !all {
+		return fmt.Errorf("usage: timeit profile FILE [all]")
 	}
 	data, err := os.ReadFile(args[0])
 	if err != nil {
@@ -26,6 +30,12 @@ func addProfile(args []string) error {
 	}
 	if spec.Linux == nil || spec.Process == nil {
 		return fmt.Errorf("%s lacks its process or linux section", args[0])
+	}
+	if all {
+		names := kernel.Capabilities()
+		spec.Process.Capabilities = &specs.LinuxCapabilities{
+			Bounding: names, Effective: names, Inheritable: names, Permitted: names, Ambient: names,
+		}
 	}
 	if spec.Linux.Seccomp, err = seccomp.GetDefaultProfile(&spec); err != nil {
 		return err
