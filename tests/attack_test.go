@@ -26,6 +26,8 @@ var attacks = map[string]func(args []string) error{
 	"interpreted": interpreted,
 	"loader":      loader,
 	"overwrite":   overwrite,
+	"echo":        echo,
+	"ask":         ask,
 	"peek":        peek,
 	"swap":        swap,
 	"type":        typeInto,
@@ -90,7 +92,8 @@ func walkOut([]string) error {
 	return err
 }
 
-// until calls try until the time is over or it says that it is done.
+// until calls try until the time is over, it says that it is done, or the script does, by a file in the root: how long it
+// takes what is attacked depends on the machine.
 func until(seconds string, try func() bool) error {
 	n, err := strconv.ParseFloat(seconds, 64)
 	if err != nil {
@@ -98,6 +101,9 @@ func until(seconds string, try func() bool) error {
 	}
 	for end := time.Now().Add(time.Duration(n * float64(time.Second))); time.Now().Before(end); {
 		if try() {
+			return nil
+		}
+		if _, err := os.Stat("/stop"); err == nil {
 			return nil
 		}
 	}

@@ -222,9 +222,9 @@ func status(ts *testscript.TestScript, args []string) error {
 
 // terminal is status on a terminal of its own.
 func terminal(ts *testscript.TestScript, args []string) error {
-	const usage = "terminal [-in FILE] [-size ROWSxCOLS] [-resize ROWSxCOLS] N CMD [ARG...]"
+	const usage = "terminal [-in FILE [-after TEXT]] [-size ROWSxCOLS] [-resize ROWSxCOLS] N CMD [ARG...]"
 	var flags []string
-	for len(args) > 1 && (args[0] == "-in" || args[0] == "-size" || args[0] == "-resize") {
+	for len(args) > 1 && (args[0] == "-in" || args[0] == "-after" || args[0] == "-size" || args[0] == "-resize") {
 		flags = append(flags, args[0]+"="+args[1])
 		args = args[2:]
 	}

@@ -42,7 +42,7 @@
 //	jsondel FILE PATH         removes it; it must be there
 //	[!] jsonget FILE PATH     prints it (strings bare, the rest as JSON); ! says it must not be there
 //	status N CMD              runs CMD and asserts its exact exit status (128+n for signal n); `stdin FILE` works
-//	terminal [-in FILE] [-size ROWSxCOLS] [-resize ROWSxCOLS] N CMD
+//	terminal [-in FILE [-after TEXT]] [-size ROWSxCOLS] [-resize ROWSxCOLS] N CMD
 //	                          status with a terminal of its own: stdin, stdout, stderr and controlling; what it printed
 //	                          is stdout. The bytes of FILE are typed as they are (\x04 is end of file), once the
 //	                          terminal is raw or after half a second

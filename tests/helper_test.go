@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -134,6 +135,7 @@ func exitStatus(state *os.ProcessState) int {
 func helpTerminal(args []string) (int, error) {
 	flags := flag.NewFlagSet("terminal", flag.ContinueOnError)
 	in := flags.String("in", "", "")
+	after := flags.String("after", "", "")
 	size := flags.String("size", "24x80", "")
 	resize := flags.String("resize", "", "")
 	if err := flags.Parse(args); err != nil {
@@ -147,10 +149,11 @@ func helpTerminal(args []string) (int, error) {
 	cmd := exec.Command(flags.Arg(0), flags.Args()[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	var seen screen
 	printed := make(chan struct{})
 	go func() {
 		defer close(printed)
-		_, _ = io.Copy(os.Stdout, master) // ends with EIO once the last slave is closed
+		_, _ = io.Copy(io.MultiWriter(os.Stdout, &seen), master) // ends with EIO once the last slave is closed
 	}()
 	if *in != "" {
 		typed, err := os.ReadFile(*in)
@@ -159,6 +162,7 @@ func helpTerminal(args []string) (int, error) {
 		}
 		go func() {
 			awaitRaw(master)
+			seen.await(*after)
 			typeIn(master, typed, *resize)
 		}()
 	}
@@ -235,10 +239,35 @@ func helpPidfd(args []string) (int, error) {
 	return code, nil
 }
 
+// screen is what a terminal has shown.
+type screen struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+func (s *screen) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.text = append(s.text, p...)
+	return len(p), nil
+}
+
+// await waits for a text, but not for ever: the script then says what is missing.
+func (s *screen) await(text string) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(pause / 4) {
+		s.mu.Lock()
+		found := bytes.Contains(s.text, []byte(text))
+		s.mu.Unlock()
+		if found {
+			return
+		}
+	}
+}
+
 // awaitRaw gives a program that puts its terminal into raw mode the time to do it, as fingers would. What is typed before is
 // cooked already: an end of file, say, is then a NUL byte to whoever reads it raw (n_tty's __DISABLED_CHAR).
 func awaitRaw(master *os.File) {
-	for deadline := time.Now().Add(settling); time.Now().Before(deadline); time.Sleep(pause / 4) {
+	for deadline := time.Now().Add(patience / 5); time.Now().Before(deadline); time.Sleep(pause / 4) {
 		if t, err := unix.IoctlGetTermios(int(master.Fd()), unix.TCGETS); err != nil || t.Lflag&unix.ICANON == 0 {
 			return
 		}

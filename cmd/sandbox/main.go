@@ -24,6 +24,16 @@ func main() { os.Exit(execute(os.Args[1:])) }
 func execute(args []string) int {
 	app := &app{exe: os.Getenv(exeVariable)}
 	os.Unsetenv(exeVariable)
+	if len(args) == 1 {
+		switch args[0] {
+		case lifecycle.NetworkArg:
+			return helper(lifecycle.ServeNetwork)
+		case lifecycle.PortsArg:
+			return helper(lifecycle.ServePorts)
+		case lifecycle.HoldArg:
+			return helper(lifecycle.ServeHold)
+		}
+	}
 	switch verbOf(args) {
 	case "run", "create", "start", "exec":
 		if err := seal(); err != nil {
@@ -182,6 +192,7 @@ func (a *app) verbs() []verb {
 		{"update [flags] ID", "Change the limits of a running container", false, a.update},
 		{"events [flags] ID", "Print a container's use of resources, and when it runs out of memory, as JSON", false, a.events},
 		{"stats [flags] [ID...]", "Show what containers use, live", false, a.stats},
+		{"port ID | port add ID PORT... | port rm ID HOSTPORT...", "List, publish or withdraw a container's ports", false, a.port},
 		{"list [flags]", "List containers", false, a.list},
 		{"ps [flags] ID [ps options]", "List the processes of a container", false, a.ps},
 		{"plan [flags] -- CMD [ARG...] | ROOTFS [CMD...] | -b BUNDLE", "Print every step a start would take, and take none", false, a.plan},

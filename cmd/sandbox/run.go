@@ -21,6 +21,7 @@ import (
 type runFlags struct {
 	bundleFlags
 	limitFlags
+	networkFlags
 	wish                          spec.Wish
 	name                          string
 	detach, keep, rm, interactive bool
@@ -31,6 +32,7 @@ type runFlags struct {
 func (r *runFlags) add(f *pflag.FlagSet) {
 	r.bundleFlags.add(f)
 	r.limitFlags.add(f, &r.wish)
+	r.networkFlags.add(f)
 	w := &r.wish
 	f.BoolVarP(&r.detach, "detach", "d", false, "run in the background and print the container's id")
 	f.BoolVar(&r.keep, "keep", false, "keep the container when it has ended")
@@ -57,7 +59,6 @@ func (r *runFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&w.UTS, "uts", "", "UTS namespace: `MODE` private, host or ns:PATH")
 	f.StringVar(&w.IPC, "ipc", "", "IPC namespace: `MODE` private, host or ns:PATH")
 	f.StringVar(&w.PID, "pid", "", "PID namespace: `MODE` private, host or ns:PATH")
-	f.StringVar(&w.Network, "network", "", "network: `MODE` none or host")
 	f.Var(each(&w.SecurityOpt), "security-opt", "`OPTION` such as no-new-privileges")
 	f.StringVar(&r.entrypoint, "entrypoint", "", "`PROGRAM` that is put before the command")
 	f.Var(each(&w.Annotations), "annotation", "add annotation `KEY=VALUE`")
@@ -131,6 +132,9 @@ func (a *app) prepare(cmd *cobra.Command, f *runFlags, args []string) (*lifecycl
 		return nil, o, err
 	}
 	if err := f.apply(&o); err != nil {
+		return nil, o, err
+	}
+	if err := f.networkFlags.ask(r, &o, form == formBundle); err != nil {
 		return nil, o, err
 	}
 	if cmd.Flags().Changed("init") {
@@ -210,6 +214,7 @@ func (a *app) wished(r *lifecycle.Runtime, f *runFlags, form form, args []string
 	}
 	w := &f.wish
 	w.Tree, w.Args, w.Init = form == formTree, args, f.init
+	w.Network = f.namespace()
 	ids, contract, err := r.ChooseIDs(w.Userns, w.Tree)
 	if err != nil {
 		return o, err

@@ -4,12 +4,23 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/moby/profiles/seccomp"
 	"github.com/opencontainers/runtime-spec/specs-go"
-
-	"sandbox/pkg/kernel"
 )
+
+// capabilities are all that there are since Linux 5.9 (capabilities(7)).
+func capabilities() []string {
+	names := strings.Fields(`CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE NET_BIND_SERVICE NET_BROADCAST
+	NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE SYS_PACCT SYS_ADMIN SYS_BOOT SYS_NICE SYS_RESOURCE
+	SYS_TIME SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND
+	AUDIT_READ PERFMON BPF CHECKPOINT_RESTORE`)
+	for i := range names {
+		names[i] = "CAP_" + names[i]
+	}
+	return names
+}
 
 // addProfile puts the default seccomp profile for its capabilities into a config.json, so that every runtime loads the same.
 // With `all` it has every capability before.
@@ -32,7 +43,7 @@ func addProfile(args []string) error {
 		return fmt.Errorf("%s lacks its process or linux section", args[0])
 	}
 	if all {
-		names := kernel.Capabilities()
+		names := capabilities()
 		spec.Process.Capabilities = &specs.LinuxCapabilities{
 			Bounding: names, Effective: names, Inheritable: names, Permitted: names, Ambient: names,
 		}

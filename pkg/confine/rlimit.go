@@ -2,6 +2,8 @@ package confine
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -66,4 +68,40 @@ func limits(p *plan.Plan, list []specs.POSIXRlimit, hard func(resource int) uint
 		p.Do("prlimit64", unix.SYS_PRLIMIT64, plan.C(0), plan.C(r), plan.M(limit), plan.C(0))
 	}
 	return lost, nil
+}
+
+// raised are the hard limits of a list that are above those of this process: only
+// CAP_SYS_RESOURCE of the initial user namespace reaches them, so that they come
+// before another one is entered.
+func raised(list []specs.POSIXRlimit) map[int]unix.Rlimit {
+	up := make(map[int]unix.Rlimit)
+	for _, l := range list {
+		var have unix.Rlimit
+		if r, ok := resource(l.Type); ok && unix.Getrlimit(r, &have) == nil && l.Hard > have.Max {
+			up[r] = unix.Rlimit{Cur: have.Cur, Max: l.Hard}
+		}
+	}
+	return up
+}
+
+// Raise appends what lets a process set its limits after it has entered another
+// user namespace.
+func Raise(p *plan.Plan, list []specs.POSIXRlimit) {
+	up := raised(list)
+	for _, r := range slices.Sorted(maps.Keys(up)) {
+		l := up[r]
+		p.Act("let limit %d go up to %d", r, l.Max)
+		p.Do("prlimit64", unix.SYS_PRLIMIT64, plan.C(0), plan.C(r), plan.M(plan.Longs(l.Cur, l.Max)), plan.C(0))
+	}
+}
+
+// RaiseOf is Raise for a process that was born in another user namespace, done by
+// its parent.
+func RaiseOf(pid int, list []specs.POSIXRlimit) error {
+	for r, l := range raised(list) {
+		if err := unix.Prlimit(pid, r, &l, nil); err != nil {
+			return fmt.Errorf("process.rlimits: let limit %d go up to %d: %w", r, l.Max, err)
+		}
+	}
+	return nil
 }

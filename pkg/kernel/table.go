@@ -217,7 +217,7 @@ var table = []entry{
 			{You, "use a directory of yours or none: --cgroup-manager=cgroupfs, --cgroup-manager=disabled", ""},
 			{Admin, "sudo loginctl enable-linger USER", ""}}},
 	{NetworkNone, "the container has a network of its own with loopback only",
-		"Packets leave a new network namespace only through something that carries them, and nothing does yet.",
+		"Packets leave a new network namespace only through a program that carries them, slirp4netns or pasta, and these need /dev/net/tun.",
 		[]Fix{{You, "use the host's network: --network=host (no isolation of the network then)", ""}}},
 	{TunMissing, "there is no /dev/net/tun",
 		"A container or pod gets only the devices it was given.",

@@ -56,6 +56,9 @@ func (b *birth) degrade() {
 	if len(b.proc.Limited) > 0 {
 		b.contract.Degrade(kernel.FeatRlimits, strings.Join(b.proc.Limited, ", "), kernel.New(kernel.RlimitHard))
 	}
+	if w := b.network; w != nil && w.short != nil {
+		b.contract.Degrade(kernel.FeatNetwork, "no network but loopback", *w.short)
+	}
 	for _, o := range b.tree.Losses() {
 		b.contract.Degrade(o.Feature, o.Lost, *o.Cause)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"sandbox/pkg/confine"
 	"sandbox/pkg/kernel"
 	"sandbox/pkg/userns"
 )
@@ -42,6 +43,9 @@ type Options struct {
 	// Notify is the socket of a service manager that wants to know when the
 	// payload is ready (NOTIFY_SOCKET of our own environment), "" for none.
 	Notify string
+
+	Network *Network // nil: what the spec's namespaces are, and nothing is set up
+	network *network
 
 	Contract kernel.Contract // what was decided before, such as the id range
 	Require  []string        // features that must be granted
@@ -82,6 +86,10 @@ func (r *Runtime) spawn(o Options, started bool) (*Container, error) {
 	if err := d.offerNotify(&o); err != nil {
 		return nil, err
 	}
+	if err := r.offerNetwork(d, &o); err != nil {
+		return nil, err
+	}
+	defer o.network.close()
 	g, err := r.newProgram(o, d.path, int(d.f.Fd()))
 	if err != nil {
 		return nil, err
@@ -158,6 +166,7 @@ func (b *birth) run() (*Container, error) {
 		if c.status != nil {
 			c.status.Close()
 		}
+		b.network.abort()
 		b.group.undo()
 		return nil, r.explain(b.program, err)
 	}
@@ -199,7 +208,12 @@ func (b *birth) born(pid int) error {
 	}
 	b.pid, b.begin, b.boot = pid, s.begin, bootID()
 	b.group.admit(pid)
-	return nil
+	if b.userns() && b.program.run.raises() {
+		if err := confine.RaiseOf(pid, b.Spec.Process.Rlimits); err != nil {
+			return err
+		}
+	}
+	return b.network.born(pid, b.userns())
 }
 
 func (b *birth) save(c *userns.Child) error {
@@ -232,6 +246,7 @@ func (b *birth) newRecord() Record {
 		Owner: b.program.run.Caller.UID, Annotations: s.Annotations,
 		AutoRemove: b.AutoRemove, NoPivot: b.NoPivot || !b.ownTree(), OwnPID: b.fresh(unix.CLONE_NEWPID),
 		Process: s.Process, Hooks: s.Hooks, Contract: b.contract, NoNewKeyring: b.NoNewKeyring, Seccomp: b.filter.Filter,
+		Helper: b.network.recorded(),
 	}
 	if s.Linux != nil {
 		rec.Personality, rec.MemoryPolicy = s.Linux.Personality, s.Linux.MemoryPolicy
@@ -247,6 +262,8 @@ func (b *birth) gate(c *userns.Child, name string) error {
 	switch name {
 	case gateGroup:
 		return b.grouped()
+	case gateNetwork:
+		b.startNetwork()
 	case gateDevices:
 		return moveDevices(b.Spec.Linux.NetDevices, b.pid)
 	case gateHooks:
@@ -255,6 +272,9 @@ func (b *birth) gate(c *userns.Child, name string) error {
 	case gateReady:
 		b.degrade()
 		if err := b.contract.Require(b.Require); err != nil {
+			return err
+		}
+		if err := b.network.wait(); err != nil {
 			return err
 		}
 		if err := b.save(c); err != nil {

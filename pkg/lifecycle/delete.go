@@ -26,6 +26,7 @@ func (r *Runtime) Delete(id string, force bool) error {
 		d.close()
 		return err
 	}
+	rec.endNetwork()
 	if err := r.leaveGroup(d, rec); err != nil {
 		if !force {
 			d.close()
@@ -90,6 +91,7 @@ func (r *Runtime) Remove(c *Container) {
 		d.close()
 		return
 	}
+	c.endNetwork()
 	r.discard(d, &c.Record)
 	r.poststop(c.Hooks, &c.Record)
 }

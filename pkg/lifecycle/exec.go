@@ -125,6 +125,9 @@ func (r *Runtime) execIn(rec *Record, s *specs.Spec, o *ExecOptions, group *exec
 	}
 	// Before it enters, while it owns its files in /proc.
 	confine.OOMScore(p, s.Process)
+	if r.raises() {
+		confine.Raise(p, s.Process.Rlimits)
+	}
 	where, err := r.enter(p, rec.Pid)
 	if err != nil {
 		return nil, err

@@ -12,6 +12,7 @@ import (
 	"sandbox/pkg/kernel"
 	"sandbox/pkg/plan"
 	"sandbox/pkg/rootfs"
+	"sandbox/pkg/slirp"
 )
 
 // Gates of a start, besides the id map's.
@@ -143,12 +144,15 @@ func (r *Runtime) facts(s *specs.Spec, userns bool) confine.Facts {
 	return f
 }
 
+// raises says whether a limit can be set above our own hard limit.
+func (r *Runtime) raises() bool { return r.Self.Has(unix.CAP_SYS_RESOURCE) && r.Self.InitialUserns() }
+
 // hardLimit is the most that an rlimit can be set to: our own hard limit,
 // unless we may raise it. CAP_SYS_RESOURCE counts in the initial user
-// namespace only, and the child may have left that.
+// namespace only; a child in another one has been given its way up before.
 func (r *Runtime) hardLimit(resource int) uint64 {
 	var l unix.Rlimit
-	if r.Self.Has(unix.CAP_SYS_RESOURCE) && r.Self.InitialUserns() || unix.Getrlimit(resource, &l) != nil {
+	if r.raises() || unix.Getrlimit(resource, &l) != nil {
 		return unix.RLIM_INFINITY
 	}
 	return l.Max
@@ -179,8 +183,10 @@ func (g *program) write() error {
 	g.tree.Prepare(p)
 	g.becomeRoot()
 	g.names()
+	g.loopback()
 	g.waitForDevices()
 	g.sysctls()
+	g.makeNetwork()
 	if !g.NoNewKeyring {
 		keyring(p, g.ID)
 	}
@@ -229,6 +235,12 @@ func (g *program) hideNow() {
 
 // Plan is what Run with these options would do, and does nothing.
 func (r *Runtime) Plan(o Options) (*plan.Plan, error) {
+	if o.Network != nil {
+		var err error
+		if o.network, err = r.decideNetwork(o.Network); err != nil {
+			return nil, err
+		}
+	}
 	g, err := r.newProgram(o, filepath.Join(r.Root, o.ID), -1)
 	if err != nil {
 		return nil, err
@@ -255,6 +267,9 @@ func (g *program) features() kernel.Contract {
 	}
 	if g.filter.Filter != nil {
 		c.Grant(kernel.FeatSeccomp)
+	}
+	if w := g.network; w != nil && w.short == nil && w.job.Kind != slirp.None {
+		c.Grant(kernel.FeatNetwork)
 	}
 	if g.Spec.Process.OOMScoreAdj != nil {
 		c.Grant(kernel.FeatOOM) // or there is no start

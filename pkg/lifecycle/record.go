@@ -39,6 +39,8 @@ type Record struct {
 	Resources *specs.LinuxResources `json:"resources,omitempty"` // as they are now
 	OOM       *cgroup2.OOM          `json:"oom,omitempty"`       // when the out-of-memory killer was seen in it
 
+	Helper *Helper `json:"helper,omitempty"` // who holds its network
+
 	// What exec takes from the container and not from the process.
 	Personality  *specs.LinuxPersonality  `json:"personality,omitempty"`
 	MemoryPolicy *specs.LinuxMemoryPolicy `json:"memoryPolicy,omitempty"`

@@ -1,0 +1,66 @@
+package slirp
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"time"
+)
+
+// addForward asks slirp4netns to publish a port (slirp4netns(1), "API socket").
+func addForward(p Port) (int, error) {
+	type arguments struct {
+		Proto    string `json:"proto"`
+		HostAddr string `json:"host_addr,omitempty"`
+		Host     int    `json:"host_port"`
+		Guest    int    `json:"guest_port"`
+	}
+	var reply struct {
+		ID int `json:"id"`
+	}
+	ip := p.HostIP
+	if ip == "" {
+		ip = "0.0.0.0"
+	}
+	err := ask("add_hostfwd", arguments{p.Proto, ip, p.Host, p.Container}, &reply)
+	if err != nil {
+		return 0, fmt.Errorf("slirp4netns publish %s: %w", p.where(), err)
+	}
+	return reply.ID, nil
+}
+
+func removeForward(id int) error {
+	return ask("remove_hostfwd", map[string]int{"id": id}, nil)
+}
+
+func ask(execute string, arguments, reply any) error {
+	c, err := net.DialTimeout("unix", apiSocket, patience)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(patience))
+	if err := json.NewEncoder(c).Encode(map[string]any{"execute": execute, "arguments": arguments}); err != nil {
+		return err
+	}
+	if err := c.(*net.UnixConn).CloseWrite(); err != nil {
+		return err
+	}
+	var answer struct {
+		Return json.RawMessage `json:"return"`
+		Error  *struct {
+			Desc string `json:"desc"`
+		} `json:"error"`
+	}
+	if err := json.NewDecoder(io.LimitReader(c, 64<<10)).Decode(&answer); err != nil {
+		return err
+	}
+	if answer.Error != nil {
+		return fmt.Errorf("%s", answer.Error.Desc)
+	}
+	if reply == nil {
+		return nil
+	}
+	return json.Unmarshal(answer.Return, reply)
+}

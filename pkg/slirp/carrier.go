@@ -1,0 +1,159 @@
+package slirp
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Tun says why no carrier can work here: both make a tap device.
+func Tun() error {
+	f, err := os.OpenFile("/dev/net/tun", os.O_RDWR, 0)
+	if err == nil {
+		return f.Close()
+	}
+	switch {
+	case errors.Is(err, unix.ENOENT):
+		return fmt.Errorf("/dev/net/tun is not there: sudo modprobe tun; in a container: --device /dev/net/tun outside")
+	case errors.Is(err, unix.EACCES):
+		return fmt.Errorf("/dev/net/tun is not ours to open: sudo chmod 0666 /dev/net/tun (its usual mode, it gives nothing away)")
+	case errors.Is(err, unix.EPERM):
+		return fmt.Errorf("the device filter of our cgroup forbids /dev/net/tun: in a container: --device /dev/net/tun outside")
+	case errors.Is(err, unix.ENODEV), errors.Is(err, unix.ENXIO):
+		return fmt.Errorf("the kernel's tun module is missing: sudo modprobe tun; after a kernel update: reboot")
+	}
+	return fmt.Errorf("/dev/net/tun: %w", errors.Unwrap(err))
+}
+
+// install is the advice for a host without a carrier.
+const install = "install slirp4netns or passt (Debian: sudo apt install slirp4netns; Fedora: sudo dnf install slirp4netns)"
+
+// Choose is the default: slirp4netns, else pasta. Its error says what this host
+// lacks.
+func Choose() (*Config, error) {
+	for _, kind := range []string{Slirp4netns, Pasta} {
+		if _, err := find(kind); err == nil {
+			if err := Tun(); err != nil {
+				return nil, err
+			}
+			return ParseMode(kind)
+		}
+	}
+	return nil, errors.New(install)
+}
+
+// Ready checks that the carrier of c can be started here.
+func (c *Config) Ready() error {
+	if c.Kind == None {
+		return nil
+	}
+	if _, err := find(c.Kind); err != nil {
+		return fmt.Errorf("--network %s: %w", c.Kind, err)
+	}
+	if err := Tun(); err != nil {
+		return fmt.Errorf("--network %s: %w", c.Kind, err)
+	}
+	return nil
+}
+
+// find also looks where an ordinary user's PATH does not.
+func find(program string) (string, error) {
+	path, err := exec.LookPath(program)
+	if err == nil {
+		return path, nil
+	}
+	for _, dir := range []string{"/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin"} {
+		if unix.Access(dir+"/"+program, unix.X_OK) == nil {
+			return dir + "/" + program, nil
+		}
+	}
+	pkg := program
+	if program == Pasta {
+		pkg = "passt"
+	}
+	return "", fmt.Errorf("%s is not installed (Debian: sudo apt install %s; Fedora: sudo dnf install %s)", program, pkg, pkg)
+}
+
+// Files of a network's directory, besides RootlessKit's.
+const (
+	apiSocket     = "api.sock"
+	controlSocket = "control.sock"
+	pastaPid      = "pasta.pid"
+)
+
+// slirpArgs is slirp4netns's command line (slirp4netns(1)). ready and exit are
+// its descriptors, net and user those of the namespaces; user is -1 without one.
+func (c *Config) slirpArgs(ready, exit, net, user int) []string {
+	args := []string{
+		"--configure", "--mtu=" + strconv.Itoa(c.mtu()), "--cidr=" + c.CIDR.String(),
+		"--ready-fd=" + strconv.Itoa(ready), "--exit-fd=" + strconv.Itoa(exit),
+		"--enable-seccomp", "--netns-type=path",
+	}
+	if user < 0 { // else it would want root of that namespace
+		args = append(args, "--enable-sandbox")
+	}
+	if !c.HostLoopback {
+		args = append(args, "--disable-host-loopback")
+	}
+	if c.IPv6 {
+		args = append(args, "--enable-ipv6")
+	}
+	if c.Outbound != "" {
+		args = append(args, "--outbound-addr="+c.Outbound)
+	}
+	if c.Outbound6 != "" {
+		args = append(args, "--outbound-addr6="+c.Outbound6)
+	}
+	if c.Handler == Own {
+		args = append(args, "--api-socket="+apiSocket)
+	}
+	if user >= 0 {
+		args = append(args, fmt.Sprintf("--userns-path=/proc/self/fd/%d", user))
+	}
+	return append(args, fmt.Sprintf("/proc/self/fd/%d", net), "tap0")
+}
+
+// pastaArgs is pasta's command line (passt(1)); holder is a process in the
+// container's namespaces.
+func (c *Config) pastaArgs(ports []Port, holder int) []string {
+	args := []string{
+		"--config-net", "--foreground", "--quiet", "--ns-ifname", "tap0", "--mtu", strconv.Itoa(c.mtu()),
+		"--pid", pastaPid,
+		"-T", "none", "-U", "none",
+	}
+	if !c.HostLoopback {
+		args = append(args, "--no-map-gw")
+	}
+	if !c.IPv6 {
+		args = append(args, "--ipv4-only")
+	}
+	if d := c.forwarded(); d != "" {
+		args = append(args, "--dns-forward", d)
+	}
+	for _, one := range []struct{ flag, proto string }{{"-t", "tcp"}, {"-u", "udp"}} {
+		some := false
+		for _, p := range ports {
+			if p.Proto == one.proto {
+				args, some = append(args, one.flag, p.pasta()), true
+			}
+		}
+		if !some {
+			args = append(args, one.flag, "none")
+		}
+	}
+	return append(append(args, c.Extra...), strconv.Itoa(holder))
+}
+
+// pasta is a port in pasta's words.
+func (p Port) pasta() string {
+	ip := ""
+	if p.HostIP != "" {
+		ip = strings.Trim(p.HostIP, "[]") + "/"
+	}
+	return fmt.Sprintf("%s%d:%d", ip, p.Host, p.Container)
+}

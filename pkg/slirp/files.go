@@ -1,0 +1,199 @@
+package slirp
+
+import (
+	"bytes"
+	"fmt"
+	"net/netip"
+	"os"
+	"strings"
+)
+
+// Names says what a container calls itself and others.
+type Names struct {
+	Hostname string
+	DNS      []string // addresses; none: the host's
+	Search   []string
+	Options  []string
+	Hosts    []string // NAME:IP, where IP may be host-gateway
+	NoHosts  bool     // the host file is left alone
+}
+
+// Validate says what is wrong with what was typed.
+func (n *Names) Validate() error {
+	for _, d := range n.DNS {
+		if _, err := netip.ParseAddr(d); err != nil {
+			return fmt.Errorf("--dns %q: want an IP address", d)
+		}
+	}
+	for flag, list := range map[string][]string{"--dns-search": n.Search, "--dns-option": n.Options} {
+		for _, s := range list {
+			if s == "" || strings.ContainsAny(s, " \t\n\x00") {
+				return fmt.Errorf("%s %q: want one word", flag, s)
+			}
+		}
+	}
+	for _, h := range n.Hosts {
+		name, ip, found := strings.Cut(h, ":")
+		if !found || name == "" || strings.ContainsAny(name, " \t\n\x00#") {
+			return fmt.Errorf("--add-host %q: want NAME:IP or NAME:host-gateway", h)
+		}
+		if _, err := netip.ParseAddr(strings.Trim(ip, "[]")); err != nil && ip != "host-gateway" {
+			return fmt.Errorf("--add-host %q: %q is neither an IP address nor host-gateway", h, ip)
+		}
+	}
+	return nil
+}
+
+// HostsFile is /etc/hosts of the container.
+func (c *Config) HostsFile(n *Names) []byte {
+	var b bytes.Buffer
+	b.WriteString("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n")
+	own := "127.0.1.1"
+	if a := c.Address(); a.IsValid() && !a.IsLoopback() {
+		own = a.String()
+	}
+	if n.Hostname != "" {
+		fmt.Fprintf(&b, "%s\t%s\n", own, n.Hostname)
+	}
+	host := c.Host()
+	if host.IsValid() {
+		fmt.Fprintf(&b, "%s\thost.containers.internal host.docker.internal\n", host)
+	}
+	for _, h := range n.Hosts {
+		name, ip, _ := strings.Cut(h, ":")
+		if ip = strings.Trim(ip, "[]"); ip == "host-gateway" {
+			if !host.IsValid() {
+				continue // CheckNames has refused it
+			}
+			ip = host.String()
+		}
+		fmt.Fprintf(&b, "%s\t%s\n", ip, name)
+	}
+	return b.Bytes()
+}
+
+// CheckNames refuses what only another network has.
+func (c *Config) CheckNames(n *Names) error {
+	for _, h := range n.Hosts {
+		if strings.HasSuffix(h, ":host-gateway") && !c.Host().IsValid() {
+			return fmt.Errorf("--add-host %q: with --network %s the host has no address inside; slirp4netns gives it one", h, c.Kind)
+		}
+	}
+	return nil
+}
+
+// pastaDNS is the address at which pasta answers for resolvers that only the
+// host reaches.
+const pastaDNS = "169.254.1.1"
+
+// forwarded is that address where it is needed.
+func (c *Config) forwarded() string {
+	if c.Kind != Pasta || len(reachable(hostResolver().servers)) > 0 {
+		return ""
+	}
+	return pastaDNS
+}
+
+// ResolvFile is /etc/resolv.conf of the container: what was asked for, else the
+// host's, with nameservers that can be reached from inside (resolv.conf(5)).
+func (c *Config) ResolvFile(n *Names) []byte {
+	h := hostResolver()
+	var servers []string
+	switch {
+	case len(n.DNS) > 0:
+		servers = n.DNS
+	case c.Kind == Slirp4netns:
+		// It asks the host's own, also one on the host's loopback.
+		servers = append([]string{c.nth(3).String()}, reachable(h.servers)...)
+	case c.Kind == Pasta:
+		servers = reachable(h.servers)
+		if len(servers) == 0 {
+			servers = []string{pastaDNS}
+		}
+	}
+	search, options := h.search, h.options
+	if len(n.Search) > 0 {
+		search = n.Search
+	}
+	if len(n.Options) > 0 {
+		options = n.Options
+	}
+	var b bytes.Buffer
+	if len(search) > 0 && (len(search) != 1 || search[0] != ".") {
+		fmt.Fprintf(&b, "search %s\n", strings.Join(search, " "))
+	}
+	for _, s := range servers {
+		fmt.Fprintf(&b, "nameserver %s\n", s)
+	}
+	if len(options) > 0 {
+		fmt.Fprintf(&b, "options %s\n", strings.Join(options, " "))
+	}
+	return b.Bytes()
+}
+
+type resolver struct{ servers, search, options []string }
+
+// hostResolver reads the host's file. systemd-resolved's stub says nothing about
+// the servers behind it; its other file does.
+func hostResolver() resolver {
+	var r resolver
+	for _, path := range []string{"/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"} {
+		b, err := readSome(path)
+		if err != nil {
+			continue
+		}
+		r = parseResolver(b)
+		if len(r.servers) != 1 || r.servers[0] != "127.0.0.53" {
+			break
+		}
+	}
+	return r
+}
+
+// readSome reads at most what a file of this kind can have.
+func readSome(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b := make([]byte, 64<<10)
+	n, err := f.Read(b)
+	return b[:max(0, n)], err
+}
+
+func parseResolver(b []byte) resolver {
+	var r resolver
+	for _, line := range strings.Split(string(b), "\n") {
+		if i := strings.IndexAny(line, "#;"); i >= 0 {
+			line = line[:i]
+		}
+		words := strings.Fields(line)
+		if len(words) < 2 {
+			continue
+		}
+		switch words[0] {
+		case "nameserver":
+			if _, err := netip.ParseAddr(words[1]); err == nil {
+				r.servers = append(r.servers, words[1])
+			}
+		case "search", "domain":
+			r.search = words[1:]
+		case "options":
+			r.options = append(r.options, words[1:]...)
+		}
+	}
+	return r
+}
+
+// reachable leaves out what is the host's loopback.
+func reachable(servers []string) []string {
+	var list []string
+	for _, s := range servers {
+		a, err := netip.ParseAddr(s)
+		if err == nil && !a.IsLoopback() && !a.IsUnspecified() && a.Zone() == "" {
+			list = append(list, s)
+		}
+	}
+	return list
+}

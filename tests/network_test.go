@@ -1,0 +1,75 @@
+package tests
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+)
+
+// echo ADDRESS... answers each line over TCP, and each packet over UDP, with where it came from and what it was.
+func echo(args []string) error {
+	for _, at := range args {
+		l, err := net.Listen("tcp", at)
+		if err != nil {
+			return err
+		}
+		p, err := net.ListenPacket("udp", at)
+		if err != nil {
+			return err
+		}
+		go func() {
+			for b := make([]byte, 1<<16); ; {
+				n, from, err := p.ReadFrom(b)
+				if err != nil {
+					return
+				}
+				_, _ = fmt.Fprintf(packets{p, from}, "%s %s", from, b[:n])
+			}
+		}()
+		go func() {
+			for {
+				c, err := l.Accept()
+				if err != nil {
+					return
+				}
+				go func() {
+					defer c.Close()
+					for in := bufio.NewScanner(c); in.Scan(); {
+						_, _ = fmt.Fprintf(c, "%s %s\n", c.RemoteAddr(), in.Text())
+					}
+				}()
+			}
+		}()
+	}
+	fmt.Println("ready")
+	select {}
+}
+
+type packets struct {
+	net.PacketConn
+	to net.Addr
+}
+
+func (p packets) Write(b []byte) (int, error) { return p.WriteTo(b, p.to) }
+
+// ask NETWORK ADDRESS TEXT prints echo's answer.
+func ask(args []string) error {
+	if len(args) != 3 {
+		return fmt.Errorf("usage: ask tcp|udp ADDRESS TEXT")
+	}
+	const most = 3 * time.Second
+	c, err := net.DialTimeout(args[0], args[1], most)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(most))
+	if _, err := fmt.Fprintln(c, args[2]); err != nil {
+		return err
+	}
+	line, err := bufio.NewReader(c).ReadString('\n')
+	fmt.Println(strings.TrimSpace(line))
+	return err
+}
