@@ -35,7 +35,7 @@ func echo(args []string) error {
 					return
 				}
 				go func() {
-					defer c.Close()
+					defer func() { _ = c.Close() }()
 					for in := bufio.NewScanner(c); in.Scan(); {
 						_, _ = fmt.Fprintf(c, "%s %s\n", c.RemoteAddr(), in.Text())
 					}
@@ -64,7 +64,7 @@ func ask(args []string) error {
 	if err != nil {
 		return err
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	_ = c.SetDeadline(time.Now().Add(most))
 	if _, err := fmt.Fprintln(c, args[2]); err != nil {
 		return err

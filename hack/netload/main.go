@@ -57,7 +57,7 @@ func serve(address string) error {
 			return err
 		}
 		go func() {
-			defer c.Close()
+			defer func() { _ = c.Close() }()
 			if line, _ := bufio.NewReader(c).ReadString('\n'); line == "get\n" {
 				_, _ = c.Write([]byte("ok\n"))
 			}
@@ -70,7 +70,7 @@ func get(address string) error {
 	if err != nil {
 		return err
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	_ = c.SetDeadline(time.Now().Add(5 * time.Second))
 	if _, err := c.Write([]byte("get\n")); err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
 )
@@ -26,7 +27,7 @@ func (r *Runtime) Delete(id string, force bool) error {
 		d.close()
 		return err
 	}
-	rec.endNetwork()
+	rec.endNetwork(filepath.Join(d.path, networkDir))
 	if err := r.leaveGroup(d, rec); err != nil {
 		if !force {
 			d.close()
@@ -91,7 +92,7 @@ func (r *Runtime) Remove(c *Container) {
 		d.close()
 		return
 	}
-	c.endNetwork()
+	c.endNetwork(filepath.Join(d.path, networkDir))
 	r.discard(d, &c.Record)
 	r.poststop(c.Hooks, &c.Record)
 }

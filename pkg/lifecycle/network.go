@@ -379,7 +379,7 @@ func (w *network) recorded() *Helper {
 
 // endNetwork waits until the ports of a container that has ended are free. Its
 // helper ends by itself; one that hangs is killed.
-func (r *Record) endNetwork() {
+func (r *Record) endNetwork(dir string) {
 	h := r.Helper
 	if h == nil || r.Boot != bootID() {
 		return
@@ -392,9 +392,15 @@ func (r *Record) endNetwork() {
 	if s, err := statOf(h.Pid); err != nil || s.begin != h.Begin {
 		return
 	}
-	if !pidfdEnds(fd, 2*time.Second) {
-		_ = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
-		pidfdEnds(fd, 2*time.Second)
+	for end := time.Now().Add(2 * time.Second); !slirp.Closed(dir); {
+		if pidfdEnds(fd, time.Millisecond) {
+			break
+		}
+		if time.Now().After(end) {
+			_ = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
+			pidfdEnds(fd, 2*time.Second)
+			break
+		}
 	}
 	_, _ = unix.Wait4(h.Pid, nil, unix.WNOHANG, nil) // where it is our child
 }
@@ -488,7 +494,6 @@ func spawnBeside(job *slirp.Job, of *slirp.Program) (int, error) {
 	defer null.Close()
 	p := plan.New()
 	p.Private = true
-	p.Do("setsid", unix.SYS_SETSID)
 	p.Act("keep the container out of this process")
 	p.Prctl(unix.PR_SET_DUMPABLE, plan.C(0))
 	p.Act("join the container's namespaces")

@@ -39,7 +39,7 @@ func ask(execute string, arguments, reply any) error {
 	if err != nil {
 		return err
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	_ = c.SetDeadline(time.Now().Add(patience))
 	if err := json.NewEncoder(c).Encode(map[string]any{"execute": execute, "arguments": arguments}); err != nil {
 		return err

@@ -35,7 +35,7 @@ func (h *Helper) control(l *net.UnixListener) {
 			return
 		}
 		go func() {
-			defer c.Close()
+			defer func() { _ = c.Close() }()
 			_ = c.SetDeadline(time.Now().Add(patience))
 			var q request
 			var a answer
@@ -80,6 +80,12 @@ func (h *Helper) do(q *request) error {
 	return nil
 }
 
+// Closed says whether the helper of a network has closed all its ports.
+func Closed(dir string) bool {
+	_, err := os.Lstat(dir + "/" + controlSocket)
+	return err != nil
+}
+
 // Ask talks to the helper whose network has that directory, which may be below
 // /proc/self/fd: a socket's address has room for 107 bytes. With neither ports
 // nor a port to remove it lists.
@@ -91,7 +97,7 @@ func Ask(dir string, add []Port, remove string) ([]Port, error) {
 		}
 		return nil, fmt.Errorf("the helper of its network does not answer (%w): its ports are gone until the container is started again", err)
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	_ = c.SetDeadline(time.Now().Add(patience))
 	if err := json.NewEncoder(c).Encode(request{Add: add, Remove: remove}); err != nil {
 		return nil, err

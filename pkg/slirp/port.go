@@ -173,14 +173,14 @@ func (p Port) try() (int, error) {
 		if err != nil {
 			return 0, p.refused(err)
 		}
-		defer c.Close()
+		defer func() { _ = c.Close() }()
 		return c.LocalAddr().(*net.UDPAddr).Port, nil
 	}
 	l, err := net.Listen("tcp", at)
 	if err != nil {
 		return 0, p.refused(err)
 	}
-	defer l.Close()
+	defer func() { _ = l.Close() }()
 	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
