@@ -6,11 +6,13 @@ import (
 
 func (a *app) create(cmd *cobra.Command) {
 	var b bundleFlags
+	var n networkFlags
 	cmd.Long = `Create a container from a bundle. Its process exists, in its namespaces and with
 its root, and waits; "sandbox start ID" lets it run its program.`
 	cmd.Example = "  sandbox create --bundle ./bundle --pid-file pid web\n  sandbox start web"
 	cmd.Args = exactly(1)
 	b.add(cmd.Flags())
+	n.add(cmd.Flags())
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		r, err := a.runtime()
 		if err != nil {
@@ -18,6 +20,9 @@ its root, and waits; "sandbox start ID" lets it run its program.`
 		}
 		o, err := b.options(args[0])
 		if err != nil {
+			return err
+		}
+		if err := n.ask(r, &o, true); err != nil {
 			return err
 		}
 		if err := activate(&o); err != nil {

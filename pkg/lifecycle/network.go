@@ -299,8 +299,15 @@ func (w *network) run(attached bool) error {
 	// In the order of slirp.FdJob and what follows it.
 	c.ExtraFiles = []*os.File{job, readyW, init, w.net, user}
 	c.SysProcAttr = &unix.SysProcAttr{Setsid: true}
-	if attached {
-		c.Stderr = os.Stderr
+	// Where it tells of a carrier that has died.
+	c.Stderr = os.Stderr
+	if !attached {
+		log, err := os.OpenFile(filepath.Join(w.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+		if err != nil {
+			return err
+		}
+		defer log.Close()
+		c.Stderr = log
 	}
 	if err := c.Start(); err != nil {
 		readyR.Close()
@@ -478,11 +485,7 @@ func ServeNetwork() error {
 // saw it (--pid host), has nothing to give: an empty directory for a root, no
 // capabilities, no descriptors.
 func spawnBeside(job *slirp.Job, of *slirp.Program) (int, error) {
-	path := of.Path
-	if path == "" {
-		path = "/proc/self/exe"
-	}
-	exe, err := os.Open(path)
+	exe, err := os.Open("/proc/self/exe")
 	if err != nil {
 		return 0, err
 	}
@@ -537,7 +540,12 @@ func spawnBeside(job *slirp.Job, of *slirp.Program) (int, error) {
 	p.CloseFrom(len(files), unix.CLOSE_RANGE_CLOEXEC)
 	defaultSignals(p)
 	p.Note(userns.NoteExec)
-	p.Do("execveat", unix.SYS_EXECVEAT, plan.C(program), plan.S(""), plan.M(plan.CStrings(of.Args)), plan.M(plan.CStrings(of.Env)), plan.C(unix.AT_EMPTY_PATH))
+	args, env := plan.M(plan.CStrings(of.Args)), plan.M(plan.CStrings(of.Env))
+	if of.Path == "" {
+		p.Do("execveat", unix.SYS_EXECVEAT, plan.C(program), plan.S(""), args, env, plan.C(unix.AT_EMPTY_PATH))
+	} else {
+		p.Do("execve", unix.SYS_EXECVE, plan.S(of.Path), args, env) // by name: it may be a script
+	}
 	child, err := userns.Spawn(userns.Request{Plan: p})
 	if err != nil {
 		return 0, err

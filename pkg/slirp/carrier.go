@@ -119,8 +119,8 @@ func (c *Config) slirpArgs(ready, exit, net, user int) []string {
 }
 
 // pastaArgs is pasta's command line (passt(1)); holder is a process in the
-// container's namespaces.
-func (c *Config) pastaArgs(ports []Port, holder int) []string {
+// container's namespaces, user says whether there is a user namespace among them.
+func (c *Config) pastaArgs(ports []Port, holder int, user bool) []string {
 	args := []string{
 		"--config-net", "--foreground", "--quiet", "--ns-ifname", "tap0", "--mtu", strconv.Itoa(c.mtu()),
 		"--pid", pastaPid,
@@ -146,7 +146,14 @@ func (c *Config) pastaArgs(ports []Port, holder int) []string {
 			args = append(args, one.flag, "none")
 		}
 	}
-	return append(append(args, c.Extra...), strconv.Itoa(holder))
+	args = append(args, c.Extra...)
+	if user {
+		return append(args, strconv.Itoa(holder))
+	}
+	if os.Geteuid() == 0 { // else it would become nobody, who may not look at the holder
+		args = append(args, "--runas", "0:0")
+	}
+	return append(args, "--netns-only", "--netns", fmt.Sprintf("/proc/%d/ns/net", holder))
 }
 
 // pasta is a port in pasta's words.

@@ -73,8 +73,8 @@ func ReadJob() (Job, error) {
 	return j, err
 }
 
-// Serve makes the network, says so to the parent and holds it until the
-// container has ended.
+// Serve makes the network, says so to the parent, or why not, and holds it until
+// the container has ended.
 func (h *Helper) Serve() error {
 	ready := os.NewFile(FdReady, "ready")
 	for fd := FdReady; fd <= FdUser; fd++ {
@@ -89,7 +89,7 @@ func (h *Helper) Serve() error {
 		fmt.Fprint(ready, err)
 		ready.Close()
 		h.stop()
-		return err
+		return nil
 	}
 	ready.Close()
 	h.waitForEnd()
@@ -177,13 +177,16 @@ func (h *Helper) carry() error {
 	if err != nil {
 		return err
 	}
-	c := &carrier{kind: h.Kind, gone: make(chan struct{})}
+	c := &carrier{kind: h.Kind, gone: make(chan struct{}), silent: make(chan struct{})}
 	r, w, err := os.Pipe()
 	if err != nil {
 		return err
 	}
 	c.program = Program{Path: path, Env: os.Environ(), Stderr: w}
-	go c.said.listen(r)
+	go func() {
+		c.said.listen(r)
+		close(c.silent)
+	}()
 	start := h.startSlirp
 	if h.Kind == Pasta {
 		start = h.startPasta
@@ -203,6 +206,7 @@ type carrier struct {
 	kind    string
 	program Program
 	said    tail
+	silent  chan struct{} // closed when it cannot say any more
 	gone    chan struct{} // closed when it has ended, with
 	how     error
 }
@@ -219,6 +223,10 @@ func (h *Helper) spawn(c *carrier) error {
 	h.mu.Unlock()
 	go func() {
 		c.how = waitPid(pid)
+		select {
+		case <-c.silent:
+		case <-time.After(100 * time.Millisecond): // a child of its own may hold the pipe
+		}
 		close(c.gone)
 	}()
 	return nil
@@ -336,7 +344,7 @@ func (h *Helper) startPasta(c *carrier) error {
 	if h.Handler == Own {
 		own = h.Ports
 	}
-	c.program.Args = append([]string{Pasta}, h.pastaArgs(own, h.holder)...)
+	c.program.Args = append([]string{Pasta}, h.pastaArgs(own, h.holder, h.Userns)...)
 	if err := h.spawn(c); err != nil {
 		return err
 	}

@@ -112,7 +112,7 @@ func TestParseMode(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.IPv6 = true
-	got = strings.Join(c.pastaArgs([]Port{{"tcp", "127.0.0.1", 8080, 80}, {"udp", "", 53, 53}}, 77), " ")
+	got = strings.Join(c.pastaArgs([]Port{{"tcp", "127.0.0.1", 8080, 80}, {"udp", "", 53, 53}}, 77, true), " ")
 	for _, want := range []string{"--mtu 9000", "-t 127.0.0.1/8080:80", "-u 53:53", "--no-map-gw", "--splice-only 77"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%s has no %q", got, want)

@@ -24,7 +24,7 @@ func (b *builder) mountFlag(v string) (specs.Mount, error) {
 	case "tmpfs":
 		return b.tmpfs(w.destination, append(w.tmpfs, w.words...))
 	case "devpts":
-		m := ptsMount(mapped(b.ids.GID, 5))
+		m := ptsMount(b.terminals())
 		m.Destination = w.destination
 		return m, nil
 	}

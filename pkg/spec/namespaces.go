@@ -2,6 +2,7 @@ package spec
 
 import (
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -87,7 +88,7 @@ func (b *builder) hostname() error {
 
 // kernelMounts are the file systems a namespace brings with it, in the order they must be mounted in.
 func (b *builder) kernelMounts() []specs.Mount {
-	mounts := []specs.Mount{b.procMount(), devMount(), ptsMount(mapped(b.ids.GID, 5))}
+	mounts := []specs.Mount{b.procMount(), devMount(), ptsMount(b.terminals())}
 	if b.ipc.host {
 		mounts = append(mounts, b.hostIPC()...)
 	} else {
@@ -97,6 +98,24 @@ func (b *builder) kernelMounts() []specs.Mount {
 		mounts = append(mounts, mqueueMount())
 	}
 	return mounts
+}
+
+// terminals says whether terminals can have the group 5: with the caller's own user namespace that one's map counts.
+func (b *builder) terminals() bool {
+	if b.ids.Userns() {
+		return mapped(b.ids.GID, 5)
+	}
+	data, err := os.ReadFile(b.onHost("/proc/self/gid_map"))
+	if err != nil || len(data) == 0 {
+		return true
+	}
+	for line := range strings.Lines(string(data)) {
+		var e specs.LinuxIDMapping
+		if n, _ := fmt.Sscan(line, &e.ContainerID, &e.HostID, &e.Size); n == 3 && mapped([]specs.LinuxIDMapping{e}, 5) {
+			return true
+		}
+	}
+	return false
 }
 
 // procMount: proc shows the pid namespace of whoever mounts it, so the host's processes are shown by
