@@ -1,0 +1,187 @@
+package lifecycle
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/slirp"
+)
+
+// startNetwork starts the helper, beside the child.
+func (b *birth) startNetwork() {
+	w := b.network
+	w.failed = make(chan error, 1)
+	w.job.Init = b.pid
+	_, uid := b.ids.HostUID(0)
+	_, gid := b.ids.HostGID(0)
+	w.job.RootID = uid && gid
+	go func() { w.failed <- w.run(b.Attached) }()
+}
+
+func (w *network) run(attached bool) error {
+	text, err := json.Marshal(&w.job)
+	if err != nil {
+		return err
+	}
+	job, err := memfile("job", text)
+	if err != nil {
+		return err
+	}
+	defer job.Close()
+	fd, err := unix.PidfdOpen(w.job.Init, 0)
+	if err != nil {
+		return err
+	}
+	init := os.NewFile(uintptr(fd), "pidfd")
+	defer init.Close()
+	readyR, readyW, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer readyW.Close()
+	user := w.user
+	if user == nil {
+		if user, err = os.Open(os.DevNull); err != nil {
+			return err
+		}
+		defer user.Close()
+	}
+	c := exec.Command("/proc/self/exe", NetworkArg)
+	c.Args[0] = "sandbox"
+	// In the order of slirp.FdJob and what follows it.
+	c.ExtraFiles = []*os.File{job, readyW, init, w.net, user}
+	c.SysProcAttr = &unix.SysProcAttr{Setsid: true}
+	// Where it tells of a carrier that has died.
+	c.Stderr = os.Stderr
+	if !attached {
+		log, err := os.OpenFile(filepath.Join(w.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+		if err != nil {
+			return err
+		}
+		defer log.Close()
+		c.Stderr = log
+	}
+	if err := c.Start(); err != nil {
+		readyR.Close()
+		return fmt.Errorf("start the network's helper: %w", err)
+	}
+	w.helper, w.ready = c, readyR
+	return nil
+}
+
+// wait returns when the network works.
+func (w *network) wait() error {
+	if !w.needed() {
+		return nil
+	}
+	err := <-w.failed
+	w.failed <- err
+	if err != nil {
+		return err
+	}
+	said, err := io.ReadAll(io.LimitReader(w.ready, 64<<10))
+	if err == nil && len(said) > 0 {
+		err = errors.New(string(said))
+	}
+	if err == nil && !alive(w.helper.Process.Pid) {
+		err = errors.New("its helper has ended")
+	}
+	if err != nil {
+		return fmt.Errorf("network: %w", err)
+	}
+	return nil
+}
+
+func alive(pid int) bool {
+	s, err := statOf(pid)
+	return err == nil && s.state != 'Z' && s.state != 'X'
+}
+
+// close closes what the start needed; abort also ends the helper.
+func (w *network) close() {
+	if w == nil {
+		return
+	}
+	for _, f := range []*os.File{w.net, w.user, w.ready} {
+		if f != nil {
+			f.Close()
+		}
+	}
+}
+
+func (w *network) abort() {
+	if !w.needed() || w.failed == nil {
+		return
+	}
+	if <-w.failed == nil {
+		_ = w.helper.Process.Kill()
+		_ = w.helper.Wait()
+	}
+}
+
+// Helper is a process that holds a container's network.
+type Helper struct {
+	Pid   int    `json:"pid"`
+	Begin uint64 `json:"begin"` // as Record.Begin
+}
+
+func (w *network) recorded() *Helper {
+	if !w.needed() || w.helper == nil {
+		return nil
+	}
+	s, err := statOf(w.helper.Process.Pid)
+	if err != nil {
+		return nil
+	}
+	return &Helper{w.helper.Process.Pid, s.begin}
+}
+
+// endNetwork waits until the ports of a container that has ended are free. Its
+// helper ends by itself; one that hangs is killed.
+func (r *Record) endNetwork(dir string) {
+	h := r.Helper
+	if h == nil || r.Boot != bootID() {
+		return
+	}
+	fd, err := unix.PidfdOpen(h.Pid, 0)
+	if err != nil {
+		return
+	}
+	defer unix.Close(fd)
+	if s, err := statOf(h.Pid); err != nil || s.begin != h.Begin {
+		return
+	}
+	for end := time.Now().Add(2 * time.Second); !slirp.Closed(dir); {
+		if pidfdEnds(fd, time.Millisecond) {
+			break
+		}
+		if time.Now().After(end) {
+			_ = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
+			pidfdEnds(fd, 2*time.Second)
+			break
+		}
+	}
+	_, _ = unix.Wait4(h.Pid, nil, unix.WNOHANG, nil) // where it is our child
+}
+
+// pidfdEnds waits at most so long for a process to end.
+func pidfdEnds(fd int, most time.Duration) bool {
+	for end := time.Now().Add(most); ; {
+		left := time.Until(end)
+		if left <= 0 {
+			return false
+		}
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(left.Milliseconds())+1)
+		if n > 0 || err != nil && !errors.Is(err, unix.EINTR) {
+			return n > 0
+		}
+	}
+}

@@ -1,0 +1,132 @@
+package lifecycle
+
+import (
+	"fmt"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/plan"
+	"sandbox/pkg/slirp"
+	"sandbox/pkg/userns"
+)
+
+// The only argument of the processes that a network consists of.
+const (
+	NetworkArg = "__network"
+	PortsArg   = slirp.PortsArg
+	HoldArg    = slirp.HoldArg
+)
+
+// ServeNetwork is the helper's whole life. It was started by run, with the
+// descriptors of slirp.FdJob.
+func ServeNetwork() error {
+	job, err := slirp.ReadJob()
+	if err != nil {
+		return fmt.Errorf("read what the network is to be: %w", err)
+	}
+	h := &slirp.Helper{Job: job, Spawn: func(p *slirp.Program) (int, error) { return spawnBeside(&job, p) }}
+	return h.OnMain(h.Serve)
+}
+
+// spawnBeside starts a program that belongs to a container without being in it.
+// One of ours in its user namespace, where root inside could look into it if it
+// saw it (--pid host), has nothing to give: an empty directory for a root, no
+// capabilities, no descriptors.
+func spawnBeside(job *slirp.Job, of *slirp.Program) (int, error) {
+	exe, err := os.Open("/proc/self/exe")
+	if err != nil {
+		return 0, err
+	}
+	defer exe.Close()
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return 0, err
+	}
+	defer null.Close()
+	p := plan.New()
+	p.Private = true
+	p.Act("keep the container out of this process")
+	p.Prctl(unix.PR_SET_DUMPABLE, plan.C(0))
+	p.Act("join the container's namespaces")
+	if of.User {
+		p.Setns(plan.C(slirp.FdUser), unix.CLONE_NEWUSER)
+	}
+	if of.Net {
+		p.Setns(plan.C(slirp.FdNet), unix.CLONE_NEWNET)
+	}
+	if of.Root != "" {
+		onlyTree(p, of.Root)
+	}
+	if of.User && job.RootID {
+		p.Act("be root of the user namespace")
+		p.Do("setresgid", unix.SYS_SETRESGID, plan.C(0), plan.C(0), plan.C(0))
+		p.Do("setresuid", unix.SYS_SETRESUID, plan.C(0), plan.C(0), plan.C(0))
+	}
+	if of.Path == "" {
+		p.Act("have no capabilities")
+		p.Prctl(unix.PR_SET_SECUREBITS, plan.C(noRoot)).Ignore(unix.EPERM)
+		p.Prctl(unix.PR_SET_NO_NEW_PRIVS, plan.C(1), plan.C(0), plan.C(0), plan.C(0))
+	}
+	p.Act("end with the helper")
+	p.Prctl(unix.PR_SET_PDEATHSIG, plan.C(int(unix.SIGKILL)))
+	p.Act("exec: %q", of.Args[0])
+	out := of.Stderr
+	if out == nil {
+		out = null
+	}
+	// Up first, so that none is overwritten before its turn.
+	const high = 64
+	files := append([]*os.File{null, out, out}, of.Files...)
+	for i, f := range files {
+		p.Do("dup3", unix.SYS_DUP3, plan.C(int(f.Fd())), plan.C(high+i), plan.C(0))
+	}
+	program := high + len(files)
+	p.Do("dup3", unix.SYS_DUP3, plan.C(int(exe.Fd())), plan.C(program), plan.C(unix.O_CLOEXEC))
+	for i := range files {
+		p.Do("dup3", unix.SYS_DUP3, plan.C(high+i), plan.C(i), plan.C(0))
+	}
+	p.CloseFrom(len(files), unix.CLOSE_RANGE_CLOEXEC)
+	defaultSignals(p)
+	p.Note(userns.NoteExec)
+	args, env := plan.M(plan.CStrings(of.Args)), plan.M(plan.CStrings(of.Env))
+	if of.Path == "" {
+		p.Do("execveat", unix.SYS_EXECVEAT, plan.C(program), plan.S(""), args, env, plan.C(unix.AT_EMPTY_PATH))
+	} else {
+		p.Do("execve", unix.SYS_EXECVE, plan.S(of.Path), args, env) // by name: it may be a script
+	}
+	child, err := userns.Spawn(userns.Request{Plan: p})
+	if err != nil {
+		return 0, err
+	}
+	child.PidFD.Close()
+	return child.Pid, nil
+}
+
+// onlyTree makes a directory the root, and lets go of everything else.
+func onlyTree(p *plan.Plan, path string) {
+	p.Act("see nothing but %s", path)
+	p.Unshare(unix.CLONE_NEWNS)
+	p.Propagation("/", unix.MS_REC|unix.MS_PRIVATE)
+	place := p.Open(path, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW).To("directory")
+	root := p.CloneTree(plan.R(place), "", false).To("root")
+	p.MoveMount(root, place)
+	p.Fchdir(root)
+	p.Do("pivot_root", unix.SYS_PIVOT_ROOT, plan.S("."), plan.S("."))
+	p.Do("umount2", unix.SYS_UMOUNT2, plan.S("."), plan.C(unix.MNT_DETACH))
+}
+
+// noRoot are SECBIT_NOROOT and its lock of linux/securebits.h: exec gives uid 0
+// nothing (capabilities(7)).
+const noRoot = 1<<0 | 1<<1
+
+// ServePorts is the life of the port driver's half inside.
+func ServePorts() error { return slirp.ServePorts() }
+
+// ServeHold is the life of a process that only is in namespaces.
+func ServeHold() error {
+	for {
+		time.Sleep(time.Hour)
+	}
+}
