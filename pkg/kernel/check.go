@@ -48,6 +48,7 @@ func (h Host) Check(env func(string) string) []Finding {
 		h.checkAppArmor(self),
 		h.checkSELinux(),
 		h.checkTun(),
+		h.checkNetwork(env),
 		h.checkRuntimeDir(env, self),
 	}
 }
@@ -212,6 +213,20 @@ func (h Host) checkTun() Finding {
 		f.Close()
 	}
 	return h.found("/dev/net/tun", Op{Do: OpenTun, Path: path}, err, "opened")
+}
+
+// checkNetwork looks for a program that carries packets, in PATH and where an
+// ordinary user's PATH does not reach.
+func (h Host) checkNetwork(env func(string) string) Finding {
+	for _, program := range []string{"slirp4netns", "pasta"} {
+		for _, dir := range append(filepath.SplitList(env("PATH")), "/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin") {
+			if path := filepath.Join(dir, program); filepath.IsAbs(path) && unix.Access(path, unix.X_OK) == nil {
+				return Finding{Feature: "network", State: OK, Detail: path}
+			}
+		}
+	}
+	cause := New(NetworkNone, "neither slirp4netns nor pasta is installed")
+	return Finding{Feature: "network", State: Missing, Detail: "neither slirp4netns nor pasta is installed", Cause: &cause}
 }
 
 func (h Host) checkRuntimeDir(env func(string) string, self Facts) Finding {

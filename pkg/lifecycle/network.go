@@ -50,16 +50,15 @@ func (r *Runtime) decideNetwork(n *Network) (*network, error) {
 	if err := n.Names.Validate(); err != nil {
 		return nil, err
 	}
-	var config *slirp.Config
-	var err error
-	if n.Mode == "" {
-		if config, err = slirp.Choose(); err != nil {
-			cause := kernel.New(kernel.NetworkNone, err.Error())
-			w.short = &cause
-			config, err = slirp.ParseMode(slirp.None)
+	config, err := r.chooseNetwork(n.Mode)
+	if err != nil && n.Mode == "" {
+		cause := kernel.New(kernel.NetworkNone, err.Error())
+		var known *kernel.Refusal
+		if errors.As(err, &known) {
+			cause = known.Cause
 		}
-	} else if config, err = slirp.ParseMode(n.Mode); err == nil {
-		err = config.Ready()
+		w.short = &cause
+		config, err = slirp.ParseMode(slirp.None)
 	}
 	if err != nil {
 		return nil, err
@@ -76,6 +75,26 @@ func (r *Runtime) decideNetwork(n *Network) (*network, error) {
 		w.job.Ports = append(w.job.Ports, list...)
 	}
 	return w, slirp.Reserve(w.job.Ports)
+}
+
+// chooseNetwork is what is to carry packets, if it can work here.
+func (r *Runtime) chooseNetwork(mode string) (*slirp.Config, error) {
+	var config *slirp.Config
+	var err error
+	if mode == "" {
+		config, err = slirp.Choose()
+	} else if config, err = slirp.ParseMode(mode); err == nil {
+		if err := config.Installed(); err != nil {
+			return nil, fmt.Errorf("--network %s: %w", config.Kind, err)
+		}
+	}
+	if err != nil || config.Kind == slirp.None {
+		return config, err
+	}
+	if err := slirp.OpenTun(); err != nil {
+		return nil, r.because(kernel.Op{Do: kernel.OpenTun, Path: slirp.Tun}, fmt.Errorf("--network %s: %w", config.Kind, err))
+	}
+	return config, nil
 }
 
 // offerNetwork decides, and shows the container the files that speak of its

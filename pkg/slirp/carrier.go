@@ -11,54 +11,38 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Tun says why no carrier can work here: both make a tap device.
-func Tun() error {
-	f, err := os.OpenFile("/dev/net/tun", os.O_RDWR, 0)
-	if err == nil {
-		return f.Close()
+// Tun is the device that all carriers make a tap of.
+const Tun = "/dev/net/tun"
+
+// OpenTun tries whether it can be opened; the kernel checks the same for them.
+func OpenTun() error {
+	fd, err := unix.Open(Tun, unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return &os.PathError{Op: "open", Path: Tun, Err: err}
 	}
-	switch {
-	case errors.Is(err, unix.ENOENT):
-		return fmt.Errorf("/dev/net/tun is not there: sudo modprobe tun; in a container: --device /dev/net/tun outside")
-	case errors.Is(err, unix.EACCES):
-		return fmt.Errorf("/dev/net/tun is not ours to open: sudo chmod 0666 /dev/net/tun (its usual mode, it gives nothing away)")
-	case errors.Is(err, unix.EPERM):
-		return fmt.Errorf("the device filter of our cgroup forbids /dev/net/tun: in a container: --device /dev/net/tun outside")
-	case errors.Is(err, unix.ENODEV), errors.Is(err, unix.ENXIO):
-		return fmt.Errorf("the kernel's tun module is missing: sudo modprobe tun; after a kernel update: reboot")
-	}
-	return fmt.Errorf("/dev/net/tun: %w", errors.Unwrap(err))
+	return unix.Close(fd)
 }
 
 // install is the advice for a host without a carrier.
 const install = "install slirp4netns or passt (Debian: sudo apt install slirp4netns; Fedora: sudo dnf install slirp4netns)"
 
-// Choose is the default: slirp4netns, else pasta. Its error says what this host
-// lacks.
+// Choose is the default: slirp4netns, else pasta, whichever is installed.
 func Choose() (*Config, error) {
 	for _, kind := range []string{Slirp4netns, Pasta} {
 		if _, err := find(kind); err == nil {
-			if err := Tun(); err != nil {
-				return nil, err
-			}
 			return ParseMode(kind)
 		}
 	}
 	return nil, errors.New(install)
 }
 
-// Ready checks that the carrier of c can be started here.
-func (c *Config) Ready() error {
+// Installed checks that the carrier of c is there.
+func (c *Config) Installed() error {
 	if c.Kind == None {
 		return nil
 	}
-	if _, err := find(c.Kind); err != nil {
-		return fmt.Errorf("--network %s: %w", c.Kind, err)
-	}
-	if err := Tun(); err != nil {
-		return fmt.Errorf("--network %s: %w", c.Kind, err)
-	}
-	return nil
+	_, err := find(c.Kind)
+	return err
 }
 
 // find also looks where an ordinary user's PATH does not.
