@@ -20,9 +20,10 @@ func (b *birth) startNetwork() {
 	w := b.network
 	w.failed = make(chan error, 1)
 	w.job.Init = b.pid
-	_, uid := b.ids.HostUID(0)
+	root, uid := b.ids.HostUID(0)
 	_, gid := b.ids.HostGID(0)
-	w.job.RootID = uid && gid
+	// The API's socket is made in a directory of the caller's.
+	w.job.RootID = uid && gid && (w.job.Handler != slirp.Own || root == b.program.run.Caller.UID)
 	go func() { w.failed <- w.run(b.Attached) }()
 }
 

@@ -59,7 +59,8 @@ func spawnBeside(job *slirp.Job, of *slirp.Program) (int, error) {
 	if of.Root != "" {
 		onlyTree(p, of.Root)
 	}
-	if of.User && job.RootID {
+	// Ours needs no root, and a directory that is the caller's.
+	if of.User && job.RootID && of.Path != "" {
 		p.Act("be root of the user namespace")
 		p.Do("setresgid", unix.SYS_SETRESGID, plan.C(0), plan.C(0), plan.C(0))
 		p.Do("setresuid", unix.SYS_SETRESUID, plan.C(0), plan.C(0), plan.C(0))

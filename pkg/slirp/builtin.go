@@ -54,6 +54,11 @@ func (h *Helper) newDriver() (*driver, error) {
 	go func() { gone <- waitPid(d.child) }()
 	select {
 	case <-ready:
+		go func() {
+			if how := <-gone; !h.ending() {
+				fmt.Fprintf(h.log, "sandbox: the port driver's half inside has ended (%v): published ports answer no more\n", how)
+			}
+		}()
 		return d, nil
 	case err := <-failed:
 		return nil, fmt.Errorf("start the port driver: %w", err)
@@ -80,12 +85,9 @@ func waitPid(pid int) error {
 }
 
 func (d *driver) add(p Port, inside netip.Addr) (int, error) {
-	s := port.Spec{Proto: p.Proto, ParentIP: p.HostIP, ParentPort: p.Host, ChildPort: p.Container}
+	s := port.Spec{Proto: p.network(), ParentIP: p.HostIP, ParentPort: p.Host, ChildPort: p.Container}
 	if inside.IsValid() {
 		s.ChildIP = inside.String()
-	}
-	if p.HostIP == "0.0.0.0" {
-		s.Proto += "4" // else Go listens on both versions
 	}
 	st, err := d.AddPort(context.Background(), s)
 	if err != nil {

@@ -82,14 +82,7 @@ func (h *Helper) child(p *Program) (pid int, err error) {
 
 // ended tells that a carrier is gone while it was needed, and starts another.
 func (h *Helper) ended(c *carrier, lived time.Duration) {
-	if initGone() {
-		return
-	}
-	h.mu.Lock()
-	stopping := h.stopping
-	h.carrier = 0
-	h.mu.Unlock()
-	if stopping {
+	if h.ending() {
 		return
 	}
 	how := fmt.Sprintf("sandbox: %s has ended (%v)%s: ", c.kind, c.how, c.said.behind())
@@ -101,6 +94,16 @@ func (h *Helper) ended(c *carrier, lived time.Duration) {
 	if err := h.carry(); err != nil {
 		fmt.Fprintf(h.log, "sandbox: %v: the container has no way out any more\n", err)
 	}
+}
+
+// ending says whether what ends now is meant to.
+func (h *Helper) ending() bool {
+	if initGone() {
+		return true
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.stopping
 }
 
 func initGone() bool {

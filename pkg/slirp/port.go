@@ -165,18 +165,30 @@ func (p Port) where() string {
 	return net.JoinHostPort(p.HostIP, strconv.Itoa(p.Host)) + "/" + p.Proto
 }
 
+// network is the protocol in Go's words, which otherwise means both versions of IP
+// with every address that is none.
+func (p Port) network() string {
+	switch p.HostIP {
+	case "0.0.0.0":
+		return p.Proto + "4"
+	case "::":
+		return p.Proto + "6"
+	}
+	return p.Proto
+}
+
 // try listens for a moment.
 func (p Port) try() (int, error) {
 	at := net.JoinHostPort(p.HostIP, strconv.Itoa(p.Host))
 	if p.Proto == "udp" {
-		c, err := net.ListenPacket("udp", at)
+		c, err := net.ListenPacket(p.network(), at)
 		if err != nil {
 			return 0, p.refused(err)
 		}
 		defer func() { _ = c.Close() }()
 		return c.LocalAddr().(*net.UDPAddr).Port, nil
 	}
-	l, err := net.Listen("tcp", at)
+	l, err := net.Listen(p.network(), at)
 	if err != nil {
 		return 0, p.refused(err)
 	}
