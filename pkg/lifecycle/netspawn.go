@@ -58,6 +58,8 @@ func spawnBeside(job *slirp.Job, of *slirp.Program) (int, error) {
 	}
 	if of.Root != "" {
 		onlyTree(p, of.Root)
+	} else if !of.User {
+		ownMounts(p)
 	}
 	// Ours needs no root, and a directory that is the caller's.
 	if of.User && job.RootID && of.Path != "" {
@@ -103,6 +105,16 @@ func spawnBeside(job *slirp.Job, of *slirp.Program) (int, error) {
 	}
 	child.PidFD.Close()
 	return child.Pid, nil
+}
+
+// ownMounts keeps what a program with privileges mounts away from the host, and
+// lets it change its root, which a shared tree forbids (pivot_root(2)).
+func ownMounts(p *plan.Plan) {
+	p.Act("have mounts of its own")
+	none := p.Label("no right to")
+	p.Unshare(unix.CLONE_NEWNS).On(unix.EPERM, none)
+	p.Propagation("/", unix.MS_REC|unix.MS_SLAVE)
+	p.Here(none)
 }
 
 // onlyTree makes a directory the root, and lets go of everything else.
