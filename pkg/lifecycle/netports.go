@@ -16,16 +16,9 @@ type Port = slirp.Port
 // JoinNetwork makes a spec join the network of a running container, and the user
 // namespace that owns it: only there are we allowed to.
 func (r *Runtime) JoinNetwork(s *specs.Spec, id string) error {
-	path, err := r.path(id)
+	rec, err := r.running(id)
 	if err != nil {
-		return err
-	}
-	rec, err := readRecord(path)
-	if err != nil {
-		return fmt.Errorf("--network container:%s: %w", id, notExist(nil, err))
-	}
-	if !rec.alive() {
-		return fmt.Errorf("--network container:%s: %w", id, ErrNotRunning)
+		return fmt.Errorf("--network container:%s: %w", id, err)
 	}
 	own, err := foreign(rec.Pid)
 	if err != nil {
@@ -47,16 +40,9 @@ func (r *Runtime) JoinNetwork(s *specs.Spec, id string) error {
 // Ports lists the published ports of a container, after adding some or removing
 // one (a host port, with /udp where it is that).
 func (r *Runtime) Ports(id string, add []string, remove string) ([]slirp.Port, error) {
-	path, err := r.path(id)
+	rec, err := r.running(id)
 	if err != nil {
 		return nil, err
-	}
-	rec, err := readRecord(path)
-	if err != nil {
-		return nil, notExist(nil, err)
-	}
-	if !rec.alive() {
-		return nil, ErrNotRunning
 	}
 	var ports []slirp.Port
 	for _, value := range add {
@@ -71,6 +57,10 @@ func (r *Runtime) Ports(id string, add []string, remove string) ([]slirp.Port, e
 			return nil, fmt.Errorf("container %s has no network of ours to publish ports of; run it with --network slirp4netns, or with a port (-p)", id)
 		}
 		return nil, nil
+	}
+	path, err := r.path(id)
+	if err != nil {
+		return nil, err
 	}
 	dir, err := unix.Open(filepath.Join(path, networkDir), unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {

@@ -6,8 +6,8 @@ import (
 	"strconv"
 )
 
-// Ps lists the container's processes by their pids as seen from here.
-func (r *Runtime) Ps(id string) ([]int, error) {
+// running is the record of a container that runs, or is created.
+func (r *Runtime) running(id string) (*Record, error) {
 	path, err := r.path(id)
 	if err != nil {
 		return nil, err
@@ -18,6 +18,15 @@ func (r *Runtime) Ps(id string) ([]int, error) {
 	}
 	if !rec.alive() {
 		return nil, ErrNotRunning
+	}
+	return rec, nil
+}
+
+// Ps lists the container's processes by their pids as seen from here.
+func (r *Runtime) Ps(id string) ([]int, error) {
+	rec, err := r.running(id)
+	if err != nil {
+		return nil, err
 	}
 	if rec.Cgroup.Owned {
 		pids, err := r.Groups.Group(rec.Cgroup.Path).Procs()

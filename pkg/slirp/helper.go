@@ -115,8 +115,7 @@ func (h *Helper) open() error {
 	return nil
 }
 
-// waitForEnd returns when the container's first process has ended, or when the
-// carrier has and cannot be started again.
+// waitForEnd returns when the container's first process has ended.
 func (h *Helper) waitForEnd() {
 	poll := []unix.PollFd{{Fd: FdInit, Events: unix.POLLIN}}
 	for {
