@@ -63,11 +63,13 @@ func find(program string) (string, error) {
 	return "", fmt.Errorf("%s is not installed (Debian: sudo apt install %s; Fedora: sudo dnf install %s)", program, pkg, pkg)
 }
 
+// tapDevice is the container's, with either carrier.
+const tapDevice = "tap0"
+
 // Files of a network's directory, besides RootlessKit's.
 const (
 	apiSocket     = "api.sock"
 	controlSocket = "control.sock"
-	pastaPid      = "pasta.pid"
 )
 
 // slirpArgs is slirp4netns's command line (slirp4netns(1)). ready and exit are
@@ -99,15 +101,14 @@ func (c *Config) slirpArgs(ready, exit, net, user int) []string {
 	if user >= 0 {
 		args = append(args, fmt.Sprintf("--userns-path=/proc/self/fd/%d", user))
 	}
-	return append(args, fmt.Sprintf("/proc/self/fd/%d", net), "tap0")
+	return append(args, fmt.Sprintf("/proc/self/fd/%d", net), tapDevice)
 }
 
 // pastaArgs is pasta's command line (passt(1)); holder is a process in the
 // container's namespaces, user says whether there is a user namespace among them.
 func (c *Config) pastaArgs(ports []Port, holder int, user bool) []string {
 	args := []string{
-		"--config-net", "--foreground", "--quiet", "--ns-ifname", "tap0", "--mtu", strconv.Itoa(c.mtu()),
-		"--pid", pastaPid,
+		"--config-net", "--foreground", "--quiet", "--ns-ifname", tapDevice, "--mtu", strconv.Itoa(c.mtu()),
 		"-T", "none", "-U", "none",
 	}
 	if !c.HostLoopback {

@@ -173,11 +173,11 @@ func (h *Helper) notReady(c *carrier, late bool) error {
 	return fmt.Errorf("%s did not start (%v)%s", c.kind, c.how, c.said.behind())
 }
 
-// startPasta waits for the file with its process id, which comes when all is
-// made (passt(1), --pid). pasta finds the namespaces by a process in them, which
-// must be one that it may look at whatever the payload is.
+// startPasta waits for the default route, the last that pasta makes in the
+// container; the file with its pid, which comes then too, is not its to write where
+// AppArmor confines it. pasta finds the namespaces by a process in them, which must
+// be one that it may look at whatever the payload is.
 func (h *Helper) startPasta(c *carrier) error {
-	_ = os.Remove(pastaPid)
 	if h.holder == 0 {
 		pid, err := h.child(&Program{Args: []string{"sandbox", HoldArg}, User: h.Userns, Net: true})
 		if err != nil {
@@ -195,7 +195,7 @@ func (h *Helper) startPasta(c *carrier) error {
 		return err
 	}
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(time.Millisecond) {
-		if b, err := os.ReadFile(pastaPid); err == nil && len(b) > 0 {
+		if routed(h.holder) {
 			return nil
 		}
 		select {
@@ -205,6 +205,21 @@ func (h *Helper) startPasta(c *carrier) error {
 		}
 	}
 	return h.notReady(c, true)
+}
+
+// routed says whether a process's network has a default route through the tap
+// device (proc_pid_net(5)).
+func routed(pid int) bool {
+	for file, fields := range map[string][2]int{"route": {1, 0}, "ipv6_route": {0, 9}} {
+		b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/net/%s", pid, file))
+		for line := range strings.Lines(string(b)) {
+			w := strings.Fields(line)
+			if len(w) > 7 && len(w) > fields[1] && strings.Trim(w[fields[0]], "0") == "" && w[fields[1]] == tapDevice {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // dup makes a copy that a child can inherit and that is closed here afterwards.
