@@ -72,12 +72,13 @@ const (
 	controlSocket = "control.sock"
 )
 
-// slirpArgs is slirp4netns's command line (slirp4netns(1)). ready and exit are
-// its descriptors, net and user those of the namespaces; user is -1 without one.
-func (c *Config) slirpArgs(ready, exit, net, user int) []string {
+// slirpArgs is slirp4netns's command line (slirp4netns(1)). ready is its
+// descriptor, net and user those of the namespaces; user is -1 without one. It ends
+// by PR_SET_PDEATHSIG, so --exit-fd would say the same twice.
+func (c *Config) slirpArgs(ready, net, user int) []string {
 	args := []string{
 		"--configure", "--mtu=" + strconv.Itoa(c.mtu()), "--cidr=" + c.CIDR.String(),
-		"--ready-fd=" + strconv.Itoa(ready), "--exit-fd=" + strconv.Itoa(exit),
+		"--ready-fd=" + strconv.Itoa(ready),
 		"--enable-seccomp", "--netns-type=path",
 	}
 	if user < 0 { // else it would want root of that namespace

@@ -123,25 +123,16 @@ func (h *Helper) startSlirp(c *carrier) error {
 		return err
 	}
 	defer readyR.Close()
-	exitR, exitW, err := os.Pipe()
-	if err != nil {
-		readyW.Close()
-		return err
-	}
-	if h.exit != nil {
-		h.exit.Close()
-	}
-	h.exit = exitW
 	p := &c.program
-	p.Files = []*os.File{readyW, exitR, os.NewFile(dup(FdNet), "net")}
+	p.Files = []*os.File{readyW, os.NewFile(dup(FdNet), "net")}
 	user := -1
 	switch {
 	case h.Userns && h.RootID:
 		p.User = true
 	case h.Userns:
-		p.Files, user = append(p.Files, os.NewFile(dup(FdUser), "user")), 6
+		p.Files, user = append(p.Files, os.NewFile(dup(FdUser), "user")), 5
 	}
-	p.Args = append([]string{Slirp4netns}, h.slirpArgs(3, 4, 5, user)...)
+	p.Args = append([]string{Slirp4netns}, h.slirpArgs(3, 4, user)...)
 	err = h.spawn(c)
 	for _, f := range p.Files {
 		f.Close()

@@ -40,8 +40,7 @@ type Helper struct {
 	// thread of OnMain.
 	Spawn func(*Program) (pid int, err error)
 
-	log  io.Writer
-	exit *os.File // the carrier ends when its other end does
+	log io.Writer
 
 	mu       sync.Mutex
 	carrier  int // its pid

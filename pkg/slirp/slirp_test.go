@@ -99,8 +99,8 @@ func TestParseMode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := strings.Join(c.slirpArgs(3, 4, 5, 6), " ")
-	want := "--configure --mtu=1400 --cidr=10.9.8.0/24 --ready-fd=3 --exit-fd=4 --enable-seccomp --netns-type=path --outbound-addr=eth0 --api-socket=api.sock --userns-path=/proc/self/fd/6 /proc/self/fd/5 tap0"
+	got := strings.Join(c.slirpArgs(3, 4, 5), " ")
+	want := "--configure --mtu=1400 --cidr=10.9.8.0/24 --ready-fd=3 --enable-seccomp --netns-type=path --outbound-addr=eth0 --api-socket=api.sock --userns-path=/proc/self/fd/5 /proc/self/fd/4 tap0"
 	if got != want {
 		t.Errorf("%s\nwant %s", got, want)
 	}
