@@ -48,6 +48,7 @@ func newMachine() *machine {
 			"manager":  wantManager,
 			"vm":       wantVM,
 			"apparmor": func() error { _, err := os.Stat("/sys/kernel/security/apparmor"); return err },
+			"resctrl":  func() error { _, err := os.Stat("/sys/fs/resctrl/schemata"); return err },
 			"selinux":  func() error { _, err := os.Stat("/sys/fs/selinux/enforce"); return err },
 		},
 	}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"time"
+	"unicode"
 
 	"golang.org/x/sys/unix"
 )
@@ -14,7 +15,7 @@ import (
 // monitor reads its pipe once; and to the log file where there is one. What a
 // caller reads as JSON must be one line of level "error" and no other.
 func (a *app) report(err error) {
-	text := strings.ReplaceAll(err.Error(), "\n", " ")
+	text := oneLine(err.Error())
 	fmt.Fprintln(os.Stderr, "sandbox: "+text)
 	if a.log == "" {
 		return
@@ -44,6 +45,17 @@ func (a *app) report(err error) {
 func (a *app) warn(text string) {
 	_, err := unix.IoctlGetTermios(2, unix.TCGETS)
 	if a.human || a.debug || err == nil {
-		fmt.Fprintln(os.Stderr, "sandbox: "+strings.ReplaceAll(text, "\n", " "))
+		fmt.Fprintln(os.Stderr, "sandbox: "+oneLine(text))
 	}
+}
+
+// oneLine is text without what would end the line or repaint a terminal: it may
+// have words of a config.json in it.
+func oneLine(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\t' {
+			return '?'
+		}
+		return r
+	}, strings.ReplaceAll(strings.TrimSpace(text), "\n", "; "))
 }

@@ -1,10 +1,10 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/spf13/cobra"
@@ -41,9 +41,9 @@ func (a *app) update(cmd *cobra.Command) {
 	f.StringVar(&u.RealtimeRuntime, "cpu-rt-runtime", "", "of cgroup v1")
 	f.StringVar(&u.KernelMemory, "kernel-memory", "", "of cgroup v1")
 	f.StringVar(&u.KernelMemoryTCP, "kernel-memory-tcp", "", "of cgroup v1")
-	f.StringVar(&u.l3Cache, "l3-cache-schema", "", "Intel RDT; not supported")
-	f.StringVar(&u.memBw, "mem-bw-schema", "", "Intel RDT; not supported")
-	for _, name := range []string{"cpu-shares", "cpu-rt-period", "cpu-rt-runtime", "kernel-memory", "kernel-memory-tcp", "l3-cache-schema", "mem-bw-schema"} {
+	f.StringVar(&u.l3Cache, "l3-cache-schema", "", "what it may use of the level 3 cache, `L3:ID=MASK;...`")
+	f.StringVar(&u.memBw, "mem-bw-schema", "", "what it may use of the memory bandwidth, `MB:ID=SHARE;...`")
+	for _, name := range []string{"cpu-shares", "cpu-rt-period", "cpu-rt-runtime", "kernel-memory", "kernel-memory-tcp"} {
 		_ = f.MarkHidden(name)
 	}
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
@@ -55,17 +55,35 @@ func (a *app) update(cmd *cobra.Command) {
 		if err != nil {
 			return err
 		}
+		if lines := u.schemata(); len(lines) > 0 {
+			if err := r.UpdateShare(args[0], lines); err != nil || !u.limits(cmd) {
+				return err
+			}
+		}
 		return r.Update(args[0], change)
 	}
+}
+
+// schemata are the lines for the file of that name.
+func (u *updateFlags) schemata() []string {
+	return slices.DeleteFunc([]string{u.l3Cache, u.memBw}, func(line string) bool { return line == "" })
+}
+
+// limits says whether anything else is to change.
+func (u *updateFlags) limits(cmd *cobra.Command) bool {
+	n := cmd.Flags().NFlag()
+	for _, name := range []string{"l3-cache-schema", "mem-bw-schema"} {
+		if cmd.Flags().Changed(name) {
+			n--
+		}
+	}
+	return n > 0
 }
 
 // resourcesLimit is far above any resources.
 const resourcesLimit = 1 << 20
 
 func (u *updateFlags) change() (*specs.LinuxResources, error) {
-	if u.l3Cache != "" || u.memBw != "" {
-		return nil, errors.New("--l3-cache-schema, --mem-bw-schema: Intel RDT is not supported")
-	}
 	r := &specs.LinuxResources{}
 	if u.resources == "" {
 		_, err := u.Add(r)

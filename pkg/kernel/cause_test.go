@@ -135,7 +135,7 @@ func TestRefusal(t *testing.T) {
 	if !errors.As(fmt.Errorf("run: %w", err), &r) || r.Cause.Code != UsernsMax {
 		t.Error("the cause is lost")
 	}
-	if text := err.Error(); strings.Contains(text, "\n") || !strings.HasPrefix(text, "creating user?namespace: no space left on device: user namespaces are switched off") {
+	if text := err.Error(); strings.Contains(text, "\n") || !strings.HasPrefix(text, "creating user; namespace: no space left on device: user namespaces are switched off") {
 		t.Errorf("got %q", text)
 	}
 	if bare := (&Refusal{Cause: New(UsernsMax)}); bare.Error() != New(UsernsMax).String() || bare.Unwrap() != nil {

@@ -28,10 +28,6 @@ func (h Host) AppArmorExec() string {
 	return "attr/exec"
 }
 
-// Resctrl reports whether the file system of Intel's and AMD's resource
-// directors is mounted where everybody looks for it.
-func (h Host) Resctrl() bool { return h.isThere(h.sys("fs/resctrl/schemata")) }
-
 func (h Host) isThere(path string) bool {
 	var st unix.Stat_t
 	return h.stat(path, &st) == nil

@@ -14,7 +14,7 @@ import (
 // available refuses, before anything exists, what this host or this caller
 // cannot give.
 func (g *program) available() error {
-	for _, check := range []func() error{g.ownNames, g.ownSysctls, g.netDevices, g.intelRdt} {
+	for _, check := range []func() error{g.ownNames, g.ownSysctls, g.netDevices, g.planShare} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -66,14 +66,4 @@ func (g *program) netDevices() error {
 		return fmt.Errorf("linux.netDevices: moving a device needs CAP_NET_ADMIN in this network namespace; run it as root")
 	}
 	return nil
-}
-
-func (g *program) intelRdt() error {
-	if g.Spec.Linux == nil || g.Spec.Linux.IntelRdt == nil {
-		return nil
-	}
-	if !g.run.Kernel.Resctrl() {
-		return fmt.Errorf("linux.intelRdt: no resctrl file system is mounted on /sys/fs/resctrl, or this CPU has none; leave the field out")
-	}
-	return fmt.Errorf("linux.intelRdt: not supported by this version")
 }

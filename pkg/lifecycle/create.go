@@ -152,7 +152,11 @@ func (b *birth) run() (*Container, error) {
 		until = gateReady
 	}
 	r := b.program.run
+	if err := b.openShare(); err != nil {
+		return nil, err
+	}
 	if err := b.group.open(b.dir); err != nil {
+		b.undoShare()
 		return nil, err
 	}
 	c.child, err = b.spawn(userns.Request{
@@ -168,6 +172,7 @@ func (b *birth) run() (*Container, error) {
 		}
 		b.network.abort()
 		b.group.undo()
+		b.undoShare()
 		return nil, r.explain(b.program, err)
 	}
 	b.group.request.Done()
@@ -208,6 +213,9 @@ func (b *birth) born(pid int) error {
 	}
 	b.pid, b.begin, b.boot = pid, s.begin, bootID()
 	b.group.admit(pid)
+	if err := b.program.run.joinShare(b.share, pid); err != nil {
+		return err
+	}
 	if b.userns() && b.program.run.raises() {
 		if err := confine.RaiseOf(pid, b.Spec.Process.Rlimits); err != nil {
 			return err
@@ -246,7 +254,7 @@ func (b *birth) newRecord() Record {
 		Owner: b.program.run.Caller.UID, Annotations: s.Annotations,
 		AutoRemove: b.AutoRemove, NoPivot: b.NoPivot || !b.ownTree(), OwnPID: b.fresh(unix.CLONE_NEWPID),
 		Process: s.Process, Hooks: s.Hooks, Contract: b.contract, NoNewKeyring: b.NoNewKeyring, Seccomp: b.filter.Filter,
-		Helper: b.network.recorded(),
+		Helper: b.network.recorded(), Share: b.share,
 	}
 	if s.Linux != nil {
 		rec.Personality, rec.MemoryPolicy = s.Linux.Personality, s.Linux.MemoryPolicy

@@ -35,6 +35,7 @@ func (r *Runtime) Delete(id string, force bool) error {
 		}
 		r.Warn(err.Error())
 	}
+	r.leaveShare(d)
 	d.remove()
 	r.poststop(rec.Hooks, rec)
 	return nil

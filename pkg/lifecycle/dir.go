@@ -22,6 +22,7 @@ const (
 	recordFile = "state.json" // written by rename; without it there is no container, only leftovers
 	pidLink    = "pid"        // a link to "PID BEGIN": leads to the process when the record is damaged
 	groupLink  = "group"      // a link to the cgroup2.Placement as JSON: what is made before there is a record can be removed
+	shareLink  = "share"      // a link to the groups of resctrl that end with the container, as JSON
 	startFile  = "start"      // the socket on which a created container waits; gone once it was started
 )
 

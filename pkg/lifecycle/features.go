@@ -27,7 +27,7 @@ func Features() *features.Features {
 			Namespaces: namespaces, Capabilities: kernel.Capabilities(),
 			Cgroup: cgroupFeatures(), Seccomp: seccompFeatures(),
 			Apparmor: &features.Apparmor{Enabled: yes()}, Selinux: &features.Selinux{Enabled: yes()},
-			IntelRdt:        &features.IntelRdt{Enabled: new(bool), Schemata: new(bool), Monitoring: new(bool)},
+			IntelRdt:        &features.IntelRdt{Enabled: yes(), Schemata: yes(), Monitoring: yes()},
 			MemoryPolicy:    &features.MemoryPolicy{Modes: confine.MemoryPolicyModes(), Flags: confine.MemoryPolicyFlags()},
 			MountExtensions: &features.MountExtensions{IDMap: &features.IDMap{Enabled: yes()}},
 			NetDevices:      &features.NetDevices{Enabled: yes()},

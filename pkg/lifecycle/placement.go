@@ -11,17 +11,22 @@ import (
 )
 
 // noteGroup writes down where the container's cgroup is.
-func (d *dir) noteGroup(p cgroup2.Placement) error {
-	b, err := json.Marshal(p)
+func (d *dir) noteGroup(p cgroup2.Placement) error { return d.note(groupLink, p) }
+
+// note writes down, before it is made, what a killed create leaves outside of the
+// directory. A link is there whole or not at all.
+func (d *dir) note(name string, what any) error {
+	b, err := json.Marshal(what)
 	if err != nil {
 		return err
 	}
-	link := filepath.Join(d.path, groupLink)
-	if err := os.Symlink(string(b), link+".new"); err != nil {
-		return fmt.Errorf("record the cgroup: %w", err)
+	link := filepath.Join(d.path, name)
+	err = os.Symlink(string(b), link+".new")
+	if err == nil {
+		err = os.Rename(link+".new", link)
 	}
-	if err := os.Rename(link+".new", link); err != nil {
-		return fmt.Errorf("record the cgroup: %w", err)
+	if err != nil {
+		return fmt.Errorf("record the container's %s: %w", name, err)
 	}
 	return nil
 }
@@ -72,6 +77,7 @@ func (r *Runtime) leaveGroup(d *dir, rec *Record) error {
 
 // discard removes a container's directory and what it leads to, as far as that goes.
 func (r *Runtime) discard(d *dir, rec *Record) {
+	r.leaveShare(d)
 	if err := r.leaveGroup(d, rec); err != nil {
 		r.Warn(err.Error())
 	}

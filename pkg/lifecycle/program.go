@@ -11,6 +11,7 @@ import (
 	"sandbox/pkg/idmap"
 	"sandbox/pkg/kernel"
 	"sandbox/pkg/plan"
+	"sandbox/pkg/resctrl"
 	"sandbox/pkg/rootfs"
 	"sandbox/pkg/slirp"
 )
@@ -40,7 +41,8 @@ type program struct {
 	status int // fd on which init reports the payload's status; -1 without
 	slave  plan.Reg
 	group  *grouping
-	held   []int // copied mounts and user namespaces of owners.go
+	share  *resctrl.Share // of caches and memory bandwidth; nil: everybody's
+	held   []int          // copied mounts and user namespaces of owners.go
 	labels labels
 	filter filter
 }

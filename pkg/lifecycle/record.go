@@ -11,6 +11,7 @@ import (
 
 	"sandbox/pkg/cgroup2"
 	"sandbox/pkg/kernel"
+	"sandbox/pkg/resctrl"
 	"sandbox/pkg/seccomp"
 	"sandbox/pkg/userns"
 )
@@ -38,6 +39,8 @@ type Record struct {
 	Cgroup    cgroup2.Placement     `json:"-"`                   // from groupLink
 	Resources *specs.LinuxResources `json:"resources,omitempty"` // as they are now
 	OOM       *cgroup2.OOM          `json:"oom,omitempty"`       // when the out-of-memory killer was seen in it
+
+	Share *resctrl.Share `json:"share,omitempty"` // of caches and memory bandwidth
 
 	Helper *Helper `json:"helper,omitempty"` // who holds its network
 

@@ -14,6 +14,7 @@ import (
 	"sandbox/pkg/idmap"
 	"sandbox/pkg/kernel"
 	"sandbox/pkg/plan"
+	"sandbox/pkg/resctrl"
 	"sandbox/pkg/spec"
 )
 
@@ -27,6 +28,7 @@ type Runtime struct {
 	Self   kernel.Facts // our capabilities
 	Caller idmap.Caller // our ids
 	Groups cgroup2.Host // where a cgroup can be had
+	Shares resctrl.Host // where a share of caches can be had
 
 	// CgroupManager says who makes cgroups: systemd, cgroupfs or disabled; "" is
 	// what works here.

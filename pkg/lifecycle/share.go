@@ -1,0 +1,73 @@
+package lifecycle
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"sandbox/pkg/resctrl"
+)
+
+// planShare decides on linux.intelRdt. Nothing is made yet.
+func (g *program) planShare() (err error) {
+	if g.Spec.Linux != nil && g.Spec.Linux.IntelRdt != nil {
+		g.share, err = g.run.Shares.Plan(g.ID, g.Spec.Linux.IntelRdt)
+	}
+	return err
+}
+
+// openShare makes the groups, which are written down before.
+func (b *birth) openShare() error {
+	if b.share == nil {
+		return nil
+	}
+	if own := b.share.Own(); len(own) > 0 {
+		if err := b.dir.note(shareLink, own); err != nil {
+			return err
+		}
+	}
+	return b.program.run.Shares.Make(b.share)
+}
+
+func (b *birth) undoShare() {
+	if b.share != nil {
+		b.program.run.Shares.Undo(b.share)
+	}
+}
+
+// joinShare puts a process of the container in.
+func (r *Runtime) joinShare(s *resctrl.Share, pid int) error {
+	if s == nil {
+		return nil
+	}
+	return r.Shares.Join(s, pid)
+}
+
+// leaveShare removes the groups that end with the container.
+func (r *Runtime) leaveShare(d *dir) {
+	text, err := os.Readlink(filepath.Join(d.path, shareLink))
+	if err != nil {
+		return
+	}
+	var own []string
+	if json.Unmarshal([]byte(text), &own) == nil {
+		r.Shares.Remove(own)
+	}
+}
+
+// UpdateShare writes lines to the schemata of a container's group.
+func (r *Runtime) UpdateShare(id string, lines []string) error {
+	d, rec, err := r.lock(id)
+	if err != nil {
+		return notExist(d, err)
+	}
+	defer d.close()
+	switch {
+	case r.statusIn(d.path, rec) == Stopped:
+		return fmt.Errorf("cannot update a stopped container: %w", ErrNotRunning)
+	case rec.Share == nil:
+		return fmt.Errorf("container %s was made without linux.intelRdt: it has everybody's share of caches and memory bandwidth", quote(id))
+	}
+	return r.Shares.Set(rec.Share.Group, lines)
+}
