@@ -145,7 +145,7 @@ func oneLineText(s string) string {
 			return '?'
 		}
 		return r
-	}, strings.ReplaceAll(s, "\n", "; ")) // joined errors
+	}, s)
 }
 
 func pick[T any](first bool, a, b T) T {

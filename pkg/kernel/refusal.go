@@ -1,5 +1,7 @@
 package kernel
 
+import "strings"
+
 // Refusal is an error together with its cause. The errno below stays reachable
 // for errors.Is and errors.As.
 type Refusal struct {
@@ -12,7 +14,8 @@ func (r *Refusal) Error() string {
 	if r.Err == nil {
 		return r.Cause.String()
 	}
-	return oneLineText(r.Err.Error()) + ": " + r.Cause.String()
+	// Errors that were joined are two.
+	return oneLineText(strings.ReplaceAll(r.Err.Error(), "\n", "; ")) + ": " + r.Cause.String()
 }
 
 // Unwrap returns the error that the cause explains.
