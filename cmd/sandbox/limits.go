@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/spf13/pflag"
 
+	"sandbox/pkg/kernel"
 	"sandbox/pkg/lifecycle"
 	"sandbox/pkg/spec"
 
@@ -47,13 +48,15 @@ func common(f *pflag.FlagSet, l *spec.Limits) {
 // apply puts the limits into the spec, and asks for what they need.
 func (l *limitFlags) apply(o *lifecycle.Options) error {
 	switch l.cgroups {
-	case "enabled", "no-conmon", "split":
+	case "enabled", "no-conmon":
 	case "disabled":
 		o.NoCgroup = true
 	default:
 		return &usageError{errUnknownMode("--cgroups", l.cgroups, "enabled or disabled"), 125}
 	}
-	o.CgroupParent = l.parent
+	if o.CgroupParent = l.parent; l.parent != "" {
+		o.Require = append(o.Require, kernel.FeatCgroup) // that is where it is to be
+	}
 	s := o.Spec
 	if s.Linux == nil {
 		s.Linux = &specs.Linux{}
@@ -62,11 +65,11 @@ func (l *limitFlags) apply(o *lifecycle.Options) error {
 	if s.Linux.Resources != nil {
 		r = *s.Linux.Resources
 	}
-	features, err := l.Add(&r)
+	features, given, err := l.Add(&r)
 	if err != nil {
 		return err
 	}
-	if len(features) > 0 {
+	if given {
 		s.Linux.Resources = &r
 		o.Require = append(o.Require, features...)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -51,7 +52,12 @@ func psTable(pids []int, options []string) error {
 		options = []string{"-ef"}
 	}
 	out, err := exec.Command("ps", options...).Output()
-	if err != nil {
+	var ended *exec.ExitError
+	switch {
+	case errors.As(err, &ended):
+		said, _, _ := strings.Cut(strings.TrimSpace(string(ended.Stderr)), "\n")
+		return fmt.Errorf("ps %s: %w: %s", strings.Join(options, " "), err, said)
+	case err != nil:
 		return fmt.Errorf("ps %s: %w (install procps, or use --format json)", strings.Join(options, " "), err)
 	}
 	lines := strings.Split(strings.TrimRight(string(out), "\n"), "\n")

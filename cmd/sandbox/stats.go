@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -16,17 +17,18 @@ import (
 	"sandbox/pkg/lifecycle"
 )
 
-// usage is one line of stats, with podman's names.
+// usage is one line of stats, with podman's names. What nobody counts is nil: a
+// controller that was not delegated, or a container without a cgroup of its own.
 type usage struct {
-	ID      string  `json:"id"`
-	CPU     float64 `json:"cpu_percent"` // of one processor, since the last look; since its start at the first
-	Memory  uint64  `json:"mem_usage"`   // bytes
-	Limit   uint64  `json:"mem_limit"`   // bytes; the host's memory where there is none
-	Share   float64 `json:"mem_percent"`
-	Read    uint64  `json:"block_input"`  // bytes
-	Written uint64  `json:"block_output"` // bytes
-	Pids    uint64  `json:"pids"`
-	CPUTime uint64  `json:"cpu_time"` // ns
+	ID      string   `json:"id"`
+	CPU     *float64 `json:"cpu_percent"` // of one processor, since the last look; since its start at the first
+	Memory  *uint64  `json:"mem_usage"`   // bytes
+	Limit   *uint64  `json:"mem_limit"`   // bytes; the host's memory where there is none
+	Share   *float64 `json:"mem_percent"`
+	Read    *uint64  `json:"block_input"`  // bytes
+	Written *uint64  `json:"block_output"` // bytes
+	Pids    *uint64  `json:"pids"`
+	CPUTime *uint64  `json:"cpu_time"` // ns
 	at      time.Time
 }
 
@@ -50,8 +52,15 @@ table is drawn again until Ctrl-C; in a pipe each look is a table of its own.`
 			return err
 		}
 		before := map[string]usage{}
+		told := false
+		tell := func(err error) {
+			if !told {
+				a.warn(err.Error())
+			}
+			told = true
+		}
 		for {
-			all, err := look(r, args, before)
+			all, err := look(r, args, before, tell)
 			if err != nil {
 				return err
 			}
@@ -63,9 +72,9 @@ table is drawn again until Ctrl-C; in a pipe each look is a table of its own.`
 	}
 }
 
-// look reads each container. Of those that were not named, the ones without a
-// cgroup of their own are left out, and one that ends meanwhile is no error.
-func look(r *lifecycle.Runtime, ids []string, before map[string]usage) ([]usage, error) {
+// look reads each container. Of those that were not named, one without a cgroup
+// of its own has a line without numbers, and one that ends meanwhile has none.
+func look(r *lifecycle.Runtime, ids []string, before map[string]usage, told func(error)) ([]usage, error) {
 	states, err := r.List()
 	if err != nil {
 		return nil, err
@@ -85,35 +94,60 @@ func look(r *lifecycle.Runtime, ids []string, before map[string]usage) ([]usage,
 			return nil, err
 		}
 		if err != nil {
+			if !errors.Is(err, lifecycle.ErrNotRunning) && !errors.Is(err, unix.ENOENT) {
+				told(err)
+				all = append(all, usage{ID: id})
+			}
 			continue
 		}
-		u := usage{
-			ID: id, Memory: s.Memory.Usage.Usage, Limit: min(s.Memory.Usage.Limit, hostMemory()), Pids: s.Pids.Current,
-			CPUTime: s.CPU.Usage.Total, at: time.Now(),
-		}
-		for _, e := range s.BlockIO.Bytes {
-			switch e.Op {
-			case "Read":
-				u.Read += e.Value
-			case "Write":
-				u.Written += e.Value
-			}
-		}
-		if u.Limit > 0 {
-			u.Share = float64(u.Memory) / float64(u.Limit) * 100
-		}
-		from, used := created[id], u.CPUTime
+		u := measured(id, s)
+		from, used := created[id], *u.CPUTime
 		if b, seen := before[id]; seen {
-			from, used = b.at, u.CPUTime-b.CPUTime
+			from, used = b.at, used-*b.CPUTime
 		}
 		if age := u.at.Sub(from); age > 0 {
-			u.CPU = float64(used) / float64(age) * 100
+			u.CPU = new(float64(used) / float64(age) * 100)
 		}
 		before[id] = u
 		all = append(all, u)
 	}
 	return all, nil
 }
+
+func measured(id string, s *lifecycle.Usage) usage {
+	u := usage{ID: id, CPUTime: &s.CPU.Usage.Total, at: time.Now()}
+	if s.Memory.Raw != nil {
+		u.Memory, u.Limit = &s.Memory.Usage.Usage, new(min(s.Memory.Usage.Limit, hostMemory()))
+		u.Share = new(float64(*u.Memory) / float64(max(1, *u.Limit)) * 100)
+	}
+	if s.Pids.Current > 0 { // there is one at least
+		u.Pids = &s.Pids.Current
+	}
+	for _, e := range s.BlockIO.Bytes {
+		if u.Read == nil {
+			u.Read, u.Written = new(uint64), new(uint64)
+		}
+		switch e.Op {
+		case "Read":
+			*u.Read += e.Value
+		case "Write":
+			*u.Written += e.Value
+		}
+	}
+	return u
+}
+
+// known is how a number is written that somebody has counted.
+func known[T any](n *T, write func(T) string) string {
+	if n == nil {
+		return "--"
+	}
+	return write(*n)
+}
+
+func percent(f float64) string { return fmt.Sprintf("%.2f%%", f) }
+func count(n uint64) string    { return strconv.FormatUint(n, 10) }
+func span(ns uint64) string    { return time.Duration(ns).Round(time.Millisecond).String() }
 
 func hostMemory() uint64 {
 	var info unix.Sysinfo_t
@@ -134,8 +168,8 @@ func printUsage(all []usage, format string, live bool) error {
 	w := tabwriter.NewWriter(&text, 0, 1, 2, ' ', 0)
 	_, _ = fmt.Fprintln(w, "ID\tCPU %\tMEM USAGE / LIMIT\tMEM %\tBLOCK IO\tPIDS\tCPU TIME")
 	for _, u := range all {
-		_, _ = fmt.Fprintf(w, "%s\t%.2f%%\t%s / %s\t%.2f%%\t%s / %s\t%d\t%s\n", u.ID, u.CPU, size(u.Memory), size(u.Limit), u.Share,
-			size(u.Read), size(u.Written), u.Pids, time.Duration(u.CPUTime).Round(time.Millisecond))
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s / %s\t%s\t%s / %s\t%s\t%s\n", u.ID, known(u.CPU, percent), known(u.Memory, size), known(u.Limit, size),
+			known(u.Share, percent), known(u.Read, size), known(u.Written, size), known(u.Pids, count), known(u.CPUTime, span))
 	}
 	_ = w.Flush()
 	out := text.String()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -46,7 +47,11 @@ func (a *app) update(cmd *cobra.Command) {
 	for _, name := range []string{"cpu-shares", "cpu-rt-period", "cpu-rt-runtime", "kernel-memory", "kernel-memory-tcp"} {
 		_ = f.MarkHidden(name)
 	}
-	cmd.RunE = func(_ *cobra.Command, args []string) error {
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if cmd.Flags().NFlag() == 0 {
+			return &usageError{errors.New("nothing to change: give a limit, or -r FILE"), 1}
+		}
+		a.human = true // as runc, which tells of what is without effect
 		r, err := a.runtime()
 		if err != nil {
 			return err
@@ -86,7 +91,7 @@ const resourcesLimit = 1 << 20
 func (u *updateFlags) change() (*specs.LinuxResources, error) {
 	r := &specs.LinuxResources{}
 	if u.resources == "" {
-		_, err := u.Add(r)
+		_, _, err := u.Add(r)
 		return r, err
 	}
 	in := os.Stdin

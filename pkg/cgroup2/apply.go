@@ -49,8 +49,43 @@ func (g Group) Apply(writes []Write) error {
 		if err != nil && !w.Lenient {
 			return g.refused(w, err)
 		}
+		if err := g.holds(w); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// holds asks whether a set of processors or memory nodes has come to be. The kernel
+// takes any, and one of which the group above has nothing means all that that has
+// (cgroup-v2.rst, "cpuset.cpus").
+func (g Group) holds(w Write) error {
+	if w.File != "cpuset.cpus" && w.File != "cpuset.mems" {
+		return nil
+	}
+	b, err := os.ReadFile(g.file(w.File + ".effective"))
+	if err != nil {
+		return nil //nolint:nilerr // it was written
+	}
+	have := strings.TrimSpace(string(b))
+	if !overlap(w.Value, have) {
+		return fmt.Errorf("%s: of %s there is nothing here, only %s", w.Field, w.Value, have)
+	}
+	return nil
+}
+
+// overlap says whether two lists of numbers such as "0-3,8" have one in common.
+func overlap(a, b string) bool {
+	in := map[uint64]bool{}
+	for n := range numbers(a) {
+		in[n] = true
+	}
+	for n := range numbers(b) {
+		if in[n] {
+			return true
+		}
+	}
+	return false
 }
 
 func (g Group) refused(w Write, err error) error {

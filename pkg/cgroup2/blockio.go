@@ -30,7 +30,9 @@ func blockIO(r *specs.LinuxResources) ([]Write, error) {
 		if *d.Weight < 10 || *d.Weight > 1000 {
 			return nil, fmt.Errorf("%s.weight: %d: want 10 to 1000", name, *d.Weight)
 		}
-		w = append(w, Write{File: "io.bfq.weight", Value: fmt.Sprintf("%d:%d %d", d.Major, d.Minor, *d.Weight), Field: name})
+		disk := fmt.Sprintf("%d:%d ", d.Major, d.Minor)
+		w = append(w, Write{File: "io.bfq.weight", Value: disk + strconv.Itoa(int(*d.Weight)), Field: name, Lenient: true},
+			Write{File: "io.weight", Value: disk + strconv.Itoa(ioWeight(int(*d.Weight))), Field: name, Instead: "io.bfq.weight"})
 	}
 	for _, t := range []struct {
 		key, name string

@@ -23,8 +23,7 @@ const (
 
 // bus finds a socket on which systemd answers. Its own ("private") comes first:
 // there is no bus daemon between, nothing to say hello to and nothing to subscribe
-// to. The addresses are tried by looking at the sockets, so a host without systemd
-// costs nothing.
+// to. A host without systemd costs nothing.
 func (h Host) bus() (string, error) {
 	var candidates []string
 	if h.System {
@@ -40,15 +39,26 @@ func (h Host) bus() (string, error) {
 		}
 	}
 	for _, path := range candidates {
-		var st unix.Stat_t
-		if unix.Stat(path, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFSOCK && unix.Access(path, unix.W_OK) == nil {
+		if heard(path) {
 			return path, nil
 		}
 	}
 	if len(candidates) == 0 {
 		return "", fmt.Errorf("%w: neither XDG_RUNTIME_DIR nor DBUS_SESSION_BUS_ADDRESS is set", ErrNoBus)
 	}
-	return "", fmt.Errorf("%w: no socket at %s", ErrNoBus, strings.Join(candidates, ", "))
+	return "", fmt.Errorf("%w: nobody listens at %s", ErrNoBus, strings.Join(candidates, ", "))
+}
+
+// heard says whether somebody listens at a socket, and notices nothing of it: to
+// connect with another type of socket than his is EPROTOTYPE, where a systemd
+// that has ended has left its file it is ECONNREFUSED (unix(7)).
+func heard(path string) bool {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(fd)
+	return errors.Is(unix.Connect(fd, &unix.SockaddrUnix{Name: path}), unix.EPROTOTYPE)
 }
 
 // unixPaths are the sockets of a D-Bus address list (D-Bus Specification, "Server
@@ -81,12 +91,16 @@ type systemd struct {
 // defaultPatience is long enough for a machine that starts a hundred containers.
 const defaultPatience = 10 * time.Second
 
+func (h Host) patience() time.Duration {
+	if h.Patience == 0 {
+		return defaultPatience
+	}
+	return h.Patience
+}
+
 // dial connects. The patience counts from here, for all that is asked.
 func (h Host) dial(path string) (*systemd, error) {
-	patience := h.Patience
-	if patience == 0 {
-		patience = defaultPatience
-	}
+	patience := h.patience()
 	s := &systemd{direct: filepath.Base(path) == "private", signals: make(chan *dbus.Signal, 64)}
 	s.ctx, s.cancel = context.WithTimeout(context.Background(), patience)
 	raw, err := (&net.Dialer{}).DialContext(s.ctx, "unix", path)
@@ -102,7 +116,7 @@ func (h Host) dial(path string) (*systemd, error) {
 	}
 	if err != nil {
 		if errors.Is(err, os.ErrDeadlineExceeded) || s.ctx.Err() != nil {
-			err = fmt.Errorf("it has not answered within %s: %w", patience, context.DeadlineExceeded)
+			err = fmt.Errorf("%w, within %s", ErrLate, patience)
 		}
 		_ = raw.Close()
 		s.cancel()
@@ -139,7 +153,7 @@ func (s *systemd) call(method string, args ...any) *dbus.Call {
 	c := s.conn.Object(systemdName, managerPath).CallWithContext(s.ctx, manager+"."+method, 0, args...)
 	switch {
 	case c.Err != nil && s.ctx.Err() != nil:
-		c.Err = fmt.Errorf("systemd has not answered to %s in time: %w", method, s.ctx.Err())
+		c.Err = fmt.Errorf("%s: %w", method, ErrLate)
 	case errors.Is(c.Err, io.EOF), errors.Is(c.Err, dbus.ErrClosed):
 		c.Err = fmt.Errorf("%w: no answer to %s", errHungUp, method)
 	}
@@ -153,7 +167,7 @@ func (s *systemd) job(path dbus.ObjectPath) error {
 	for {
 		select {
 		case <-s.ctx.Done():
-			return fmt.Errorf("systemd has not finished its job in time: %w", s.ctx.Err())
+			return fmt.Errorf("its job is not done: %w", ErrLate)
 		case sig, open := <-s.signals:
 			if !open && s.ctx.Err() != nil {
 				continue // the context has closed it

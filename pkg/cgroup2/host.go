@@ -37,6 +37,7 @@ var (
 	ErrNotOurs  = errors.New("no cgroup that we may write to")
 	ErrNoBus    = errors.New("no systemd to ask")
 	ErrDisabled = errors.New("cgroups are disabled")
+	ErrLate     = errors.New("systemd has not answered in time")
 
 	ErrUnitTaken = errors.New("a unit of this name exists already")
 )

@@ -5,6 +5,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/godbus/dbus/v5"
 )
@@ -66,9 +67,12 @@ func (p Placement) Update(h Host, writes []Write) error {
 		return err
 	}
 	defer s.close()
-	if err := s.call("SetUnitProperties", p.Unit, true, properties).Err; err != nil {
+	if err := s.call("SetUnitProperties", p.Unit, true, properties).Err; err != nil && !unknownProperty(err) {
 		return fmt.Errorf("set the properties of %s: %w", p.Unit, err)
 	}
+	// Systemd writes them after it has answered, before it hears another question
+	// (manager_loop). What it writes besides, we write again after that.
+	_ = s.call("GetUnit", p.Unit).Err
 	return nil
 }
 
@@ -91,6 +95,8 @@ func (p Placement) Remove(h Host) error {
 // abandoned stops a scope that was asked for by somebody who was killed before it
 // was known to be there. The name may be another's: one with processes stays.
 func (p Placement) abandoned(h Host) error {
+	// Perhaps the same systemd that has kept somebody waiting just now.
+	h.Patience = min(h.patience(), time.Second)
 	s, err := h.dial(p.Bus)
 	if err != nil {
 		return nil //nolint:nilerr // without systemd there is no scope

@@ -1,6 +1,7 @@
 package cgroup2
 
 import (
+	"iter"
 	"math"
 	"strconv"
 	"strings"
@@ -39,12 +40,26 @@ func propertiesOf(w Write) []property {
 	}
 	value := uint64(math.MaxUint64)
 	if w.Value != "max" {
-		var err error
-		if value, err = strconv.ParseUint(strings.TrimPrefix(w.Value, "default "), 10, 64); err != nil {
+		var ok bool
+		if value, ok = amount(strings.TrimPrefix(w.Value, "default ")); !ok {
 			return nil
 		}
 	}
 	return []property{{name, dbus.MakeVariant(value)}}
+}
+
+// amount reads a number as the kernel does, which takes 1g (lib/cmdline.c, memparse).
+func amount(text string) (uint64, bool) {
+	digits := strings.TrimRight(text, "kKmMgGtTpPeE")
+	n, err := strconv.ParseUint(digits, 10, 64)
+	if err != nil || len(text) > len(digits)+1 {
+		return 0, false
+	}
+	shift := 0
+	if unit := text[len(digits):]; unit != "" {
+		shift = 10 * (1 + strings.Index("kmgtpe", strings.ToLower(unit)))
+	}
+	return n << shift, n<<shift>>shift == n
 }
 
 // cpuMax is "QUOTA PERIOD" in microseconds; systemd takes the quota per second,
@@ -70,22 +85,36 @@ func cpuMax(value string) []property {
 // mask is a list of numbers such as "0-3,8" as a bit mask, lowest byte first.
 func mask(name, list string) []property {
 	var bits []byte
-	for part := range strings.SplitSeq(strings.TrimSpace(list), ",") {
-		first, last, ranged := strings.Cut(strings.TrimSpace(part), "-")
-		if !ranged {
-			last = first
+	for n := range numbers(list) {
+		for uint64(len(bits)) <= n/8 {
+			bits = append(bits, 0)
 		}
-		from, err1 := strconv.ParseUint(first, 10, 13)
-		to, err2 := strconv.ParseUint(last, 10, 13)
-		if err1 != nil || err2 != nil || to < from {
-			return nil // the kernel refuses it at the write
-		}
-		for n := from; n <= to; n++ {
-			for uint64(len(bits)) <= n/8 {
-				bits = append(bits, 0)
-			}
-			bits[n/8] |= 1 << (n % 8)
-		}
+		bits[n/8] |= 1 << (n % 8)
+	}
+	if bits == nil {
+		return nil // the kernel refuses it at the write
 	}
 	return []property{{name, dbus.MakeVariant(bits)}}
+}
+
+// numbers are those of a list such as "0-3,8", none of one that is none.
+func numbers(list string) iter.Seq[uint64] {
+	return func(yield func(uint64) bool) {
+		for part := range strings.SplitSeq(strings.TrimSpace(list), ",") {
+			first, last, ranged := strings.Cut(strings.TrimSpace(part), "-")
+			if !ranged {
+				last = first
+			}
+			from, err1 := strconv.ParseUint(first, 10, 13)
+			to, err2 := strconv.ParseUint(last, 10, 13)
+			if err1 != nil || err2 != nil {
+				continue
+			}
+			for n := from; n <= to; n++ {
+				if !yield(n) {
+					return
+				}
+			}
+		}
+	}
 }

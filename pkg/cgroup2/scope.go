@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,6 +18,7 @@ type scope struct {
 	bus, slice, unit string
 	own              bool // the name is ours to change
 	properties       []property
+	limits           []property // of the limits, which are also written
 
 	asked  bool // there is or was a unit of that name, for us
 	dialed chan struct{}
@@ -48,7 +50,7 @@ func (h Host) newScope(w Want, bus string) (*scope, error) {
 		return nil, err
 	}
 	s := &scope{host: h, bus: bus, slice: slice, unit: unit, own: w.Path == ""}
-	s.properties = append([]property{
+	s.properties = []property{
 		{"Description", dbus.MakeVariant("sandbox container " + id)},
 		{"Slice", dbus.MakeVariant(slice)},
 		// What the container does below its group is its own business.
@@ -57,7 +59,8 @@ func (h Host) newScope(w Want, bus string) (*scope, error) {
 		{"CollectMode", dbus.MakeVariant("inactive-or-failed")},
 		// No order to others at shutdown: the container may be what serves them.
 		{"DefaultDependencies", dbus.MakeVariant(false)},
-	}, propertiesFor(w.Writes)...)
+	}
+	s.limits = propertiesFor(w.Writes)
 	asked, err := annotated(w.Annotations)
 	s.properties = append(s.properties, asked...)
 	return s, err
@@ -99,6 +102,10 @@ func (s *scope) start(pid int) error {
 	name, give := s.unit, time.Now().Add(collecting)
 	for try := 1; ; try++ {
 		err := s.startUnit(pid)
+		if unknownProperty(err) && len(s.limits) > 0 {
+			s.limits = nil
+			continue
+		}
 		var refused dbus.Error
 		if !errors.As(err, &refused) || refused.Name != "org.freedesktop.systemd1.UnitExists" {
 			return err
@@ -116,6 +123,13 @@ func (s *scope) start(pid int) error {
 	}
 }
 
+// unknownProperty is an older systemd: CPUQuotaPeriodUSec came with version 242,
+// AllowedCPUs with 244. The limits hold without it, until it writes its own again.
+func unknownProperty(err error) bool {
+	var refused dbus.Error
+	return errors.As(err, &refused) && refused.Name == "org.freedesktop.DBus.Error.PropertyReadOnly"
+}
+
 // collecting is how long systemd may take to forget a scope that has ended.
 const collecting = time.Second
 
@@ -127,7 +141,7 @@ func (s *scope) flag() string {
 }
 
 func (s *scope) startUnit(pid int) error {
-	properties := append(s.properties[:len(s.properties):len(s.properties)], property{"PIDs", dbus.MakeVariant([]uint32{uint32(pid)})})
+	properties := slices.Concat(s.properties, s.limits, []property{{"PIDs", dbus.MakeVariant([]uint32{uint32(pid)})}})
 	var job dbus.ObjectPath
 	if err := s.conn.call("StartTransientUnit", s.unit, "fail", properties, []aux{}).Store(&job); err != nil {
 		return err

@@ -1,5 +1,7 @@
 package cgroup2
 
+import "strings"
+
 // Write is one value of one file of a group (kernel,
 // Documentation/admin-guide/cgroup-v2.rst).
 type Write struct {
@@ -14,6 +16,10 @@ type Write struct {
 	// is there, this one may be missing.
 	Instead string
 }
+
+// Unlimited says that the write takes a limit away: where there is no controller,
+// there is none.
+func (w Write) Unlimited() bool { return w.Value == "max" || strings.HasPrefix(w.Value, "max ") }
 
 // Controller is the controller whose file it is: the name up to the first dot.
 func (w Write) Controller() string {

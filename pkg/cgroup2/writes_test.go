@@ -71,7 +71,7 @@ func TestWrites(t *testing.T) {
 		"pids off":        {`{"pids":{"limit":-1}}`, "pids.max = max"},
 		"io weight":       {`{"blockIO":{"weight":10}}`, "io.bfq.weight = 10 lenient\nio.weight = default 1 unless io.bfq.weight"},
 		"io most":         {`{"blockIO":{"weight":1000}}`, "io.bfq.weight = 1000 lenient\nio.weight = default 10000 unless io.bfq.weight"},
-		"io of a device":  {`{"blockIO":{"weightDevice":[{"major":8,"minor":16,"weight":500}]}}`, "io.bfq.weight = 8:16 500"},
+		"io of a device":  {`{"blockIO":{"weightDevice":[{"major":8,"minor":16,"weight":500}]}}`, "io.bfq.weight = 8:16 500 lenient\nio.weight = 8:16 4950 unless io.bfq.weight"},
 		"throttles": {`{"blockIO":{"throttleReadBpsDevice":[{"major":8,"minor":0,"rate":1}],"throttleWriteBpsDevice":[{"major":8,"minor":0,"rate":18446744073709551615}],
 			"throttleReadIOPSDevice":[{"major":8,"minor":0,"rate":0}],"throttleWriteIOPSDevice":[{"major":8,"minor":1,"rate":4},{"major":9,"minor":1,"rate":5}]}}`,
 			"io.max = 8:0 rbps=1\nio.max = 8:0 wbps=18446744073709551615\nio.max = 8:0 riops=max\nio.max = 8:1 wiops=4\nio.max = 9:1 wiops=5"},

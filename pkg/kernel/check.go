@@ -161,7 +161,8 @@ func (h Host) checkCgroup() Finding {
 // root's, and new ones are asked of the user's manager.
 func (h Host) managed() (Finding, bool) {
 	uid := strconv.Itoa(int(h.Self().EUID))
-	if !h.may(filepath.Join(orRoot(h.Run, "/run"), "user", uid, "systemd/private"), unix.W_OK) {
+	run := filepath.Join(orRoot(h.Run, "/run"), "user", uid)
+	if !h.may(filepath.Join(run, "systemd/private"), unix.W_OK) && !h.may(filepath.Join(run, "bus"), unix.W_OK) {
 		return Finding{}, false
 	}
 	controllers := read(h.sys("fs/cgroup/user.slice/user-" + uid + ".slice/user@" + uid + ".service/cgroup.controllers"))

@@ -74,4 +74,6 @@ const (
 
 	CgroupController Code = "SBX-CGROUP-CONTROLLER"
 	CgroupSystemd    Code = "SBX-CGROUP-SYSTEMD"
+	CgroupDisabled   Code = "SBX-CGROUP-DISABLED"
+	CgroupDevices    Code = "SBX-CGROUP-DEVICES"
 )

@@ -262,6 +262,9 @@ func (b *birth) newRecord() Record {
 			rec.Cgroup, rec.Resources = b.group.place, s.Linux.Resources
 		}
 	}
+	if b.group.refusal != nil {
+		rec.NoGroup = b.group.refusal.Error()
+	}
 	return rec
 }
 

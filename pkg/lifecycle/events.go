@@ -13,13 +13,16 @@ import (
 
 // Event is one line of `events`, in runc's shape: stats, with data, or oom.
 type Event struct {
-	Type string         `json:"type"`
-	ID   string         `json:"id"`
-	Data *cgroup2.Stats `json:"data,omitempty"`
+	Type string `json:"type"`
+	ID   string `json:"id"`
+	Data *Usage `json:"data,omitempty"`
 }
 
+// Usage is what a container has used, in runc's shape.
+type Usage = cgroup2.Stats
+
 // Stats is what a container has used until now.
-func (r *Runtime) Stats(id string) (*cgroup2.Stats, error) {
+func (r *Runtime) Stats(id string) (*Usage, error) {
 	rec, g, err := r.look(id)
 	if err != nil {
 		return nil, err
@@ -60,9 +63,9 @@ func (r *Runtime) Events(id string, interval time.Duration, tell func(Event) err
 	}
 	defer process.Close()
 	w := &watch{runtime: r, id: id, group: g, process: process, tell: tell}
-	// Without the memory controller there is nothing that could be told of it.
-	w.memory, err = g.WatchMemory()
-	if err == nil {
+	if w.memory, err = g.WatchMemory(); err != nil {
+		r.Warn("nothing will be said of the out-of-memory killer: " + err.Error())
+	} else {
 		defer w.memory.Close()
 	}
 	return w.run(interval)

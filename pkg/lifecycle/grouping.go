@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -30,6 +31,7 @@ type grouping struct {
 	place    cgroup2.Placement // where it came to be; zero: in ours
 	refusal  error             // why there is none of its own
 	missing  []cgroup2.Write   // limits without a controller
+	nodes    error             // why devices are not filtered
 }
 
 // newGrouping decides where the container goes. Nothing is made yet.
@@ -190,7 +192,15 @@ func (b *birth) filterDevices(g cgroup2.Group) error {
 	if err != nil {
 		return err
 	}
-	return filter.Attach(g)
+	err = filter.Attach(g)
+	// An outer seccomp filter, a lockdown, a kernel without CONFIG_CGROUP_BPF.
+	for _, refused := range []error{unix.EPERM, unix.EACCES, unix.ENOSYS, unix.EINVAL} {
+		if errors.Is(err, refused) {
+			b.group.nodes = err
+			return nil
+		}
+	}
+	return err
 }
 
 // noGroup adds the cause to an error about a group that cannot be had here. One
@@ -210,6 +220,8 @@ func (r *Runtime) noGroup(err error) error {
 func (r *Runtime) groupCause(err error) kernel.Cause {
 	var errno unix.Errno
 	switch {
+	case errors.Is(err, cgroup2.ErrDisabled):
+		return kernel.New(kernel.CgroupDisabled)
 	case errors.Is(err, cgroup2.ErrNoV2):
 		errno = unix.ENOENT
 	case errors.Is(err, cgroup2.ErrReadOnly):
@@ -234,20 +246,25 @@ var limitFeatures = map[string]string{
 // groupOutcome records what became of the group and of each limit.
 func (b *birth) groupOutcome() {
 	g, r := b.group, b.Spec.Linux
+	limits := slices.DeleteFunc(slices.Clone(g.writes), cgroup2.Write.Unlimited)
 	if g.place.Owned {
 		b.contract.Grant(kernel.FeatCgroup)
-	} else if len(g.writes) > 0 {
-		b.refuseLimits(g.writes, b.program.run.groupCause(g.refusal))
+	} else if len(limits) > 0 {
+		b.refuseLimits(limits, b.program.run.groupCause(g.refusal))
 		b.contract.Refuse(kernel.FeatCgroup, b.program.run.groupCause(g.refusal))
 	}
 	if len(g.missing) > 0 {
 		have, _ := b.program.run.Groups.Group(g.place.Path).Controllers()
-		b.refuseLimits(g.missing, kernel.New(kernel.CgroupController, "cgroup.controllers of "+g.place.Path+": "+strings.Join(have, " ")))
+		b.refuseLimits(slices.DeleteFunc(g.missing, cgroup2.Write.Unlimited), kernel.New(kernel.CgroupController, "cgroup.controllers of "+g.place.Path+": "+strings.Join(have, " ")))
 	}
 	for _, w := range g.writes {
 		if f := limitFeatures[w.Controller()]; f != "" {
 			b.contract.Grant(f) // keeps what was refused
 		}
+	}
+	if g.nodes != nil {
+		b.contract.Degrade(kernel.FeatDevices, "every device may be opened that a node can be made for",
+			kernel.New(kernel.CgroupDevices, g.nodes.Error()))
 	}
 	if r == nil {
 		return

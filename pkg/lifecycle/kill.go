@@ -55,7 +55,20 @@ func (r *Runtime) Kill(id string, sig unix.Signal, all bool) error {
 	if all {
 		return rec.killAll(sig)
 	}
-	return rec.signal(sig)
+	err = rec.signal(sig)
+	if err == nil && sig == unix.SIGKILL {
+		r.thawInit(rec)
+	}
+	return err
+}
+
+// thawInit lets the init of a paused container go on, whose payload has been
+// killed: it could not end with it, and whoever waits for it would wait for
+// ever. The payload of one without an init takes the rest along, frozen or not.
+func (r *Runtime) thawInit(rec *Record) {
+	if rec.Init != 0 && r.paused(rec) {
+		_ = r.Groups.Group(rec.Cgroup.Path).Thaw()
+	}
 }
 
 // signal goes through a pidfd whose process was looked at after it was opened:
@@ -114,8 +127,8 @@ func (r *Record) killAll(sig unix.Signal) error {
 // endPatience is how long a killed process may take to be gone.
 const endPatience = 10 * time.Second
 
-// end kills the container and waits until it is dead. Init goes first where
-// there is one: it takes the whole pid namespace along.
+// end kills the container's process and waits until it is dead. An init ends
+// with it.
 func (r *Record) end() error {
 	fd, err := r.open()
 	if errors.Is(err, ErrNotRunning) {

@@ -67,11 +67,17 @@ func (r *Runtime) group(rec *Record) (cgroup2.Group, error) {
 	if o, known := rec.Contract.Of(kernel.FeatCgroup); known && o.Cause != nil {
 		return cgroup2.Group{}, &kernel.Refusal{Cause: *o.Cause, Err: err}
 	}
-	request, planned := r.Groups.Plan(cgroup2.Want{ID: rec.ID})
-	if planned == nil && request.Why() != nil {
-		return cgroup2.Group{}, &kernel.Refusal{Cause: r.groupCause(request.Why()), Err: err}
+	if rec.NoGroup != "" {
+		err = fmt.Errorf("%w: %s", err, rec.NoGroup)
 	}
-	return cgroup2.Group{}, err
+	why := errors.New(rec.NoGroup)
+	if request, planned := r.Groups.Plan(cgroup2.Want{ID: rec.ID}); planned == nil && request.Why() != nil {
+		why = request.Why()
+	}
+	if rec.NoGroup == cgroup2.ErrDisabled.Error() {
+		why = cgroup2.ErrDisabled
+	}
+	return cgroup2.Group{}, &kernel.Refusal{Cause: r.groupCause(why), Err: err}
 }
 
 // paused says whether the container's group is frozen.

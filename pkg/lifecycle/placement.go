@@ -69,6 +69,9 @@ func (r *Runtime) leaveGroup(d *dir, rec *Record) error {
 			return fmt.Errorf("end what is left in the container's cgroup: %w", err)
 		}
 	}
+	if rec != nil {
+		r.thawInit(rec)
+	}
 	if err := p.Remove(r.Groups); err != nil {
 		return fmt.Errorf("remove the container's cgroup: %w", err)
 	}

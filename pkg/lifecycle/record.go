@@ -37,6 +37,7 @@ type Record struct {
 	NoNewKeyring bool              `json:"noNewKeyring,omitempty"`
 
 	Cgroup    cgroup2.Placement     `json:"-"`                   // from groupLink
+	NoGroup   string                `json:"noGroup,omitempty"`   // why it has none of its own, where one was asked for
 	Resources *specs.LinuxResources `json:"resources,omitempty"` // as they are now
 	OOM       *cgroup2.OOM          `json:"oom,omitempty"`       // when the out-of-memory killer was seen in it
 

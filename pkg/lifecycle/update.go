@@ -1,7 +1,6 @@
 package lifecycle
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -28,7 +27,10 @@ func (r *Runtime) Update(id string, change *specs.LinuxResources) error {
 		return err
 	}
 	merged := cgroup2.Merge(rec.Resources, change)
-	writes, err := changes(rec.Resources, merged)
+	// All of it again, as runc does: a write that failed, or that somebody has
+	// undone since (systemd does, when it is told of another limit of the same
+	// controller), is not there because it is recorded.
+	writes, err := cgroup2.Writes(merged)
 	if err != nil {
 		return err
 	}
@@ -39,7 +41,7 @@ func (r *Runtime) Update(id string, change *specs.LinuxResources) error {
 	if err != nil {
 		return err
 	}
-	if len(missing) > 0 {
+	if missing = lacking(missing, rec.Resources); len(missing) > 0 {
 		have, _ := g.Controllers()
 		cause := kernel.New(kernel.CgroupController, "cgroup.controllers of "+g.Path+": "+strings.Join(have, " "))
 		return &kernel.Refusal{Cause: cause, Err: fmt.Errorf("%s: controller %s", missing[0].Field, missing[0].Controller())}
@@ -50,24 +52,26 @@ func (r *Runtime) Update(id string, change *specs.LinuxResources) error {
 	if err := rec.Cgroup.Update(r.Groups, can); err != nil {
 		return err
 	}
-	err = g.Apply(can)
+	failed := g.Apply(can)
 	// Also when the write itself has ended the container: memory.max below what
 	// is in use calls the killer.
 	if o := g.OOM(); o != nil {
 		rec.OOM = o
 	}
-	rec.Resources = merged
-	return errors.Join(err, d.rewrite(rec))
+	if failed == nil {
+		rec.Resources = merged
+	}
+	if err := d.rewrite(rec); failed == nil {
+		return err
+	}
+	return failed
 }
 
-// changes are the writes of a description that another one does not have.
-func changes(old, merged *specs.LinuxResources) ([]cgroup2.Write, error) {
-	writes, err := cgroup2.Writes(merged)
-	if err != nil {
-		return nil, err
-	}
-	before, _ := cgroup2.Writes(old) // they were written once
-	return slices.DeleteFunc(writes, func(w cgroup2.Write) bool { return slices.Contains(before, w) }), nil
+// lacking are the writes without a controller that the change asks for. Those that
+// were asked for before were told of then.
+func lacking(missing []cgroup2.Write, before *specs.LinuxResources) []cgroup2.Write {
+	old, _ := cgroup2.Writes(before)
+	return slices.DeleteFunc(missing, func(w cgroup2.Write) bool { return w.Unlimited() || slices.Contains(old, w) })
 }
 
 // checkUse is memory.checkBeforeUpdate: a limit below what is in use is refused

@@ -28,16 +28,17 @@ type Limits struct {
 	RealtimePeriod, RealtimeRuntime, OOMScoreAdj string
 }
 
-// Add puts the limits into resources, where they replace what is there. The
-// features are those that the container must have for them to hold.
-func (l *Limits) Add(r *specs.LinuxResources) (features []string, err error) {
+// Add puts the limits into resources, where they replace what is there; given
+// says whether there are any. The features are those that the container must have
+// for them to hold.
+func (l *Limits) Add(r *specs.LinuxResources) (features []string, given bool, err error) {
 	b := &limiter{limits: l, r: r}
 	for _, part := range []func() error{b.memory, b.cpu, b.cpuset, b.pids, b.blockIO, b.conf} {
 		if err := part(); err != nil {
-			return nil, err
+			return nil, false, err
 		}
 	}
-	return b.features, nil
+	return b.features, b.given, nil
 }
 
 // limiter is one Add under way.
@@ -45,15 +46,25 @@ type limiter struct {
 	limits   *Limits
 	r        *specs.LinuxResources
 	features []string
+	given    bool
 }
 
 func (b *limiter) need(feature string) {
+	b.given = true
 	for _, f := range b.features {
 		if f == feature {
 			return
 		}
 	}
 	b.features = append(b.features, feature)
+}
+
+// needIf leaves out what limits nothing: -1 takes a limit away, 0 asks for none.
+func (b *limiter) needIf(limits bool, feature string) {
+	b.given = true
+	if limits {
+		b.need(feature)
+	}
 }
 
 func (b *limiter) memory() error {
@@ -78,7 +89,7 @@ func (b *limiter) memory() error {
 			b.r.Memory = &specs.LinuxMemory{}
 		}
 		*f.to(b.r.Memory) = &n
-		b.need(kernel.FeatCgroupMemory)
+		b.needIf(n > 0, kernel.FeatCgroupMemory)
 	}
 	return nil
 }
@@ -92,13 +103,17 @@ func Size(text string) (int64, error) {
 	bad := fmt.Errorf("%q is no size: want a number with b, k, m, g or t, such as 64m, or -1 for no limit", text)
 	digits := strings.TrimRight(strings.ToLower(text), "bikmgtpe")
 	unit := strings.ToLower(text[len(digits):])
-	unit = strings.TrimSuffix(strings.TrimSuffix(unit, "b"), "i")
-	shift := strings.Index("kmgtpe", unit)
-	if len(unit) > 1 || digits == "" || strings.ContainsAny(digits, "+-_xXnN ") || strings.HasSuffix(strings.ToLower(text), "ii") {
+	if strings.Trim(digits, "0123456789.") != "" || digits == "" {
 		return 0, bad
 	}
 	scale := 1.0
-	if unit != "" {
+	switch unit {
+	case "", "b":
+	default:
+		shift := strings.Index("kmgtpe", unit[:1])
+		if shift < 0 || unit[1:] != "" && unit[1:] != "b" && unit[1:] != "ib" {
+			return 0, bad
+		}
 		scale = math.Pow(1024, float64(shift+1))
 	}
 	f, err := strconv.ParseFloat(digits, 64)
@@ -145,7 +160,7 @@ func (b *limiter) cpu() error {
 		}
 		n, err := integer(flag, text, low, math.MaxInt64)
 		*to = &n
-		b.need(kernel.FeatCgroupCPU)
+		b.needIf(n > 0, kernel.FeatCgroupCPU)
 		return err
 	}
 	unsigned := func(flag, text string, to **uint64) error {
@@ -202,7 +217,7 @@ func (b *limiter) pids() error {
 		n = -1 // podman's and Docker's
 	}
 	b.r.Pids = &specs.LinuxPids{Limit: &n}
-	b.need(kernel.FeatCgroupPids)
+	b.needIf(n > 0, kernel.FeatCgroupPids)
 	return nil
 }
 
