@@ -22,7 +22,7 @@ import (
 func main() { os.Exit(execute(os.Args[1:])) }
 
 func execute(args []string) int {
-	app := &app{exe: os.Getenv(exeVariable)}
+	app := &app{exe: os.Getenv(exeVariable), verb: verbOf(args)}
 	os.Unsetenv(exeVariable)
 	if len(args) == 1 {
 		switch args[0] {
@@ -34,22 +34,23 @@ func execute(args []string) int {
 			return helper(lifecycle.ServeHold)
 		}
 	}
-	switch verbOf(args) {
+	switch app.verb {
 	case "run", "create", "start", "exec":
 		if err := seal(); err != nil {
 			app.report(err)
 			return 1
 		}
 	}
-	if err := app.known(verbOf(args)); err != nil {
+	if err := app.known(app.verb); err != nil {
 		app.log, app.logFormat = logOf(args)
 		app.report(err)
 		return 3 // runc's
 	}
-	root := app.command(verbOf(args))
+	root := app.command(app.verb)
 	root.SetArgs(longFlags(args))
 	err := root.Execute()
 	if err == nil {
+		app.logWarnings()
 		return app.exit
 	}
 	app.report(err)
@@ -78,6 +79,9 @@ func (a *app) known(name string) error {
 type app struct {
 	root, log, logFormat, cgroupManager, mode, criu string
 	debug, systemdCgroup                            bool
+
+	verb     string
+	warnings []string // for the log
 
 	exe    string // where this program is, when we are a copy of it
 	exit   int    // status of a payload that ran

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -17,9 +18,12 @@ import (
 func (a *app) report(err error) {
 	text := oneLine(err.Error())
 	fmt.Fprintln(os.Stderr, "sandbox: "+text)
-	if a.log == "" {
-		return
+	if a.log != "" {
+		a.logLine("error", text)
 	}
+}
+
+func (a *app) logLine(level, text string) {
 	f, openErr := os.OpenFile(a.log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
 	if openErr != nil {
 		fmt.Fprintln(os.Stderr, "sandbox: open the log: "+openErr.Error())
@@ -28,24 +32,39 @@ func (a *app) report(err error) {
 	defer f.Close()
 	now := time.Now().UTC().Format(time.RFC3339)
 	if a.logFormat != "json" {
-		fmt.Fprintf(f, "time=%q level=error msg=%q\n", now, text)
+		fmt.Fprintf(f, "time=%q level=%s msg=%q\n", now, level, text)
 		return
 	}
 	line, _ := json.Marshal(struct {
 		Level string `json:"level"`
 		Msg   string `json:"msg"`
 		Time  string `json:"time"`
-	}{"error", text, now})
+	}{level, text, now})
 	fmt.Fprintf(f, "%s\n", line)
 }
 
-// warn tells what somebody at a terminal should know although all went well.
-// Programs that read our standard error on success would be confused by it
-// (go-runc, Slurm), so the verbs they call stay quiet but at a terminal.
+// loud are the verbs whose standard error nobody reads when all goes well. That of
+// run, create and exec is the container's, that of state and ps is read with their
+// output (go-runc, Slurm): they are quiet but at a terminal.
+var loud = []string{"start", "delete", "rm", "kill", "pause", "resume", "update"}
+
+// warn tells what somebody should know although all went well: where there is a log,
+// there.
 func (a *app) warn(text string) {
+	if text = oneLine(text); a.log != "" {
+		a.warnings = append(a.warnings, text)
+	}
 	_, err := unix.IoctlGetTermios(2, unix.TCGETS)
-	if a.human || a.debug || err == nil {
-		fmt.Fprintln(os.Stderr, "sandbox: "+oneLine(text))
+	if a.human || a.debug || err == nil || a.log == "" && slices.Contains(loud, a.verb) {
+		fmt.Fprintln(os.Stderr, "sandbox: "+text)
+	}
+}
+
+// logWarnings comes when all has gone well: podman takes the whole file for one object,
+// and in a failure that is the error.
+func (a *app) logWarnings() {
+	for _, text := range a.warnings {
+		a.logLine("warning", text)
 	}
 }
 

@@ -8,7 +8,8 @@ import (
 	"github.com/godbus/dbus/v5"
 )
 
-const annotationPrefix = "org.systemd.property."
+// PropertyPrefix begins the annotations that set properties of the scope.
+const PropertyPrefix = "org.systemd.property."
 
 // maxValue is more than any property of a scope needs.
 const maxValue = 4096
@@ -19,7 +20,7 @@ const maxValue = 4096
 func annotated(annotations map[string]string) ([]property, error) {
 	var list []property
 	for key, text := range annotations {
-		name, ours := strings.CutPrefix(key, annotationPrefix)
+		name, ours := strings.CutPrefix(key, PropertyPrefix)
 		if !ours {
 			continue
 		}

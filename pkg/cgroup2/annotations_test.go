@@ -39,15 +39,15 @@ func TestAnnotated(t *testing.T) {
 		{"KillMode", "'" + strings.Repeat("x", 5000) + "'", ""},
 		{"KillMode", strings.Repeat("[", 4000), ""},
 	} {
-		list, err := annotated(map[string]string{annotationPrefix + c.name: c.text, "other": "x"})
+		list, err := annotated(map[string]string{PropertyPrefix + c.name: c.text, "other": "x"})
 		if got := show(list); got != c.want || (err == nil) != (c.want != "") {
 			t.Errorf("%s=%.40q: %s, %v, want %s", c.name, c.text, got, err, c.want)
 		}
-		if err != nil && !strings.Contains(err.Error(), annotationPrefix+c.name) {
+		if err != nil && !strings.Contains(err.Error(), PropertyPrefix+c.name) {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}
-	list, err := annotated(map[string]string{annotationPrefix + "Ccc": "1", annotationPrefix + "Aaa": "2", annotationPrefix + "Bbb": "3"})
+	list, err := annotated(map[string]string{PropertyPrefix + "Ccc": "1", PropertyPrefix + "Aaa": "2", PropertyPrefix + "Bbb": "3"})
 	if got := show(list); err != nil || got != "Aaa=i 2\nBbb=i 3\nCcc=i 1" {
 		t.Errorf("order: %s %v", got, err)
 	}

@@ -61,7 +61,7 @@ func TestScope(t *testing.T) {
 			k.started("done")
 		})
 		h.inScope(t, c.dir)
-		p, err := ask(t, h, Want{ID: c.id, Path: c.path, Writes: []Write{{File: "pids.max", Value: "32"}}, Annotations: map[string]string{annotationPrefix + "KillMode": "'mixed'"}})
+		p, err := ask(t, h, Want{ID: c.id, Path: c.path, Writes: []Write{{File: "pids.max", Value: "32"}}, Annotations: map[string]string{PropertyPrefix + "KillMode": "'mixed'"}})
 		if err != nil || p != (Placement{Path: "/user.slice/" + c.dir, Owned: true, Unit: c.unit, Bus: f.path}) {
 			t.Errorf("%s: %+v, %v", c.id, p, err)
 		}
@@ -288,7 +288,7 @@ func TestUpdate(t *testing.T) {
 		k.reply()
 	})
 	writes := []Write{{File: "pids.max", Value: "3"}}
-	if err := (Placement{Unit: "a.scope", Bus: f.path}).Update(h, writes); err != nil || f.seen() != "SetUnitProperties a.scope" {
+	if err := (Placement{Unit: "a.scope", Bus: f.path}).Update(h, writes); err != nil || f.seen() != "SetUnitProperties a.scope, GetUnit a.scope" {
 		t.Error(err, f.seen())
 	}
 	if err := (Placement{Unit: "bad.scope", Bus: f.path}).Update(h, writes); err == nil || !strings.Contains(err.Error(), "bad.scope not loaded") {

@@ -38,7 +38,7 @@ const fullConfig = `{"ociVersion": "1.3.0", "hostname": "h", "domainname": "d", 
     "pids": {"limit": 5}, "blockIO": {"weight": 100, "throttleReadBpsDevice": [{"major": 8, "minor": 0, "rate": 100}]},
     "hugepageLimits": [{"pageSize": "2MB", "limit": 1}], "network": {"classID": 1, "priorities": [{"name": "eth0", "priority": 1}]}, "rdma": {"x": {"hcaHandles": 1}}, "unified": {"memory.high": "max"}},
   "seccomp": {"defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 38, "architectures": ["SCMP_ARCH_X86_64"], "flags": ["SECCOMP_FILTER_FLAG_LOG"],
-    "syscalls": [{"names": ["read"], "action": "SCMP_ACT_ERRNO", "errnoRet": 1, "args": [{"index": 0, "value": 1, "valueTwo": 2, "op": "SCMP_CMP_EQ"}]}]}}}`
+    "syscalls": [{"names": ["read"], "action": "SCMP_ACT_ERRNO", "errnoRet": 1, "args": [{"index": 0, "value": 1, "valueTwo": 2, "op": "SCMP_CMP_EQ"}]}, {"names": ["execve"], "action": "SCMP_ACT_ALLOW"}]}}}`
 
 // strange are the fields that stand alone, so that a mutation of one shows behind no refusal of another.
 var strange = map[string]string{

@@ -53,6 +53,11 @@ func (b *birth) degrade() {
 		lost := strings.Join(b.proc.Lost.Names(), " ")
 		b.contract.Degrade(kernel.FeatCaps, "without "+lost, kernel.New(kernel.CapsMissing, "we do not hold "+lost))
 	}
+	if len(b.proc.Unknown) > 0 {
+		unknown := strings.Join(b.proc.Unknown, " ")
+		b.contract.Degrade(kernel.FeatCaps, "without "+unknown, kernel.New(kernel.CapsMissing, "unknown: "+unknown))
+		b.program.run.Warn("process.capabilities: unknown ones are ignored: " + unknown)
+	}
 	if len(b.proc.Limited) > 0 {
 		b.contract.Degrade(kernel.FeatRlimits, strings.Join(b.proc.Limited, ", "), kernel.New(kernel.RlimitHard))
 	}

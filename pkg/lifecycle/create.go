@@ -322,12 +322,12 @@ func (r *Runtime) explain(g *program, err error) error {
 			return e
 		}
 		if e := hint(step); e != nil {
-			return e
+			return g.named(step, g.option(step, e))
 		}
 		if e := g.rootGone(step); e != nil {
 			return e
 		}
-		err = g.option(step, err)
+		err = g.named(step, g.option(step, err))
 		op := operation(step)
 		op.InUserns, op.OwnNet, op.OwnCgroup = g.userns(), g.fresh(unix.CLONE_NEWNET), g.fresh(unix.CLONE_NEWCGROUP)
 		return r.because(op, err)

@@ -4,6 +4,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/opencontainers/runtime-spec/specs-go/features"
 
+	"sandbox/pkg/cgroup2"
 	"sandbox/pkg/confine"
 	"sandbox/pkg/kernel"
 	"sandbox/pkg/rootfs"
@@ -33,7 +34,7 @@ func Features() *features.Features {
 			NetDevices:      &features.NetDevices{Enabled: yes()},
 		},
 		Annotations:                        map[string]string{"org.opencontainers.runc.checkpoint.enabled": "false"},
-		PotentiallyUnsafeConfigAnnotations: []string{spec.KeepGroups},
+		PotentiallyUnsafeConfigAnnotations: []string{spec.KeepGroups, cgroup2.PropertyPrefix},
 	}
 }
 

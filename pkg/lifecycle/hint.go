@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -34,11 +35,38 @@ func hint(e *userns.Error) error {
 		text = "the policy does not know that label"
 	case strings.HasSuffix(e.Act, "Label") && e.Errno == unix.EXDEV, strings.HasSuffix(e.Act, "Profile") && e.Errno == unix.EXDEV:
 		text = "something is mounted over a file of /proc"
+	case e.Call == "move_mount" && e.Errno == unix.EINVAL && strings.HasPrefix(e.Act, "attach "):
+		text = "a directory cannot be mounted on a file, nor a file on a directory"
+	case strings.HasPrefix(e.Act, "mount ") && e.Errno == unix.EPERM && strings.HasPrefix(e.Call, "fs") && !nestable(e.Act):
+		text = "a filesystem on a device is for root of the host to mount"
 	}
 	if text == "" {
 		return nil
 	}
 	return fmt.Errorf("%w: %s", e, text)
+}
+
+// nestable says whether a user namespace may mount that (FS_USERNS_MOUNT).
+func nestable(act string) bool {
+	fstype, _, _ := strings.Cut(strings.TrimPrefix(act, "mount "), " ")
+	return slices.Contains(strings.Fields("proc sysfs cgroup2 mqueue devpts tmpfs ramfs overlay fuse binder bpf"), fstype)
+}
+
+// named puts the field first that a step stands for, where its words do not say it.
+func (g *program) named(step *userns.Error, err error) error {
+	field := g.tree.Field(step.Act)
+	switch key, isSysctl := strings.CutPrefix(step.Act, "set sysctl "); {
+	case field != "":
+	case isSysctl:
+		field = fmt.Sprintf("linux.sysctl[%q]", key)
+	case strings.HasSuffix(step.Act, "the working directory "+g.Spec.Process.Cwd):
+		field = "process.cwd"
+	case step.Act == "set capabilities":
+		field = "process.capabilities"
+	default:
+		return err
+	}
+	return fmt.Errorf("%s: %w", field, err)
 }
 
 // option names the filesystem option that a step was about.

@@ -69,6 +69,9 @@ func (f filter) check(proc *confine.Process) error {
 	if !proc.Hold() {
 		return errors.New("linux.seccomp: a filter needs process.noNewPrivileges, or CAP_SYS_ADMIN, which we do not have")
 	}
+	if f.NoExec {
+		return errors.New("linux.seccomp.syscalls: execve must be allowed: the program is executed under the filter")
+	}
 	if f.NoCapset && proc.Raises() {
 		return errors.New("linux.seccomp.syscalls: capset must be allowed without process.noNewPrivileges: capabilities are dropped under the filter")
 	}

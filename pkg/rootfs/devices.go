@@ -19,6 +19,7 @@ type node struct {
 	dev      uint64
 	uid, gid uint32
 	source   plan.Reg // the caller's node, when it is bound
+	asked    bool     // by the spec, and not one of those that every container has
 }
 
 // readNodes lists the devices every container has (runtime-spec,
@@ -32,10 +33,7 @@ func (t *Tree) readNodes() error {
 		device("null", 1, 3), device("zero", 1, 5), device("full", 1, 7),
 		device("random", 1, 8), device("urandom", 1, 9), device("tty", 5, 0),
 	}
-	if t.spec.Linux == nil {
-		return nil
-	}
-	for i, d := range t.spec.Linux.Devices {
+	for i, d := range t.devices() {
 		n, err := t.nodeOf(d)
 		if err != nil {
 			return fmt.Errorf("linux.devices[%d].path: %w", i, err)
@@ -44,9 +42,18 @@ func (t *Tree) readNodes() error {
 		if at < 0 {
 			at, t.nodes = len(t.nodes), append(t.nodes, node{})
 		}
+		n.asked = true
 		t.nodes[at] = n
 	}
 	return nil
+}
+
+// devices are those of the spec.
+func (t *Tree) devices() []specs.LinuxDevice {
+	if t.spec.Linux == nil {
+		return nil
+	}
+	return t.spec.Linux.Devices
 }
 
 func (t *Tree) nodeOf(d specs.LinuxDevice) (node, error) {
@@ -166,11 +173,31 @@ func (t *Tree) mounted(path string) bool {
 // its name could be a link, and following it here would end on the host. The
 // plan runs with umask 0, so the mode needs no second look at the name either.
 func (t *Tree) mknod(p *plan.Plan, n *node, parent plan.Reg, name string) {
-	exists := p.Label("have " + n.path)
+	exists, done := p.Label("have "+n.path), p.Label("done with "+n.path)
 	p.Mknodat(plan.R(parent), name, n.mode, n.dev).On(unix.EEXIST, exists)
 	if n.uid != 0 || n.gid != 0 {
 		fd := p.OpenAt(plan.R(parent), name, unix.O_PATH|unix.O_NOFOLLOW, 0).To("node")
 		p.Fchownat(fd, n.uid, n.gid)
 	}
+	p.Goto(done)
 	p.Here(exists)
+	if n.asked {
+		p.Act("compare device %s with what is there", n.path)
+		at := p.OpenAt(plan.R(parent), name, unix.O_PATH|unix.O_NOFOLLOW, 0).To("node")
+		n.same(p, at)
+		p.Close(at)
+	}
+	p.Here(done)
+}
+
+// same ends the plan with EEXIST unless a file is that device (config-linux.md,
+// "Devices").
+func (n *node) same(p *plan.Plan, at plan.Reg) {
+	// Offsets in struct statx, which has 256 bytes (statx(2)).
+	const mode, major, minor = 28, 128, 132
+	st := plan.Bytes(make([]byte, 256)).Show(func() string { return "<status>" })
+	p.Do("statx", unix.SYS_STATX, plan.R(at), plan.S(""), plan.C(unix.AT_EMPTY_PATH), plan.C(unix.STATX_TYPE), plan.M(st))
+	p.Expect(st, mode, unix.S_IFMT, n.mode&unix.S_IFMT, unix.EEXIST)
+	p.Expect(st, major, ^uint32(0), unix.Major(n.dev), unix.EEXIST)
+	p.Expect(st, minor, ^uint32(0), unix.Minor(n.dev), unix.EEXIST)
 }

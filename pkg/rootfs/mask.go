@@ -46,6 +46,10 @@ func (t *Tree) readonly(p *plan.Plan, path string) {
 		in.tree = t.bindReadonly(p, in.tree)
 		return
 	}
+	if in == nil && name == "." {
+		p.SetAttr(t.root, unix.MOUNT_ATTR_RDONLY, 0, 0, false) // as root.readonly
+		return
+	}
 	done := p.Label("done with " + path)
 	at := p.OpenInRoot(t.from(in), name, unix.O_PATH).On(unix.ENOENT, done).On(unix.ENOTDIR, done).To("place")
 	t.bindReadonly(p, at)

@@ -57,7 +57,7 @@ func (t *Tree) parseMount(i int, s specs.Mount) (*mount, error) {
 	if s.Type == "bind" {
 		m.fstype = ""
 	} else if (s.Type == "" || s.Type == "none") && !m.remount && !slices.Contains(s.Options, "bind") && !slices.Contains(s.Options, "rbind") {
-		return nil, fmt.Errorf("type: missing")
+		return nil, fmt.Errorf("type: missing; a bind mount has bind or rbind among its options")
 	}
 	for _, o := range s.Options {
 		if err := m.option(o); err != nil {
@@ -85,13 +85,15 @@ func (m *mount) finish(t *Tree) error {
 	case m.remount:
 		return m.finishRemount()
 	case m.bind():
-		return m.finishBind(t.facts)
+		return m.finishBind(t)
 	}
 	m.attr.add(m.rattr) // nothing is below a new filesystem
 	m.rattr = attribute{}
 	switch m.fstype {
 	case "cgroup":
-		m.fstype, m.data = "cgroup2", nil // only version 2 is supported
+		if err := m.unify(); err != nil {
+			return err
+		}
 	case "devpts":
 		t.devptsGroup(m)
 	case "overlay":
@@ -99,6 +101,24 @@ func (m *mount) finish(t *Tree) error {
 	}
 	m.grouped = m.fstype == "cgroup2" && t.facts.Group != nil
 	t.label(m)
+	return nil
+}
+
+// version1 are options of a mount of version 1 that say which of its trees it
+// shows. There is one tree in version 2, and it has all.
+var version1 = strings.Fields(`all none xattr noprefix clone_children cpuset_v2_mode blkio cpu cpuacct cpuset devices freezer hugetlb
+	memory misc net_cls net_prio perf_event pids rdma name release_agent`)
+
+// unify makes of type "cgroup", which is what engines write for either, the one
+// that there is.
+func (m *mount) unify() error {
+	m.fstype = "cgroup2"
+	m.data = slices.DeleteFunc(m.data, func(o option) bool { return slices.Contains(version1, o.key) })
+	for _, o := range m.data {
+		if !strings.HasPrefix(o.key, "memory_") && !slices.Contains([]string{"nsdelegate", "favordynmods", "pids_localevents"}, o.key) {
+			return fmt.Errorf("option %q: unknown for a cgroup file system", o.key)
+		}
+	}
 	return nil
 }
 
@@ -114,7 +134,14 @@ func (t *Tree) devptsGroup(m *mount) {
 	})
 }
 
-func (m *mount) finishBind(f Facts) error {
+func (m *mount) finishBind(t *Tree) error {
+	m.data = slices.DeleteFunc(m.data, func(o option) bool {
+		its := o.value == "" && slices.Contains([]string{"sync", "dirsync", "lazytime"}, o.key)
+		if its {
+			t.losses.Degrade(kernel.FeatMounts, m.dest+" without "+o.key, kernel.New(kernel.NotSupported, "a bind shows a filesystem, whose own option that is"))
+		}
+		return its
+	})
 	if len(m.data) > 0 {
 		o := m.data[0]
 		return fmt.Errorf("option %q: unknown for a bind mount: it shows a filesystem and cannot change its options", strings.TrimSuffix(o.key+"="+o.value, "="))
@@ -123,7 +150,7 @@ func (m *mount) finishBind(f Facts) error {
 		return fmt.Errorf("source: missing for a bind mount")
 	}
 	if !filepath.IsAbs(m.source) {
-		m.source = filepath.Join(f.Bundle, m.source)
+		m.source = filepath.Join(t.facts.Bundle, m.source)
 	}
 	look := os.Stat
 	if m.sourceLink || m.copyLink {

@@ -41,6 +41,13 @@ var dropped = map[string]bool{
 	"iversion": true, "noiversion": true, "notmpcopyup": true, "acl": true,
 }
 
+// fstab says whether an option is for those who read fstab(5), and not for the
+// kernel (mount(8)).
+func fstab(o string) bool {
+	key, _, _ := strings.Cut(o, "=")
+	return strings.HasPrefix(o, "x-") || strings.HasPrefix(o, "X-") || strings.Contains(" auto noauto nofail _netdev nouser comment ", " "+key+" ")
+}
+
 // option is one filesystem option for fsconfig(2).
 type option struct{ key, value string }
 
@@ -85,7 +92,7 @@ func (m *mount) option(o string) error {
 		}
 		return nil
 	}
-	if !dropped[o] {
+	if !dropped[o] && !fstab(o) {
 		key, value, _ := strings.Cut(o, "=")
 		if (key == "idmap" || key == "ridmap") && value != "" {
 			m.mapped, m.mapBelow = true, m.mapBelow || key == "ridmap"

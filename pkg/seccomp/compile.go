@@ -19,6 +19,8 @@ type Filter struct {
 
 	// NoCapset: capabilities cannot be changed under it any more.
 	NoCapset bool `json:"noCapset,omitempty"`
+	// NoExec: no program can be executed under it, so that no payload comes of it.
+	NoExec bool `json:"noExec,omitempty"`
 }
 
 // Pack makes the filter ready to be written down.
@@ -62,6 +64,6 @@ func Compile(s *specs.LinuxSeccomp) (*Filter, error) {
 	if f.Program, err = a.program(); err != nil {
 		return nil, err
 	}
-	f.NoCapset = r.denies("capset")
+	f.NoCapset, f.NoExec = r.denies("capset"), r.noExec()
 	return f, f.listen(s, r)
 }

@@ -2,6 +2,7 @@ package seccomp
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -11,6 +12,12 @@ import (
 // it has loaded the filter, so one of the two calls that can pass an fd must
 // get through without being asked about.
 func (f *Filter) listen(s *specs.LinuxSeccomp, r *reader) error {
+	if s.ListenerPath == "" && s.ListenerMetadata != "" {
+		return fmt.Errorf(field + "listenerMetadata: must not be set without listenerPath")
+	}
+	if strings.ContainsAny(s.ListenerPath, "\x00\n") {
+		return fmt.Errorf(field+"listenerPath: NUL byte or newline in %q", s.ListenerPath)
+	}
 	if !r.notify {
 		return nil
 	}
@@ -47,6 +54,13 @@ func (r *reader) of(name string) (ret uint32, sure bool) {
 		}
 	}
 	return r.fallback, !conditional
+}
+
+// noExec says whether execve never gets through: nobody traces what is just being
+// executed, and without a tracer the call fails (seccomp(2), SECCOMP_RET_TRACE).
+func (r *reader) noExec() bool {
+	ret, sure := r.of("execve")
+	return sure && (!passes(ret) || ret&unix.SECCOMP_RET_ACTION_FULL == unix.SECCOMP_RET_TRACE)
 }
 
 // denies says whether a call never gets through.

@@ -212,7 +212,11 @@ func (d *decoder) array(v reflect.Value, depth int) error {
 		v.Grow(1)
 		v.SetLen(i + 1)
 		d.path = append(d.path, step{index: i})
-		err := d.value(v.Index(i), depth)
+		e := v.Index(i)
+		if d.space() == 'n' && e.Kind() != reflect.Pointer && e.Kind() != reflect.Struct {
+			return d.mismatch(e) // it would be a zero, which is an id or an empty word
+		}
+		err := d.value(e, depth)
 		if err == nil {
 			d.path = d.path[:len(d.path)-1]
 		}

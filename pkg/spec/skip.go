@@ -243,6 +243,8 @@ func jsonName(c byte) string {
 		return "string"
 	case 't', 'f':
 		return "boolean"
+	case 'n':
+		return "null"
 	}
 	return "number"
 }

@@ -3,10 +3,12 @@ package spec
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -147,6 +149,15 @@ func checkHook(at string, h specs.Hook) error {
 	// runc runs a hook with a timeout of 0 or less and then calls it late: refuse before.
 	if h.Timeout != nil && *h.Timeout <= 0 {
 		return invalid(at+".timeout", "must be 1 second or more, is %d", *h.Timeout)
+	}
+	const most = math.MaxInt64 / int64(time.Second)
+	if h.Timeout != nil && int64(*h.Timeout) > most {
+		return invalid(at+".timeout", "must be at most %d seconds, is %d", most, *h.Timeout)
+	}
+	for i, v := range h.Env {
+		if strings.IndexByte(v, 0) < 0 && (!strings.Contains(v, "=") || v[0] == '=') {
+			return invalid(fmt.Sprintf("%s.env[%d]", at, i), "want NAME=VALUE, is %q", v)
+		}
 	}
 	for _, v := range append(append([]string(nil), h.Args...), h.Env...) {
 		if strings.IndexByte(v, 0) >= 0 {

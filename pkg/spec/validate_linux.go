@@ -2,10 +2,13 @@ package spec
 
 import (
 	"fmt"
+	"os"
+	"path"
 	"sort"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 )
 
 const namespaceTypes = "pid network mount ipc uts user cgroup time"
@@ -173,6 +176,9 @@ func checkPaths(l *specs.Linux) error {
 		if err := absolute(fmt.Sprintf("linux.maskedPaths[%d]", i), p); err != nil {
 			return err
 		}
+		if path.Clean(p) == "/" {
+			return invalid(fmt.Sprintf("linux.maskedPaths[%d]", i), "nothing would be left of the container")
+		}
 	}
 	for i, p := range l.ReadonlyPaths {
 		if err := absolute(fmt.Sprintf("linux.readonlyPaths[%d]", i), p); err != nil {
@@ -194,6 +200,9 @@ func checkDevices(l *specs.Linux) error {
 		// dev_t in the kernel: 12 bits and 20 bits (include/linux/kdev_t.h).
 		if d.Type != "p" && (d.Major < 0 || d.Major >= 1<<12 || d.Minor < 0 || d.Minor >= 1<<20) {
 			return invalid(at, "no such device number: %d:%d", d.Major, d.Minor)
+		}
+		if d.FileMode != nil && *d.FileMode&^(0o7777|os.FileMode(unix.S_IFMT)) != 0 {
+			return invalid(at+".fileMode", "no such mode: %d", uint32(*d.FileMode))
 		}
 		if (d.UID != nil && *d.UID == ^uint32(0)) || (d.GID != nil && *d.GID == ^uint32(0)) {
 			return invalid(at, "%w", errNoID)
@@ -259,6 +268,11 @@ func checkTime(l *specs.Linux) error {
 }
 
 func checkWords(l *specs.Linux) error {
+	if l.CgroupsPath != "" {
+		if err := text("linux.cgroupsPath", l.CgroupsPath); err != nil {
+			return err
+		}
+	}
 	if l.RootfsPropagation != "" && !oneOf(l.RootfsPropagation, propagations) {
 		return invalid("linux.rootfsPropagation", "unknown propagation %q, want one of %s", l.RootfsPropagation, propagations)
 	}

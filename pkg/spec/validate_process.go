@@ -101,6 +101,11 @@ func checkAmbient(p *specs.Process) error {
 			return invalid("process.capabilities", "%q is not a capability's name", name)
 		}
 	}
+	if c := p.Capabilities; c != nil {
+		if more := without(c.Effective, c.Permitted); len(more) > 0 {
+			return invalid("process.capabilities.effective", "%s is not among the permitted ones (capabilities(7))", strings.Join(more, " "))
+		}
+	}
 	return nil
 }
 
