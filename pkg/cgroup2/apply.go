@@ -3,7 +3,6 @@ package cgroup2
 import (
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
@@ -32,7 +31,7 @@ func (g Group) Split(writes []Write) (can, missing []Write, err error) {
 
 // Controllers are those that the group can limit and count with.
 func (g Group) Controllers() ([]string, error) {
-	b, err := os.ReadFile(g.file("cgroup.controllers"))
+	b, err := readFile(g.file("cgroup.controllers"))
 	if err != nil {
 		return nil, fmt.Errorf("look at the controllers of cgroup %s: %w", g.Path, err)
 	}
@@ -63,7 +62,7 @@ func (g Group) holds(w Write) error {
 	if w.File != "cpuset.cpus" && w.File != "cpuset.mems" {
 		return nil
 	}
-	b, err := os.ReadFile(g.file(w.File + ".effective"))
+	b, err := readFile(g.file(w.File + ".effective"))
 	if err != nil {
 		return nil //nolint:nilerr // it was written
 	}

@@ -108,8 +108,8 @@ func (h Host) missing(p string) []string {
 // passOn enables every controller of a group for those below it. Each by itself:
 // one that is refused must not keep the others.
 func (g Group) passOn() {
-	have, _ := os.ReadFile(g.file("cgroup.controllers"))
-	passed, _ := os.ReadFile(g.file("cgroup.subtree_control"))
+	have, _ := readFile(g.file("cgroup.controllers"))
+	passed, _ := readFile(g.file("cgroup.subtree_control"))
 	already := strings.Fields(string(passed))
 	for _, c := range strings.Fields(string(have)) {
 		if !slices.Contains(already, c) {

@@ -5,7 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"os"
 )
 
 // Freeze stops every process in the group and below it, and waits until they have
@@ -37,6 +36,6 @@ func (g Group) Thaw() error {
 // Frozen says whether the group is to be frozen; that its processes have stopped,
 // Freeze has waited for. A group that is frozen by one above it is not.
 func (g Group) Frozen() (bool, error) {
-	b, err := os.ReadFile(g.file("cgroup.freeze"))
+	b, err := readFile(g.file("cgroup.freeze"))
 	return strings.TrimSpace(string(b)) == "1", err
 }

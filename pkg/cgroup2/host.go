@@ -3,7 +3,6 @@ package cgroup2
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path"
 	"path/filepath"
 	"strings"
@@ -60,7 +59,7 @@ func (h Host) own() (string, error) { return h.groupOf("self") }
 // groupOf is the group that a process is in, from the line "0::PATH" of
 // /proc/PID/cgroup (cgroups(7)).
 func (h Host) groupOf(pid string) (string, error) {
-	b, err := os.ReadFile(filepath.Join(orElse(h.Proc, "/proc"), pid, "cgroup"))
+	b, err := readFile(filepath.Join(orElse(h.Proc, "/proc"), pid, "cgroup"))
 	if err != nil {
 		return "", err
 	}

@@ -43,7 +43,7 @@ func readAt(dir int, name string) ([]byte, error) {
 
 // event is the value of a key in cgroup.events.
 func (g Group) event(key string) (bool, error) {
-	b, err := os.ReadFile(g.file("cgroup.events"))
+	b, err := readFile(g.file("cgroup.events"))
 	return strings.Contains("\n"+string(b), "\n"+key+" 1\n"), err
 }
 

@@ -127,7 +127,7 @@ func (g Group) Stats() (*Stats, error) {
 // text is a file's content; "" where there is none, for the controller is not
 // there, or the kernel is older.
 func (g Group) text(name string) (string, error) {
-	b, err := os.ReadFile(g.file(name))
+	b, err := readFile(g.file(name))
 	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENODEV) {
 		return "", nil
 	}

@@ -20,7 +20,7 @@ import (
 // The files of a container's directory.
 const (
 	recordFile = "state.json" // written by rename; without it there is no container, only leftovers
-	pidLink    = "pid"        // a link to "PID BEGIN": leads to the process when the record is damaged
+	pidLink    = "pid"        // a link to "PID BEGIN BOOT": leads to the process without the record, which may be damaged
 	groupLink  = "group"      // a link to the cgroup2.Placement as JSON: what is made before there is a record can be removed
 	shareLink  = "share"      // a link to the groups of resctrl that end with the container, as JSON
 	startFile  = "start"      // the socket on which a created container waits; gone once it was started
@@ -127,16 +127,22 @@ func flock(f *os.File, how int) error {
 	}
 }
 
-// lock opens an existing container for a change.
-func (r *Runtime) lock(id string) (*dir, *Record, error) {
+// hold opens an existing container's directory for a change.
+func (r *Runtime) hold(id string) (*dir, error) {
 	path, err := r.path(id)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	d, err := openDir(path, unix.LOCK_EX)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) {
-		return nil, nil, ErrNotExist
+		return nil, ErrNotExist
 	}
+	return d, err
+}
+
+// lock opens an existing container for a change, with its record.
+func (r *Runtime) lock(id string) (*dir, *Record, error) {
+	d, err := r.hold(id)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -152,7 +158,7 @@ func (d *dir) close() { d.f.Close() }
 // write records the state: complete or not at all, also on a full disk.
 func (d *dir) write(rec *Record) error {
 	// A link is made whole or not at all, in one call.
-	if err := os.Symlink(fmt.Sprintf("%d %d", rec.Pid, rec.Begin), filepath.Join(d.path, pidLink)); err != nil {
+	if err := os.Symlink(fmt.Sprintf("%d %d %s", rec.Pid, rec.Begin, rec.Boot), filepath.Join(d.path, pidLink)); err != nil {
 		return err
 	}
 	return d.rewrite(rec)
@@ -169,14 +175,15 @@ func (d *dir) rewrite(rec *Record) error {
 
 // process is what pidLink says, as far as a record that can be ended.
 func (d *dir) process() *Record {
-	rec := &Record{Boot: bootID()}
+	rec := &Record{}
 	text, err := os.Readlink(filepath.Join(d.path, pidLink))
-	if err != nil {
+	words := strings.Split(text, " ")
+	if err != nil || len(words) != 3 {
 		return rec
 	}
-	pid, begin, _ := strings.Cut(text, " ")
-	rec.Pid, _ = strconv.Atoi(pid)
-	rec.Begin, _ = strconv.ParseUint(begin, 10, 64)
+	rec.Pid, _ = strconv.Atoi(words[0])
+	rec.Begin, _ = strconv.ParseUint(words[1], 10, 64)
+	rec.Boot = words[2]
 	return rec
 }
 

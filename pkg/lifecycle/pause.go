@@ -41,11 +41,21 @@ func (r *Runtime) Resume(id string) error {
 // change does something to a container's group, while nobody else changes the
 // container.
 func (r *Runtime) change(id string, f func(cgroup2.Group, Status) error) error {
-	d, rec, err := r.lock(id)
+	d, err := r.hold(id)
 	if err != nil {
-		return notExist(d, err)
+		return err
 	}
 	defer d.close()
+	// Two links say enough. The record is long, with a seccomp filter in it.
+	rec := d.process()
+	if rec.Cgroup = placed(d.path); rec.Cgroup.Owned {
+		if status := r.statusIn(d.path, rec); status != Stopped {
+			return f(r.Groups.Group(rec.Cgroup.Path), status)
+		}
+	}
+	if rec, err = d.read(); err != nil {
+		return notExist(nil, err)
+	}
 	status := r.statusIn(d.path, rec)
 	if status == Stopped {
 		return ErrNotRunning

@@ -92,7 +92,7 @@ func TestRefusals(t *testing.T) {
 	denied := func([]specs.LinuxIDMapping, []specs.LinuxIDMapping, string) (int, error) { return -1, unix.EPERM }
 	for want, s := range map[string]*specs.Spec{
 		`mounts[0] (/d): option "size=1": unknown for a bind mount`:                           bindOf("size=1"),
-		`mounts[0] (/d): option "mode=1": unknown for a bind mount`:                             bindOf("mode=1"),
+		`mounts[0] (/d): option "mode=1": unknown for a bind mount`:                           bindOf("mode=1"),
 		`mounts[0] (/d): type: missing`:                                                       mounts(specs.Mount{Destination: "/d"}),
 		`mounts[0] (/d): source: missing for a bind mount`:                                    mounts(specs.Mount{Destination: "/d", Type: "bind"}),
 		`mounts[0] (/d): option "tmpcopyup": only a tmpfs can`:                                bindOf("tmpcopyup"),

@@ -12,7 +12,7 @@ import (
 // it has loaded the filter, so one of the two calls that can pass an fd must
 // get through without being asked about.
 func (f *Filter) listen(s *specs.LinuxSeccomp, r *reader) error {
-	if s.ListenerPath == "" && s.ListenerMetadata != "" {
+	if s.ListenerPath == "" && s.ListenerMetadata != "" && !r.notify {
 		return fmt.Errorf(field + "listenerMetadata: must not be set without listenerPath")
 	}
 	if strings.ContainsAny(s.ListenerPath, "\x00\n") {
