@@ -1,5 +1,5 @@
-// The runtime's look at our group's processor limit takes a tenth of a
-// millisecond of every start; a start uses two threads.
+// The runtime need not read our group's processor limit, nor look at it again
+// every second: a start uses two threads. (It finds the group out all the same.)
 //
 //go:debug containermaxprocs=0
 //go:debug updatemaxprocs=0
