@@ -134,7 +134,7 @@ func (r *Runtime) runHook(kind string, i int, h specs.Hook, rec *Record, status 
 			h.Env = confined.Env // runc's habit, and what hooks that need a PATH rely on
 		}
 	}
-	if err := r.spawnHook(h, state, inside, confined); err != nil {
+	if err := r.spawnHook(h, state, rec, inside, confined); err != nil {
 		// Only the words: a hook that is not there says nothing about the
 		// container's own program.
 		return fmt.Errorf("error running %s hook #%d: %v", kind, i, err)
@@ -189,7 +189,7 @@ func memfile(name string, content []byte) (*os.File, error) {
 	return f, nil
 }
 
-func (r *Runtime) spawnHook(h specs.Hook, state []byte, inside int, confined *specs.Process) error {
+func (r *Runtime) spawnHook(h specs.Hook, state []byte, rec *Record, inside int, confined *specs.Process) error {
 	in, err := memfile("state", state)
 	if err != nil {
 		return err
@@ -209,6 +209,9 @@ func (r *Runtime) spawnHook(h specs.Hook, state []byte, inside int, confined *sp
 		return err
 	}
 	defer where.close()
+	if err := where.hookPlace(p, rec, confined != nil); err != nil {
+		return err
+	}
 	p.Act("exec: %q", h.Path)
 	for to, f := range []*os.File{in, out, out} {
 		p.Do("dup3", unix.SYS_DUP3, plan.C(int(f.Fd())), plan.C(to), plan.C(0))
@@ -244,6 +247,21 @@ func (r *Runtime) spawnHook(h specs.Hook, state []byte, inside int, confined *sp
 		return err
 	}
 	return finish(child, h.Timeout, out)
+}
+
+// hookPlace is where a hook begins, of which the specification says nothing: as
+// runc's do, in the bundle, or in the container's tree.
+func (e *entry) hookPlace(p *plan.Plan, rec *Record, inContainer bool) error {
+	switch {
+	case inContainer && rec.NoPivot:
+		return e.chroot(p, rec.Pid)
+	case inContainer: // the root that it has entered
+	case e.pidfd != nil:
+		p.Chdir(rec.Rootfs).Ignore()
+	default:
+		p.Chdir(rec.Bundle).Ignore()
+	}
+	return nil
 }
 
 // finish waits for a hook, at most so many seconds.
