@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"time"
 
@@ -24,10 +25,14 @@ func (b *birth) startNetwork() {
 	_, gid := b.ids.HostGID(0)
 	// The API's socket is made in a directory of the caller's.
 	w.job.RootID = uid && gid && (w.job.Handler != slirp.Own || root == b.program.run.Caller.UID)
-	go func() { w.failed <- w.run(b.Attached) }()
+	w.job.Log = !b.Attached
+	if b.Attached {
+		w.warn = b.program.run.Warn
+	}
+	go func() { w.failed <- w.run() }()
 }
 
-func (w *network) run(attached bool) error {
+func (w *network) run() error {
 	text, err := json.Marshal(&w.job)
 	if err != nil {
 		return err
@@ -41,8 +46,7 @@ func (w *network) run(attached bool) error {
 	if err != nil {
 		return err
 	}
-	init := os.NewFile(uintptr(fd), "pidfd")
-	defer init.Close()
+	w.init = os.NewFile(uintptr(fd), "pidfd")
 	readyR, readyW, err := os.Pipe()
 	if err != nil {
 		return err
@@ -58,12 +62,14 @@ func (w *network) run(attached bool) error {
 	c := exec.Command("/proc/self/exe", NetworkArg)
 	c.Args[0] = "sandbox"
 	// In the order of slirp.FdJob and what follows it.
-	c.ExtraFiles = []*os.File{job, readyW, init, w.net, user}
+	c.ExtraFiles = append([]*os.File{job, readyW, w.init, w.net, user}, w.held...)
 	c.SysProcAttr = &unix.SysProcAttr{Setsid: true}
+	// What the caller's environment has is none of these programs' business.
+	c.Env = []string{"PATH=" + os.Getenv("PATH")}
 	// Where it tells of a carrier that has died.
 	c.Stderr = os.Stderr
-	if !attached {
-		log, err := os.OpenFile(filepath.Join(w.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if w.job.Log {
+		log, err := os.OpenFile(filepath.Join(w.dir, networkLog), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 		if err != nil {
 			return err
 		}
@@ -78,7 +84,11 @@ func (w *network) run(attached bool) error {
 	return nil
 }
 
-// wait returns when the network works.
+// networkPatience is more than the helper takes until it gives up by itself.
+const networkPatience = 45 * time.Second
+
+// wait returns when the network works. A signal that would be the payload's ends the
+// start, for there may never be one.
 func (w *network) wait() error {
 	if !w.needed() {
 		return nil
@@ -88,7 +98,7 @@ func (w *network) wait() error {
 	if err != nil {
 		return err
 	}
-	said, err := io.ReadAll(io.LimitReader(w.ready, 64<<10))
+	said, err := w.listen()
 	if err == nil && len(said) > 0 {
 		err = errors.New(string(said))
 	}
@@ -98,8 +108,72 @@ func (w *network) wait() error {
 	if err != nil {
 		return fmt.Errorf("network: %w", err)
 	}
+	w.watch()
 	return nil
 }
+
+// listen reads what the helper says at its start.
+func (w *network) listen() ([]byte, error) {
+	type word struct {
+		said []byte
+		err  error
+	}
+	_ = w.ready.SetReadDeadline(time.Now().Add(networkPatience))
+	end := make(chan word, 1)
+	go func() {
+		said, err := io.ReadAll(io.LimitReader(w.ready, 64<<10))
+		end <- word{said, err}
+	}()
+	signals := make(chan os.Signal, 1)
+	if w.warn != nil { // else they have their usual effect
+		signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
+		defer signal.Stop(signals)
+	}
+	select {
+	case got := <-end:
+		if errors.Is(got.err, os.ErrDeadlineExceeded) {
+			got.err = fmt.Errorf("not ready within %s", networkPatience)
+		}
+		return got.said, got.err
+	case s := <-signals:
+		return nil, fmt.Errorf("not ready yet, and %s ended the wait for it", unix.SignalName(s.(unix.Signal)))
+	}
+}
+
+// watch tells a foreground run when the helper ends before the container: then
+// there is nobody else who could.
+func (w *network) watch() {
+	if w.warn == nil {
+		return
+	}
+	helper, err := unix.PidfdOpen(w.helper.Process.Pid, 0)
+	if err != nil {
+		return
+	}
+	init, err := unix.FcntlInt(w.init.Fd(), unix.F_DUPFD_CLOEXEC, 3)
+	if err != nil {
+		unix.Close(helper)
+		return
+	}
+	go func() {
+		defer unix.Close(helper)
+		defer unix.Close(init)
+		watch := []unix.PollFd{{Fd: int32(helper), Events: unix.POLLIN}, {Fd: int32(init), Events: unix.POLLIN}}
+		for {
+			_, err := unix.Poll(watch, -1)
+			if err != nil && !errors.Is(err, unix.EINTR) || watch[1].Revents != 0 {
+				return
+			}
+			if watch[0].Revents != 0 {
+				w.warn(helperGone)
+				return
+			}
+		}
+	}()
+}
+
+// helperGone is what its end means; it ends by itself only after the container.
+const helperGone = "network: its helper has been killed: the container has no way out any more, and its ports are published no more; delete it and run it again"
 
 func alive(pid int) bool {
 	s, err := statOf(pid)
@@ -111,7 +185,7 @@ func (w *network) close() {
 	if w == nil {
 		return
 	}
-	for _, f := range []*os.File{w.net, w.user, w.ready} {
+	for _, f := range append(w.held, w.net, w.user, w.ready, w.init) {
 		if f != nil {
 			f.Close()
 		}

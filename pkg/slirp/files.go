@@ -20,7 +20,13 @@ type Names struct {
 
 // Validate says what is wrong with what was typed.
 func (n *Names) Validate() error {
+	if n.NoHosts && len(n.Hosts) > 0 {
+		return fmt.Errorf("--no-hosts and --add-host cannot be set together: leave one out")
+	}
 	for _, d := range n.DNS {
+		if n.NoResolv() {
+			break
+		}
 		if _, err := netip.ParseAddr(d); err != nil {
 			return fmt.Errorf("--dns %q: want an IP address", d)
 		}
@@ -44,21 +50,31 @@ func (n *Names) Validate() error {
 	return nil
 }
 
-// HostsFile is /etc/hosts of the container.
+// NoResolv says whether /etc/resolv.conf is left alone, podman's --dns none.
+func (n *Names) NoResolv() bool { return len(n.DNS) == 1 && n.DNS[0] == "none" }
+
+// Given says which flag was used, "" for none.
+func (n *Names) Given() string {
+	switch {
+	case len(n.DNS) > 0:
+		return "--dns"
+	case len(n.Search) > 0:
+		return "--dns-search"
+	case len(n.Options) > 0:
+		return "--dns-option"
+	case len(n.Hosts) > 0:
+		return "--add-host"
+	case n.NoHosts:
+		return "--no-hosts"
+	}
+	return ""
+}
+
+// HostsFile is /etc/hosts of the container. The first line with a name counts
+// (hosts(5)), so what was asked for comes first.
 func (c *Config) HostsFile(n *Names) []byte {
 	var b bytes.Buffer
-	b.WriteString("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n")
-	own := "127.0.1.1"
-	if a := c.Address(); a.IsValid() && !a.IsLoopback() {
-		own = a.String()
-	}
-	if n.Hostname != "" {
-		fmt.Fprintf(&b, "%s\t%s\n", own, n.Hostname)
-	}
 	host := c.Host()
-	if host.IsValid() {
-		fmt.Fprintf(&b, "%s\thost.containers.internal host.docker.internal\n", host)
-	}
 	for _, h := range n.Hosts {
 		name, ip, _ := strings.Cut(h, ":")
 		if ip = strings.Trim(ip, "[]"); ip == "host-gateway" {
@@ -69,15 +85,38 @@ func (c *Config) HostsFile(n *Names) []byte {
 		}
 		fmt.Fprintf(&b, "%s\t%s\n", ip, name)
 	}
+	if c.Shared {
+		own, _ := readSome("/etc/hosts")
+		b.Write(own)
+		return b.Bytes()
+	}
+	b.WriteString("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n")
+	own := "127.0.1.1"
+	if a := c.Address(); a.IsValid() && !a.IsLoopback() {
+		own = a.String()
+	}
+	if n.Hostname != "" {
+		fmt.Fprintf(&b, "%s\t%s\n", own, n.Hostname)
+	}
+	if host.IsValid() {
+		fmt.Fprintf(&b, "%s\thost.containers.internal host.docker.internal\n", host)
+	}
 	return b.Bytes()
 }
 
 // CheckNames refuses what only another network has.
 func (c *Config) CheckNames(n *Names) error {
 	for _, h := range n.Hosts {
-		if strings.HasSuffix(h, ":host-gateway") && !c.Host().IsValid() {
-			return fmt.Errorf("--add-host %q: with --network %s the host has no address inside; slirp4netns gives it one", h, c.Kind)
+		if !strings.HasSuffix(h, ":host-gateway") || c.Host().IsValid() {
+			continue
 		}
+		switch {
+		case c.Shared:
+			return fmt.Errorf("--add-host %q: in a network that is not the container's own the host has no address of its own; take 127.0.0.1 with --network host", h)
+		case c.Kind == Pasta:
+			return fmt.Errorf("--add-host %q: with --network pasta the host has an address inside only with pasta:allow_host_loopback=true and a default route; slirp4netns gives it one", h)
+		}
+		return fmt.Errorf("--add-host %q: with --network %s the host has no address inside; slirp4netns gives it one", h, c.Kind)
 	}
 	return nil
 }
@@ -102,6 +141,8 @@ func (c *Config) ResolvFile(n *Names) []byte {
 	switch {
 	case len(n.DNS) > 0:
 		servers = n.DNS
+	case c.Shared:
+		servers = h.servers
 	case c.Kind == Slirp4netns:
 		// It asks the host's own, also one on the host's loopback.
 		servers = append([]string{c.nth(3).String()}, reachable(h.servers)...)
