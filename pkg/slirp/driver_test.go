@@ -286,7 +286,7 @@ func TestRetry(t *testing.T) {
 
 func TestTail(t *testing.T) {
 	var s tail
-	for _, l := range []string{"api_handler: got request: {}", "sent tapfd=5 for tap0", "one", "two"} {
+	for _, l := range []string{"apifd event", "api_handler: got request: {}", "sent tapfd=5 for tap0", "one", "two"} {
 		fmt.Fprintln(&s, l)
 	}
 	if got := s.behind(); got != ": one; two" {

@@ -203,7 +203,7 @@ func hasIPv6() bool {
 func (c *Config) CheckPorts(list []Port) error {
 	for _, p := range list {
 		if c.Kind == Slirp4netns && c.Handler == Own && strings.Contains(p.HostIP, ":") {
-			return fmt.Errorf("port %s of the host: slirp4netns's own handler listens on IPv4 only; leave port_handler= out", p.where())
+			return fmt.Errorf("address %s: slirp4netns's own handler listens on IPv4 only; leave port_handler= out", p.HostIP)
 		}
 	}
 	return nil

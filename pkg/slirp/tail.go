@@ -66,7 +66,7 @@ func refusesOption(line string) bool {
 // chatter is what slirp4netns and pasta say when nothing is wrong.
 func chatter(line string) bool {
 	return strings.HasPrefix(line, "WARNING: Support for") || strings.HasSuffix(line, "to syslog") ||
-		strings.Contains(line, "tapfd=") || strings.HasPrefix(line, "api_handler:")
+		strings.Contains(line, "tapfd=") || strings.HasPrefix(line, "api_handler:") || line == "apifd event"
 }
 
 func (t *tail) behind() string {
