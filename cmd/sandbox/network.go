@@ -16,7 +16,6 @@ import (
 type networkFlags struct {
 	mode once
 	net  lifecycle.Network
-	tree bool // on this host's tree
 }
 
 // once is a flag that can be given one time: a container has one network.
@@ -105,8 +104,8 @@ func (n *networkFlags) join(r *lifecycle.Runtime, o *lifecycle.Options, bundle b
 		return fmt.Errorf("%s: with --network %s the container has that one's files; leave %[1]s out", given, n.mode)
 	case another != "":
 		return r.JoinNetwork(o.Spec, another)
-	case n.tree && given == "":
-		return nil // the host's tree has the host's files
+	case given == "":
+		return nil // it has the host's files
 	}
 	o.Network = &n.net
 	return nil

@@ -134,7 +134,6 @@ func (a *app) prepare(cmd *cobra.Command, f *runFlags, args []string) (*lifecycl
 	if err := f.apply(&o); err != nil {
 		return nil, o, err
 	}
-	f.tree = form == formTree
 	if err := f.networkFlags.ask(r, &o, form == formBundle); err != nil {
 		return nil, o, err
 	}

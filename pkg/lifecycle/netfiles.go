@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
@@ -19,20 +20,25 @@ const (
 // something itself. What the root has no place for is told: a program without
 // /etc/resolv.conf asks 127.0.0.1.
 func (r *Runtime) showFiles(w *network, o *Options) error {
-	s := o.Spec
+	s, n := o.Spec, &w.names
 	list := make(map[string][]byte)
-	if !w.names.NoResolv() {
-		list[resolvFile] = w.job.ResolvFile(&w.names)
+	if n.Resolver() || !w.job.Shared {
+		list[resolvFile] = w.job.ResolvFile(n)
 	}
-	if !w.names.NoHosts {
-		list[hostsFile] = w.job.HostsFile(&w.names)
+	if n.HostNames() || !w.job.Shared {
+		list[hostsFile] = w.job.HostsFile(n)
 	}
 	if s.Hostname != "" && !w.job.Shared {
 		list[hostnameFile] = []byte(s.Hostname + "\n")
 	}
 	for _, name := range []string{hostsFile, hostnameFile, resolvFile} {
 		content, wanted := list[name]
-		if !wanted {
+		if wanted && w.job.Shared {
+			s.Mounts = slices.DeleteFunc(s.Mounts, func(m specs.Mount) bool { // the host's own
+				return m.Source == name && filepath.Clean(m.Destination) == name
+			})
+		}
+		if content == nil {
 			continue
 		}
 		source := filepath.Join(w.dir, filepath.Base(name))

@@ -24,7 +24,7 @@ func (n *Names) Validate() error {
 		return fmt.Errorf("--no-hosts and --add-host cannot be set together: leave one out")
 	}
 	for _, d := range n.DNS {
-		if n.NoResolv() {
+		if n.noResolv() {
 			break
 		}
 		if _, err := netip.ParseAddr(d); err != nil {
@@ -50,8 +50,14 @@ func (n *Names) Validate() error {
 	return nil
 }
 
-// NoResolv says whether /etc/resolv.conf is left alone, podman's --dns none.
-func (n *Names) NoResolv() bool { return len(n.DNS) == 1 && n.DNS[0] == "none" }
+// noResolv says whether /etc/resolv.conf is left alone, podman's --dns none.
+func (n *Names) noResolv() bool { return len(n.DNS) == 1 && n.DNS[0] == "none" }
+
+// Resolver says whether anything was asked for about /etc/resolv.conf.
+func (n *Names) Resolver() bool { return len(n.DNS)+len(n.Search)+len(n.Options) > 0 }
+
+// HostNames says whether anything was asked for about /etc/hosts.
+func (n *Names) HostNames() bool { return n.NoHosts || len(n.Hosts) > 0 }
 
 // Given says which flag was used, "" for none.
 func (n *Names) Given() string {
@@ -70,9 +76,12 @@ func (n *Names) Given() string {
 	return ""
 }
 
-// HostsFile is /etc/hosts of the container. The first line with a name counts
+// HostsFile is /etc/hosts of the container; nil leaves it as it is. The first line with a name counts
 // (hosts(5)), so what was asked for comes first.
 func (c *Config) HostsFile(n *Names) []byte {
+	if n.NoHosts {
+		return nil
+	}
 	var b bytes.Buffer
 	host := c.Host()
 	for _, h := range n.Hosts {
@@ -134,8 +143,12 @@ func (c *Config) forwarded() string {
 }
 
 // ResolvFile is /etc/resolv.conf of the container: what was asked for, else the
-// host's, with nameservers that can be reached from inside (resolv.conf(5)).
+// host's, with nameservers that can be reached from inside (resolv.conf(5)). nil
+// leaves it as it is.
 func (c *Config) ResolvFile(n *Names) []byte {
+	if n.noResolv() {
+		return nil
+	}
 	h := hostResolver()
 	var servers []string
 	switch {
@@ -169,7 +182,7 @@ func (c *Config) ResolvFile(n *Names) []byte {
 	if len(options) > 0 {
 		fmt.Fprintf(&b, "options %s\n", strings.Join(options, " "))
 	}
-	return b.Bytes()
+	return append([]byte{}, b.Bytes()...) // empty is no nil: without any, the root's own would count
 }
 
 type resolver struct{ servers, search, options []string }

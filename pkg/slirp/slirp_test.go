@@ -283,7 +283,7 @@ func TestFiles(t *testing.T) {
 	if err := (&Names{NoHosts: true, Hosts: []string{"a:192.0.2.1"}}).Validate(); err == nil || !strings.Contains(err.Error(), "cannot be set together") {
 		t.Error(err)
 	}
-	if n := (&Names{DNS: []string{"none"}}); n.Validate() != nil || !n.NoResolv() {
+	if n := (&Names{DNS: []string{"none"}}); n.Validate() != nil || !n.noResolv() {
 		t.Error("--dns none")
 	}
 	none, _ := ParseMode("none")
