@@ -163,9 +163,6 @@ func (h *Helper) notReady(c *carrier, late bool) error {
 	c.kill()
 	<-c.gone
 	last := c.last()
-	if c.kind == Pasta && !refusesOption(last) && !routed("self", "") {
-		return fmt.Errorf("pasta copies the addresses and routes of this host, which has no default route%s: give it one, or take --network slirp4netns", last)
-	}
 	if late {
 		return fmt.Errorf("%s was not ready within %s%s", c.kind, patience, last)
 	}
@@ -175,6 +172,9 @@ func (h *Helper) notReady(c *carrier, late bool) error {
 		return fmt.Errorf("%s is too old for this (1.1 or newer is needed): %s", c.kind, text)
 	case len(h.Extra) > 0:
 		return fmt.Errorf("pasta refuses one of its options (%s): %s", strings.Join(h.Extra, " "), text)
+	}
+	if c.kind == Pasta && !routed("self", "") {
+		last += "; pasta copies the addresses and routes of this host, which has no default route: add one, or take --network slirp4netns"
 	}
 	return fmt.Errorf("%s did not start (%v)%s", c.kind, c.how, last)
 }
@@ -195,8 +195,14 @@ func (h *Helper) startPasta(c *carrier) error {
 	if err := h.spawn(c); err != nil {
 		return err
 	}
+	holder := strconv.Itoa(h.holder.Pid)
+	var some time.Time // when there was a route first
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(time.Millisecond) {
-		if routed(strconv.Itoa(h.holder.Pid), h.device()) {
+		if some.IsZero() && connected(holder, h.device()) {
+			some = time.Now()
+		}
+		// The caller's own options may leave no default route.
+		if routed(holder, h.device()) || len(h.Extra) > 0 && !some.IsZero() && time.Since(some) > settled {
 			return nil
 		}
 		select {
@@ -207,6 +213,9 @@ func (h *Helper) startPasta(c *carrier) error {
 	}
 	return h.notReady(c, true)
 }
+
+// settled is how long after its first route pasta has made the last.
+const settled = 300 * time.Millisecond
 
 // hold has a process in the namespaces.
 func (h *Helper) hold() error {

@@ -22,6 +22,18 @@ func routed(process, device string) bool {
 	return false
 }
 
+// connected says whether there is any route through a device.
+func connected(process, device string) bool {
+	for file, field := range map[string]int{"route": 0, "ipv6_route": 9} {
+		for _, w := range table(process, file) {
+			if len(w) > field && w[field] == device {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // defaultRoute is the gateway of IPv4's, and whether there is a route.
 func defaultRoute(process, device string) (netip.Addr, bool) {
 	for _, w := range table(process, "route") {
