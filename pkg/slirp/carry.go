@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
 	"strings"
 	"time"
 
@@ -177,59 +176,6 @@ func (h *Helper) notReady(c *carrier, late bool) error {
 		last += "; pasta copies the addresses and routes of this host, which has no default route: add one, or take --network slirp4netns"
 	}
 	return fmt.Errorf("%s did not start (%v)%s", c.kind, c.how, last)
-}
-
-// startPasta waits for the default route, the last that pasta makes in the
-// container; the file with its pid, which comes then too, is not its to write where
-// AppArmor confines it. pasta finds the namespaces by a process in them, which must
-// be one that it may look at whatever the payload is.
-func (h *Helper) startPasta(c *carrier) error {
-	if err := h.hold(); err != nil {
-		return err
-	}
-	var own []Port
-	if h.Handler == Own {
-		own = h.Ports
-	}
-	c.program.Args = append([]string{Pasta}, h.pastaArgs(own, h.holder.Pid, h.Userns)...)
-	if err := h.spawn(c); err != nil {
-		return err
-	}
-	holder := strconv.Itoa(h.holder.Pid)
-	var some time.Time // when there was a route first
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(time.Millisecond) {
-		if some.IsZero() && connected(holder, h.device()) {
-			some = time.Now()
-		}
-		// The caller's own options may leave no default route.
-		if routed(holder, h.device()) || len(h.Extra) > 0 && !some.IsZero() && time.Since(some) > settled {
-			return nil
-		}
-		select {
-		case <-c.gone:
-			return h.notReady(c, false)
-		default:
-		}
-	}
-	return h.notReady(c, true)
-}
-
-// settled is how long after its first route pasta has made the last.
-const settled = 300 * time.Millisecond
-
-// hold has a process in the namespaces.
-func (h *Helper) hold() error {
-	if !h.holder.ended() {
-		return nil
-	}
-	p, err := h.start(&Program{Args: []string{"sandbox", HoldArg}, User: h.Userns, Net: true})
-	if err != nil {
-		return fmt.Errorf("enter the network: %w", err)
-	}
-	h.mu.Lock()
-	h.holder = p
-	h.mu.Unlock()
-	return nil
 }
 
 // dup makes a copy that a child can inherit and that is closed here afterwards.
