@@ -27,9 +27,6 @@ func (o *once) Set(value string) error {
 	if *o != "" {
 		return fmt.Errorf("given twice, as %s before; a container has one network, leave one out", *o)
 	}
-	if value == "" {
-		return fmt.Errorf("empty; leave it out for the first network that works here")
-	}
 	*o = once(value)
 	return nil
 }

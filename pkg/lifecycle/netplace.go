@@ -151,9 +151,9 @@ func (t *tree) writable(fd int, dir string) error {
 	}
 	switch {
 	case t.readOnly || unix.Fstatfs(fd, &fs) == nil && fs.Flags&unix.ST_RDONLY != 0:
-		return fmt.Errorf("it is missing, and %s is read-only", t.at+dir)
+		return fmt.Errorf("it is missing, and %s is read-only", filepath.Clean(t.at+dir))
 	case unix.Access(fmt.Sprintf("/proc/self/fd/%d", fd), unix.W_OK) == nil || t.owned(&st):
 		return nil
 	}
-	return fmt.Errorf("it is missing, and %s is another's: make an empty file there", t.at+dir)
+	return fmt.Errorf("it is missing, and %s is another's: make an empty file there", filepath.Clean(t.at+dir))
 }

@@ -98,25 +98,35 @@ const dialPatience = 30 * time.Second
 // behind its length, and the connected socket comes back as SCM_RIGHTS, or JSON
 // with an error. Its own function for that looks through all the host's addresses
 // each time, knows no time limit, and drops the error.
-func dialInner(q *msg.Request) (net.Conn, error) {
+func dialInner[C net.Conn](q *msg.Request) (inside C, err error) {
 	c, err := net.Dial("unix", filepath.Join(portsDir, innerSocket))
 	if err != nil {
-		return nil, err
+		return inside, err
 	}
 	defer func() { _ = c.Close() }()
 	_ = c.SetDeadline(time.Now().Add(dialPatience))
 	if _, err := lowlevelmsgutil.MarshalToWriter(c, q); err != nil {
-		return nil, err
+		return inside, err
 	}
 	buf, oob := make([]byte, 4<<10), make([]byte, unix.CmsgSpace(4))
 	n, oobn, _, _, err := c.(*net.UnixConn).ReadMsgUnix(buf, oob)
 	if err != nil {
-		return nil, err
+		return inside, err
 	}
 	if oobn == 0 {
-		return nil, innerError(buf[:n])
+		return inside, innerError(buf[:n])
 	}
-	return received(oob[:oobn])
+	conn, err := received(oob[:oobn])
+	if err != nil {
+		return inside, err
+	}
+	// It comes from the container's side, which may be anything.
+	inside, ok := conn.(C)
+	if !ok {
+		_ = conn.Close()
+		return inside, fmt.Errorf("the port driver's half inside sent a %T", conn)
+	}
+	return inside, nil
 }
 
 func innerError(b []byte) error {

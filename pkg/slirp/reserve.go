@@ -123,9 +123,9 @@ func (p *Port) refused(err error) error {
 	errors.As(err, &errno)
 	switch errno {
 	case unix.EADDRINUSE:
-		return fmt.Errorf("port %s of the host is in use: choose another (-p %d:%d), or none for any that is free (-p %d)", p.where(), p.Host%65535+1, p.Container, p.Container)
+		return fmt.Errorf("port %s of the host is in use: choose another (%d:%d), or none for any that is free (%d)", p.where(), p.Host%65535+1, p.Container, p.Container)
 	case unix.EACCES, unix.EPERM:
-		return fmt.Errorf("port %s of the host needs privilege, below net.ipv4.ip_unprivileged_port_start=%s: choose a higher one (-p %d:%d), or once as root: sysctl -w net.ipv4.ip_unprivileged_port_start=%d",
+		return fmt.Errorf("port %s of the host needs privilege, below net.ipv4.ip_unprivileged_port_start=%s: choose a higher one (%d:%d), or once as root: sysctl -w net.ipv4.ip_unprivileged_port_start=%d",
 			p.where(), firstUnprivileged(), p.Host+8000, p.Container, p.Host)
 	case unix.EADDRNOTAVAIL:
 		return fmt.Errorf("no network device of this host has the address %s: choose one that 'ip address' shows, or none for all of them", p.HostIP)

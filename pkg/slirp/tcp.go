@@ -39,9 +39,9 @@ const tries = 20
 // the port learns it by a reset, the nearest to a refusal that is left.
 func (d *driver) relay(c *net.TCPConn, p Port) {
 	for i := range tries {
-		inside, err := dialInner(d.request(p))
+		inside, err := dialInner[*net.TCPConn](d.request(p))
 		if err == nil {
-			join(c, inside.(*net.TCPConn))
+			join(c, inside)
 			return
 		}
 		time.Sleep(time.Duration(i+1) * time.Millisecond)
@@ -65,7 +65,7 @@ func join(a, b *net.TCPConn) {
 	go pass(b, a)
 	err := <-results
 	if err == nil {
-		<-results
+		_ = <-results
 	}
 	if errors.Is(err, unix.ECONNRESET) {
 		_ = a.SetLinger(0)
@@ -74,6 +74,6 @@ func join(a, b *net.TCPConn) {
 	_ = a.Close()
 	_ = b.Close()
 	if err != nil {
-		<-results
+		_ = <-results
 	}
 }

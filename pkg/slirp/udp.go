@@ -83,14 +83,14 @@ func (u *udpPort) client(at netip.AddrPort) *udpClient {
 		for most := u.d.shareUDP(); u.recent.Len() >= most; {
 			u.forget(u.recent.Back().Value.(*udpClient))
 		}
-		inside, err := dialInner(u.d.request(u.port))
+		inside, err := dialInner[*net.UDPConn](u.d.request(u.port))
 		if err != nil {
 			if errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) {
 				u.d.full(err)
 			}
 			return nil
 		}
-		c = &udpClient{UDPConn: inside.(*net.UDPConn), at: at}
+		c = &udpClient{UDPConn: inside, at: at}
 		c.recent = u.recent.PushFront(c)
 		u.clients[at] = c
 		go u.answers(c)
