@@ -144,6 +144,14 @@ func TestReset(t *testing.T) {
 	if got := say(t, dial(t, "tcp", at), "reset\n"); !strings.Contains(got, unix.ECONNRESET.Error()) {
 		t.Error(got)
 	}
+	c := dial(t, "tcp", at)
+	if _, err := c.Write([]byte("reset\n")); err != nil {
+		t.Fatal(err)
+	}
+	_ = c.(*net.TCPConn).CloseWrite()
+	if rest, err := io.ReadAll(c); !errors.Is(err, unix.ECONNRESET) {
+		t.Errorf("behind the end of one direction: %q, %v", rest, err)
+	}
 	_, at = d.publish(t, "tcp", 1)
 	if got := say(t, dial(t, "tcp", at), "x\n"); !strings.Contains(got, unix.ECONNRESET.Error()) {
 		t.Error(got)

@@ -53,27 +53,35 @@ func (d *driver) relay(c *net.TCPConn, p Port) {
 // join copies both ways until both are done. io.Copy between two of this type is
 // splice(2). An end is passed on as what it is: of one direction, or a reset.
 func join(a, b *net.TCPConn) {
-	results := make(chan error, 2)
+	type end struct {
+		to  *net.TCPConn
+		err error
+	}
+	ends := make(chan end, 2)
 	pass := func(to, from *net.TCPConn) {
 		_, err := io.Copy(to, from)
 		if err == nil {
 			_ = to.CloseWrite()
 		}
-		results <- err
+		ends <- end{to, err}
 	}
 	go pass(a, b)
 	go pass(b, a)
-	err := <-results
-	if err == nil {
-		_ = <-results
+	closeBoth := func() {
+		_ = a.Close()
+		_ = b.Close()
 	}
-	if errors.Is(err, unix.ECONNRESET) {
+	first := <-ends
+	if errors.Is(first.err, unix.ECONNRESET) {
 		_ = a.SetLinger(0)
 		_ = b.SetLinger(0)
 	}
-	_ = a.Close()
-	_ = b.Close()
-	if err != nil {
-		_ = <-results
+	if first.err != nil {
+		closeBoth() // which ends the other direction
 	}
+	// Only onward: what went the other way to its end may still be on its way.
+	if second := <-ends; errors.Is(second.err, unix.ECONNRESET) {
+		_ = second.to.SetLinger(0)
+	}
+	closeBoth()
 }
