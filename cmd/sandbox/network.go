@@ -34,7 +34,7 @@ func (o *once) Set(value string) error {
 func (n *networkFlags) add(f *pflag.FlagSet) {
 	w := &n.net
 	f.Var(&n.mode, "network", "network: `MODE` slirp4netns[:OPTIONS], pasta[:OPTIONS], none, host, ns:PATH or container:ID (default: the first that works here)")
-	f.VarP(each(&w.Publish), "publish", "p", "publish a port: `[IP:][HOST]:CONTAINER[/udp]`, or ranges")
+	f.VarP(each(&w.Publish), "publish", "p", "publish a port: `[IP:][HOST]:CONTAINER[/udp]`, /tcp,udp, or ranges")
 	f.Var(each(&w.Names.DNS), "dns", "ask the DNS server at `ADDRESS`; none leaves /etc/resolv.conf as it is")
 	f.Var(each(&w.Names.Search), "dns-search", "search names in `DOMAIN`")
 	f.Var(each(&w.Names.Options), "dns-option", "resolver `OPTION`")

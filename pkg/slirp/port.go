@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -33,7 +34,7 @@ func (p Port) At() string {
 // ParsePorts reads what --publish takes: [[ip:][hostPort]:]containerPort[/proto],
 // with ranges of equal length on both sides.
 func ParsePorts(value string) ([]Port, error) {
-	rest, proto, err := protocol(value)
+	rest, protos, err := protocols(value)
 	if err != nil {
 		return nil, err
 	}
@@ -68,26 +69,34 @@ func ParsePorts(value string) ([]Port, error) {
 	if n != m {
 		return nil, fmt.Errorf("%d ports of the host for %d of the container: ranges must have the same length", m, n)
 	}
-	list := make([]Port, n)
-	for i := range list {
-		list[i] = Port{Proto: proto, HostIP: ip, Container: c + i}
-		if h != 0 {
-			list[i].Host = h + i
+	var list []Port
+	for _, proto := range protos {
+		for i := range n {
+			p := Port{Proto: proto, HostIP: ip, Container: c + i}
+			if h != 0 {
+				p.Host = h + i
+			}
+			list = append(list, p)
 		}
 	}
 	return list, nil
 }
 
-// protocol cuts off what stands behind the slash.
-func protocol(value string) (rest, proto string, err error) {
-	rest, proto, found := strings.Cut(value, "/")
+// protocols cuts off what stands behind the slash: podman takes a list too.
+func protocols(value string) (rest string, protos []string, err error) {
+	rest, list, found := strings.Cut(value, "/")
 	if !found {
-		proto = "tcp"
+		list = "tcp"
 	}
-	if proto != "tcp" && proto != "udp" {
-		return "", "", fmt.Errorf("protocol %q, want tcp or udp", proto)
+	for proto := range strings.SplitSeq(list, ",") {
+		if proto != "tcp" && proto != "udp" {
+			return "", nil, fmt.Errorf("protocol %q, want tcp or udp", proto)
+		}
+		if !slices.Contains(protos, proto) {
+			protos = append(protos, proto)
+		}
 	}
-	return rest, proto, nil
+	return rest, protos, nil
 }
 
 func isAddress(s string) bool {
@@ -97,7 +106,7 @@ func isAddress(s string) bool {
 
 // ParseHostPorts reads the host's side of published ports: [ip:]port[-port][/proto].
 func ParseHostPorts(value string) ([]Port, error) {
-	rest, proto, err := protocol(value)
+	rest, protos, err := protocols(value)
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +114,7 @@ func ParseHostPorts(value string) ([]Port, error) {
 	if i := strings.LastIndexByte(rest, ':'); i >= 0 {
 		ip, host = rest[:i], rest[i+1:]
 		if _, err := portNumber(ip, "host"); err == nil {
-			return nil, fmt.Errorf("want the host's side only, which is %s/%s here", ip, proto)
+			return nil, fmt.Errorf("want the host's side only, which is %s/%s here", ip, strings.Join(protos, ","))
 		}
 	}
 	if ip, err = hostIP(ip); err != nil {
@@ -115,21 +124,23 @@ func ParseHostPorts(value string) ([]Port, error) {
 	if err != nil {
 		return nil, err
 	}
-	list := make([]Port, n)
-	for i := range list {
-		list[i] = Port{Proto: proto, HostIP: ip, Host: first + i}
+	var list []Port
+	for _, proto := range protos {
+		for i := range n {
+			list = append(list, Port{Proto: proto, HostIP: ip, Host: first + i})
+		}
 	}
 	return list, nil
 }
 
 // ParseContainerPort reads a port of the container's side: 80 or 80/udp.
 func ParseContainerPort(value string) (Port, error) {
-	rest, proto, err := protocol(value)
+	rest, protos, err := protocols(value)
 	if err != nil {
 		return Port{}, err
 	}
 	n, err := portNumber(rest, "container")
-	return Port{Proto: proto, Container: n}, err
+	return Port{Proto: protos[0], Container: n}, err
 }
 
 // hostIP takes 0.0.0.0 as what it says, IPv4 only, and "" as both.

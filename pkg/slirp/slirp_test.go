@@ -15,6 +15,7 @@ func TestParsePorts(t *testing.T) {
 		{"80", []Port{{"tcp", "", 0, 80}}},
 		{":80", []Port{{"tcp", "", 0, 80}}},
 		{"80/udp", []Port{{"udp", "", 0, 80}}},
+		{"80:80/tcp,udp,tcp", []Port{{"tcp", "", 80, 80}, {"udp", "", 80, 80}}},
 		{"8080:80/tcp", []Port{{"tcp", "", 8080, 80}}},
 		{"127.0.0.1:8080:80", []Port{{"tcp", "127.0.0.1", 8080, 80}}},
 		{"127.0.0.1::80", []Port{{"tcp", "127.0.0.1", 0, 80}}},
@@ -37,6 +38,7 @@ func TestParsePorts(t *testing.T) {
 		"80/sctp":            `protocol "sctp"`,
 		"80/":                `protocol ""`,
 		"80/tcp/udp":         "protocol",
+		"80/tcp,":            `protocol ""`,
 		"1-3:1-2":            "3 ports of the host for 2",
 		"3-1":                "runs backwards",
 		"1:2:3:4":            "in brackets",
@@ -149,6 +151,7 @@ func TestParseHostPorts(t *testing.T) {
 		"8080-8081/udp":      {{"udp", "", 8080, 0}, {"udp", "", 8081, 0}},
 		"127.0.0.1:8080":     {{"tcp", "127.0.0.1", 8080, 0}},
 		"[::1]:8080/tcp":     {{"tcp", "::1", 8080, 0}},
+		"8080/tcp,udp":       {{"tcp", "", 8080, 0}, {"udp", "", 8080, 0}},
 		"33081:33082":        nil, // that would be the container's side too
 		"127.0.0.1:1:2":      nil,
 		"":                   nil,
