@@ -39,6 +39,14 @@ func (w *network) wait() error {
 	return nil
 }
 
+// endings are the signals that end a wait. One that was ignored when we were
+// started (a job in the background, nohup) is not: later nobody can tell, for
+// CatchSignals takes all.
+var endings = []struct {
+	unix.Signal
+	ignored bool
+}{{unix.SIGINT, signal.Ignored(unix.SIGINT)}, {unix.SIGTERM, signal.Ignored(unix.SIGTERM)}, {unix.SIGHUP, signal.Ignored(unix.SIGHUP)}}
+
 // listen reads what the helper says at its start.
 func (w *network) listen() ([]byte, error) {
 	type word struct {
@@ -53,7 +61,11 @@ func (w *network) listen() ([]byte, error) {
 	}()
 	signals := make(chan os.Signal, 1)
 	if w.warn != nil { // else they have their usual effect
-		signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
+		for _, s := range endings {
+			if !s.ignored {
+				signal.Notify(signals, s.Signal)
+			}
+		}
 		defer signal.Stop(signals)
 	}
 	select {
