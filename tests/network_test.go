@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"net"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -54,12 +55,25 @@ type packets struct {
 
 func (p packets) Write(b []byte) (int, error) { return p.WriteTo(b, p.to) }
 
-// ask NETWORK ADDRESS TEXT prints echo's answer.
+// ask NETWORK ADDRESS TEXT [N] prints echo's answer. N more clients come before, say nothing and go when it has been given.
 func ask(args []string) error {
-	if len(args) != 3 {
-		return fmt.Errorf("usage: ask tcp|udp ADDRESS TEXT")
+	if len(args) != 3 && len(args) != 4 {
+		return fmt.Errorf("usage: ask tcp|udp|unix ADDRESS TEXT [N]")
 	}
 	const most = 3 * time.Second
+	if len(args) == 4 {
+		n, err := strconv.Atoi(args[3])
+		if err != nil {
+			return err
+		}
+		for range n {
+			c, err := net.DialTimeout(args[0], args[1], most)
+			if err != nil {
+				return err
+			}
+			defer func() { _ = c.Close() }()
+		}
+	}
 	c, err := net.DialTimeout(args[0], args[1], most)
 	if err != nil {
 		return err

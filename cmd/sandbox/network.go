@@ -14,60 +14,97 @@ import (
 
 // networkFlags are podman's.
 type networkFlags struct {
-	mode string
+	mode once
 	net  lifecycle.Network
+}
+
+// once is a flag that can be given one time: a container has one network.
+type once string
+
+func (o *once) String() string { return string(*o) }
+func (o *once) Type() string   { return "string" }
+func (o *once) Set(value string) error {
+	if *o != "" {
+		return fmt.Errorf("given twice, as %s before; a container has one network, leave one out", *o)
+	}
+	*o = once(value)
+	return nil
 }
 
 func (n *networkFlags) add(f *pflag.FlagSet) {
 	w := &n.net
-	f.StringVar(&n.mode, "network", "", "network: `MODE` slirp4netns[:OPTIONS], pasta[:OPTIONS], none, host, ns:PATH or container:ID (default: the first that works here)")
-	f.VarP(each(&w.Publish), "publish", "p", "publish a port: `[IP:][HOST]:CONTAINER[/udp]`, or ranges")
-	f.Var(each(&w.Names.DNS), "dns", "ask the DNS server at `ADDRESS`")
+	f.Var(&n.mode, "network", "network: `MODE` slirp4netns[:OPTIONS], pasta[:OPTIONS], none, host, ns:PATH or container:ID (default: the first that works here)")
+	f.VarP(each(&w.Publish), "publish", "p", "publish a port: `[IP:][HOST]:CONTAINER[/udp]`, /tcp,udp, or ranges")
+	f.Var(each(&w.Names.DNS), "dns", "ask the DNS server at `ADDRESS`; none leaves /etc/resolv.conf as it is")
 	f.Var(each(&w.Names.Search), "dns-search", "search names in `DOMAIN`")
 	f.Var(each(&w.Names.Options), "dns-option", "resolver `OPTION`")
 	f.Var(each(&w.Names.Hosts), "add-host", "add `NAME:IP` to /etc/hosts; the host itself is NAME:host-gateway")
 	f.BoolVar(&w.Names.NoHosts, "no-hosts", false, "leave /etc/hosts as it is")
+	// podman's and docker's other names for the same
+	f.Var(&n.mode, "net", "the same as --network")
+	f.Var(each(&w.Names.Options), "dns-opt", "the same as --dns-option")
+	for _, name := range []string{"net", "dns-opt"} {
+		_ = f.MarkHidden(name)
+	}
 }
 
 // joined says whether the network is somebody else's, so that there is nothing to
-// set up.
+// set up but files.
 func (n *networkFlags) joined() bool {
-	return n.mode == "host" || strings.HasPrefix(n.mode, "ns:") || strings.HasPrefix(n.mode, "container:")
+	return n.mode == "host" || strings.HasPrefix(string(n.mode), "ns:") || n.another() != ""
 }
 
 // namespace is the network as a namespace.
 func (n *networkFlags) namespace() string {
-	if n.joined() && !n.another() {
-		return n.mode
+	if n.joined() && n.another() == "" {
+		return string(n.mode)
 	}
 	return "private"
 }
 
-// another says whether the network is another container's.
-func (n *networkFlags) another() bool { return strings.HasPrefix(n.mode, "container:") }
+// another is the container whose network it is, "" for none.
+func (n *networkFlags) another() string {
+	id, _ := strings.CutPrefix(string(n.mode), "container:")
+	if id == string(n.mode) {
+		return ""
+	}
+	return id
+}
 
 // ask puts what was typed into the options. A bundle says itself what its network
 // is, and gets one from us only when asked for.
 func (n *networkFlags) ask(r *lifecycle.Runtime, o *lifecycle.Options, bundle bool) error {
-	if n.joined() {
-		if bundle {
-			return fmt.Errorf("--network %s: a bundle says in linux.namespaces which network it joins", n.mode)
-		}
-		if len(n.net.Publish) > 0 {
-			return fmt.Errorf("--publish: with --network %s ports are opened where that network is; leave --publish out", n.mode)
-		}
-		if n.another() {
-			return r.JoinNetwork(o.Spec, strings.TrimPrefix(n.mode, "container:"))
+	given := n.net.Names.Given()
+	n.net.Mode = string(n.mode)
+	switch {
+	case n.joined():
+		return n.join(r, o, bundle, given)
+	case n.mode == "private":
+		n.net.Mode = ""
+	case bundle && n.mode == "" && len(n.net.Publish) == 0:
+		if given != "" {
+			return fmt.Errorf("%s: a bundle brings its own files; with --network slirp4netns it gets ours", given)
 		}
 		return nil
 	}
-	n.net.Mode = n.mode
-	if n.mode == "private" {
-		n.net.Mode = ""
+	o.Network = &n.net
+	return nil
+}
+
+func (n *networkFlags) join(r *lifecycle.Runtime, o *lifecycle.Options, bundle bool, given string) error {
+	switch another := n.another(); {
+	case bundle:
+		return fmt.Errorf("--network %s: a bundle says in linux.namespaces which network it joins", n.mode)
+	case len(n.net.Publish) > 0:
+		return fmt.Errorf("--publish: with --network %s ports are opened where that network is; leave --publish out", n.mode)
+	case another != "" && given != "":
+		return fmt.Errorf("%s: with --network %s the container has that one's files; leave %[1]s out", given, n.mode)
+	case another != "":
+		return r.JoinNetwork(o.Spec, another)
+	case given == "":
+		return nil // it has the host's files
 	}
-	if !bundle || n.mode != "" || len(n.net.Publish) > 0 {
-		o.Network = &n.net
-	}
+	o.Network = &n.net
 	return nil
 }
 
@@ -83,8 +120,10 @@ func helper(serve func() error) int {
 const portLong = `List, publish or withdraw a container's ports.
 
   sandbox port ID                    the published ports: inside -> on the host
-  sandbox port add ID 8080:80/udp    publish one more, as with run --publish
-  sandbox port rm ID 8080/udp        withdraw a port of the host; connections that are there go on`
+  sandbox port ID 80/udp             where on the host one of them is
+  sandbox port add ID 8080:80/udp    publish more, all or none, as with run --publish; prints them
+  sandbox port rm ID 8080/udp        withdraw ports of the host, all or none: [IP:]HOST[-HOST][/udp].
+                                     TCP connections that are there go on`
 
 func (a *app) port(cmd *cobra.Command) {
 	cmd.Long = portLong
@@ -97,33 +136,55 @@ func (a *app) port(cmd *cobra.Command) {
 		if err != nil {
 			return err
 		}
+		a.human = true
 		switch {
 		case len(args) > 2 && args[0] == "add":
-			_, err := r.Ports(args[1], args[2:], "")
-			return err
+			ports, err := r.AddPorts(args[1], args[2:])
+			if err != nil {
+				return err
+			}
+			return printPorts(ports, *format)
 		case len(args) > 2 && args[0] == "rm":
-			for _, port := range args[2:] {
-				if _, err := r.Ports(args[1], nil, port); err != nil {
-					return err
-				}
-			}
-			return nil
-		case len(args) != 1:
-			return &usageError{fmt.Errorf("want ID, add ID PORT... or rm ID HOSTPORT... (see 'sandbox port --help')"), 1}
+			return r.RemovePorts(args[1], args[2:])
+		case len(args) == 0, len(args) > 2, len(args) == 2 && (args[0] == "add" || args[0] == "rm"):
+			return &usageError{fmt.Errorf("want ID [PORT], add ID PORT... or rm ID HOSTPORT... (see 'sandbox port --help')"), 1}
 		}
-		ports, err := r.Ports(args[0], nil, "")
-		if err != nil {
-			return err
-		}
-		if *format == "json" {
-			if ports == nil {
-				ports = []lifecycle.Port{}
-			}
-			return json.NewEncoder(os.Stdout).Encode(ports)
-		}
-		for _, p := range ports {
-			fmt.Println(p)
-		}
-		return nil
+		return a.listPorts(r, args[0], args[1:], *format)
 	}
+}
+
+func (a *app) listPorts(r *lifecycle.Runtime, id string, only []string, format string) error {
+	ports, said, err := r.Ports(id)
+	if err != nil {
+		return err
+	}
+	if said != "" {
+		a.warn("its network said last: " + said)
+	}
+	if len(only) == 0 {
+		return printPorts(ports, format)
+	}
+	if ports, err = lifecycle.PublishedAt(ports, only[0]); err != nil {
+		return err
+	}
+	if format == "json" {
+		return printPorts(ports, format)
+	}
+	for _, p := range ports {
+		fmt.Println(p.At())
+	}
+	return nil
+}
+
+func printPorts(ports []lifecycle.Port, format string) error {
+	if format == "json" {
+		if ports == nil {
+			ports = []lifecycle.Port{}
+		}
+		return json.NewEncoder(os.Stdout).Encode(ports)
+	}
+	for _, p := range ports {
+		fmt.Println(p)
+	}
+	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,10 +23,14 @@ func (b *birth) startNetwork() {
 	_, gid := b.ids.HostGID(0)
 	// The API's socket is made in a directory of the caller's.
 	w.job.RootID = uid && gid && (w.job.Handler != slirp.Own || root == b.program.run.Caller.UID)
-	go func() { w.failed <- w.run(b.Attached) }()
+	w.job.Log = !b.Attached
+	if b.Attached {
+		w.warn = b.program.run.Warn
+	}
+	go func() { w.failed <- w.run() }()
 }
 
-func (w *network) run(attached bool) error {
+func (w *network) run() error {
 	text, err := json.Marshal(&w.job)
 	if err != nil {
 		return err
@@ -41,8 +44,7 @@ func (w *network) run(attached bool) error {
 	if err != nil {
 		return err
 	}
-	init := os.NewFile(uintptr(fd), "pidfd")
-	defer init.Close()
+	w.init = os.NewFile(uintptr(fd), "pidfd")
 	readyR, readyW, err := os.Pipe()
 	if err != nil {
 		return err
@@ -58,12 +60,14 @@ func (w *network) run(attached bool) error {
 	c := exec.Command("/proc/self/exe", NetworkArg)
 	c.Args[0] = "sandbox"
 	// In the order of slirp.FdJob and what follows it.
-	c.ExtraFiles = []*os.File{job, readyW, init, w.net, user}
+	c.ExtraFiles = append([]*os.File{job, readyW, w.init, w.net, user}, w.held...)
 	c.SysProcAttr = &unix.SysProcAttr{Setsid: true}
+	// What the caller's environment has is none of these programs' business.
+	c.Env = []string{"PATH=" + os.Getenv("PATH")}
 	// Where it tells of a carrier that has died.
 	c.Stderr = os.Stderr
-	if !attached {
-		log, err := os.OpenFile(filepath.Join(w.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if w.job.Log {
+		log, err := os.OpenFile(filepath.Join(w.dir, networkLog), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 		if err != nil {
 			return err
 		}
@@ -78,40 +82,12 @@ func (w *network) run(attached bool) error {
 	return nil
 }
 
-// wait returns when the network works.
-func (w *network) wait() error {
-	if !w.needed() {
-		return nil
-	}
-	err := <-w.failed
-	w.failed <- err
-	if err != nil {
-		return err
-	}
-	said, err := io.ReadAll(io.LimitReader(w.ready, 64<<10))
-	if err == nil && len(said) > 0 {
-		err = errors.New(string(said))
-	}
-	if err == nil && !alive(w.helper.Process.Pid) {
-		err = errors.New("its helper has ended")
-	}
-	if err != nil {
-		return fmt.Errorf("network: %w", err)
-	}
-	return nil
-}
-
-func alive(pid int) bool {
-	s, err := statOf(pid)
-	return err == nil && s.state != 'Z' && s.state != 'X'
-}
-
 // close closes what the start needed; abort also ends the helper.
 func (w *network) close() {
 	if w == nil {
 		return
 	}
-	for _, f := range []*os.File{w.net, w.user, w.ready} {
+	for _, f := range append(w.held, w.net, w.user, w.ready, w.init) {
 		if f != nil {
 			f.Close()
 		}

@@ -1,8 +1,12 @@
 package lifecycle
 
 import (
+	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -34,26 +38,80 @@ func (r *Runtime) JoinNetwork(s *specs.Spec, id string) error {
 			s.Linux.UIDMappings, s.Linux.GIDMappings = nil, nil
 		}
 	}
-	return nil
+	dir, err := filepath.Abs(filepath.Join(r.Root, id))
+	if err == nil {
+		r.shareFiles(s, dir)
+	}
+	return err
 }
 
-// Ports lists the published ports of a container, after adding some or removing
-// one (a host port, with /udp where it is that).
-func (r *Runtime) Ports(id string, add []string, remove string) ([]slirp.Port, error) {
+// Ports lists the published ports of a container, and what its network said last.
+func (r *Runtime) Ports(id string) ([]Port, string, error) {
+	a, err := r.askNetwork(id, nil, nil)
+	if err != nil || a == nil {
+		return nil, "", err
+	}
+	return a.Ports, a.Said, nil
+}
+
+// AddPorts publishes all ports or none, typed as for --publish, and returns them.
+func (r *Runtime) AddPorts(id string, typed []string) ([]Port, error) {
+	ports, err := parseEach(typed, slirp.ParsePorts)
+	if err != nil {
+		return nil, err
+	}
+	a, err := r.askNetwork(id, ports, nil)
+	if err != nil {
+		return nil, err
+	}
+	return a.Ports, nil
+}
+
+// RemovePorts withdraws all ports or none. What is typed is the host's side,
+// [ip:]port[-port][/proto].
+func (r *Runtime) RemovePorts(id string, typed []string) error {
+	ports, err := parseEach(typed, slirp.ParseHostPorts)
+	if err != nil {
+		return err
+	}
+	_, err = r.askNetwork(id, nil, ports)
+	return err
+}
+
+// PublishedAt leaves of a list what leads to a port of the container, 80 or 80/udp.
+func PublishedAt(list []Port, typed string) ([]Port, error) {
+	want, err := slirp.ParseContainerPort(typed)
+	if err != nil {
+		return nil, fmt.Errorf("port %q: %w", typed, err)
+	}
+	list = slices.DeleteFunc(list, func(p Port) bool { return p.Proto != want.Proto || p.Container != want.Container })
+	if len(list) == 0 {
+		return nil, fmt.Errorf("port %d/%s of the container is not published", want.Container, want.Proto)
+	}
+	return list, nil
+}
+
+func parseEach(typed []string, parse func(string) ([]Port, error)) ([]Port, error) {
+	var ports []Port
+	for _, value := range typed {
+		list, err := parse(value)
+		if err != nil {
+			return nil, fmt.Errorf("port %q: %w", value, err)
+		}
+		ports = append(ports, list...)
+	}
+	return ports, nil
+}
+
+// askNetwork asks the helper; the answer is nil where there is none to list the
+// ports of.
+func (r *Runtime) askNetwork(id string, add, remove []Port) (*slirp.Answer, error) {
 	rec, err := r.running(id)
 	if err != nil {
 		return nil, err
 	}
-	var ports []slirp.Port
-	for _, value := range add {
-		list, err := slirp.ParsePorts(value)
-		if err != nil {
-			return nil, err
-		}
-		ports = append(ports, list...)
-	}
 	if rec.Helper == nil {
-		if len(add) > 0 || remove != "" {
+		if len(add)+len(remove) > 0 {
 			return nil, fmt.Errorf("container %s has no network of ours to publish ports of; run it with --network slirp4netns, or with a port (-p)", id)
 		}
 		return nil, nil
@@ -67,5 +125,27 @@ func (r *Runtime) Ports(id string, add []string, remove string) ([]slirp.Port, e
 		return nil, err
 	}
 	defer unix.Close(dir)
-	return slirp.Ask(fmt.Sprintf("/proc/self/fd/%d", dir), ports, remove)
+	at := fmt.Sprintf("/proc/self/fd/%d", dir)
+	a, err := slirp.Ask(at, add, remove)
+	var gone *slirp.GoneError
+	if errors.As(err, &gone) && !rec.helped() {
+		err = errors.New(helperGone + lastWord(at))
+	}
+	return a, err
+}
+
+// helped says whether the helper is there.
+func (r *Record) helped() bool {
+	s, err := statOf(r.Helper.Pid)
+	return err == nil && s.begin == r.Helper.Begin && s.state != 'Z' && s.state != 'X'
+}
+
+// lastWord is the end of what the helper of a detached container has said.
+func lastWord(dir string) string {
+	b, err := os.ReadFile(filepath.Join(dir, networkLog))
+	lines := strings.Split(strings.TrimSpace(string(b)), "\n")
+	if last := lines[len(lines)-1]; err == nil && last != "" {
+		return "; it said last: " + strings.TrimPrefix(last, "sandbox: network: ")
+	}
+	return ""
 }

@@ -26,7 +26,7 @@ func ServeNetwork() error {
 	if err != nil {
 		return fmt.Errorf("read what the network is to be: %w", err)
 	}
-	h := &slirp.Helper{Job: job, Spawn: func(p *slirp.Program) (int, error) { return spawnBeside(&job, p) }}
+	h := &slirp.Helper{Job: job, Spawn: func(p *slirp.Program) (slirp.Child, error) { return spawnBeside(&job, p) }}
 	return h.OnMain(h.Serve)
 }
 
@@ -34,15 +34,15 @@ func ServeNetwork() error {
 // One of ours in its user namespace, where root inside could look into it if it
 // saw it (--pid host), has nothing to give: an empty directory for a root, no
 // capabilities, no descriptors.
-func spawnBeside(job *slirp.Job, of *slirp.Program) (int, error) {
+func spawnBeside(job *slirp.Job, of *slirp.Program) (slirp.Child, error) {
 	exe, err := os.Open("/proc/self/exe")
 	if err != nil {
-		return 0, err
+		return slirp.Child{}, err
 	}
 	defer exe.Close()
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
-		return 0, err
+		return slirp.Child{}, err
 	}
 	defer null.Close()
 	p := plan.New()
@@ -101,10 +101,9 @@ func spawnBeside(job *slirp.Job, of *slirp.Program) (int, error) {
 	}
 	child, err := userns.Spawn(userns.Request{Plan: p})
 	if err != nil {
-		return 0, err
+		return slirp.Child{}, err
 	}
-	child.PidFD.Close()
-	return child.Pid, nil
+	return slirp.Child{Pid: child.Pid, PidFD: child.PidFD}, nil
 }
 
 // ownMounts keeps what a program with privileges mounts away from the host, and

@@ -9,10 +9,8 @@ import (
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
-	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/kernel"
-	"sandbox/pkg/plan"
 	"sandbox/pkg/slirp"
 )
 
@@ -20,12 +18,16 @@ import (
 // mapped. The network is made while the child goes on; gateReady waits for it.
 const gateNetwork = "network"
 
-// networkDir, in the container's directory, is the helper's.
-const networkDir = "network"
+// networkDir, in the container's directory, is the helper's; networkLog in it is
+// what the helper of a detached container says.
+const (
+	networkDir = "network"
+	networkLog = "log"
+)
 
 // Network is what was asked for about a container's network.
 type Network struct {
-	Mode    string   // slirp4netns, pasta or none, with options; "" is what this host can do
+	Mode    string   // slirp4netns, pasta or none, with options; "" is what this host can do; host or ns:PATH for the files alone
 	Publish []string // ports, as typed
 	Names   slirp.Names
 }
@@ -40,7 +42,10 @@ type network struct {
 	user   *os.File
 	ready  *os.File
 	helper *exec.Cmd
+	init   *os.File   // pidfd of the container's first process
+	held   []*os.File // the sockets of its ports
 	failed chan error
+	warn   func(string) // nil where the helper's own words reach nobody
 }
 
 // decideNetwork checks all that can be checked before anything is made, and
@@ -49,6 +54,10 @@ func (r *Runtime) decideNetwork(n *Network) (*network, error) {
 	w := &network{names: n.Names}
 	if err := n.Names.Validate(); err != nil {
 		return nil, err
+	}
+	if n.shared() {
+		w.job.Config = *slirp.Shared()
+		return w, w.job.CheckNames(&n.Names)
 	}
 	config, err := r.chooseNetwork(n.Mode)
 	if err != nil && n.Mode == "" {
@@ -66,16 +75,36 @@ func (r *Runtime) decideNetwork(n *Network) (*network, error) {
 	if err := config.CheckNames(&n.Names); err != nil {
 		return nil, err
 	}
-	w.job.Config, w.job.Restart = *config, true
+	w.job.Config = *config
 	for _, value := range n.Publish {
 		list, err := slirp.ParsePorts(value)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("--publish %q: %w", value, err)
 		}
 		w.job.Ports = append(w.job.Ports, list...)
 	}
-	return w, slirp.Reserve(w.job.Ports)
+	return w, w.reserve()
 }
+
+// reserve takes the ports now, so that the helper finds them free. Where something
+// else will listen it can only look.
+func (w *network) reserve() error {
+	err := w.job.CheckPorts(w.job.Ports)
+	if err == nil {
+		w.held, err = slirp.Reserve(w.job.Ports)
+	}
+	if err != nil {
+		return fmt.Errorf("--publish: %w", err)
+	}
+	if w.job.Handler != slirp.Builtin {
+		slirp.Release(w.held)
+		w.held = nil
+	}
+	return nil
+}
+
+// shared says whether the network is another's, and only the files are ours.
+func (n *Network) shared() bool { return n.Mode == "host" || strings.HasPrefix(n.Mode, "ns:") }
 
 // chooseNetwork is what is to carry packets, if it can work here.
 func (r *Runtime) chooseNetwork(mode string) (*slirp.Config, error) {
@@ -84,7 +113,7 @@ func (r *Runtime) chooseNetwork(mode string) (*slirp.Config, error) {
 	if mode == "" {
 		config, err = slirp.Choose()
 	} else if config, err = slirp.ParseMode(mode); err == nil {
-		if err := config.Installed(); err != nil {
+		if err := config.Available(); err != nil {
 			return nil, fmt.Errorf("--network %s: %w", config.Kind, err)
 		}
 	}
@@ -103,20 +132,20 @@ func (r *Runtime) offerNetwork(d *dir, o *Options) error {
 	if o.Network == nil {
 		return nil
 	}
-	if !freshNetwork(o.Spec) {
+	if !o.Network.shared() && !freshNetwork(o.Spec) {
 		return fmt.Errorf("--network: linux.namespaces has no network namespace of the container's own")
 	}
-	var err error
-	if o.network, err = r.decideNetwork(o.Network); err != nil {
+	w, err := r.decideNetwork(o.Network)
+	if err != nil {
 		return err
 	}
-	w := o.network
+	o.network = w
 	if w.dir, err = filepath.Abs(filepath.Join(d.path, networkDir)); err != nil {
 		return err
 	}
 	w.job.Dir, w.names.Hostname = w.dir, o.Spec.Hostname
 	if err = os.Mkdir(d.inside(networkDir), 0o711); err == nil {
-		err = w.files(o.Spec)
+		err = r.showFiles(w, o)
 	}
 	if err != nil {
 		return r.because(kernel.Op{Do: kernel.UseRuntime, Path: d.path}, fmt.Errorf("record the network: %w", err))
@@ -135,110 +164,6 @@ func freshNetwork(s *specs.Spec) bool {
 		}
 	}
 	return false
-}
-
-// files writes them and adds their mounts, except where the spec mounts something
-// itself or the root has no place for them.
-func (w *network) files(s *specs.Spec) error {
-	list := map[string][]byte{"/etc/resolv.conf": w.job.ResolvFile(&w.names)}
-	if !w.names.NoHosts {
-		list["/etc/hosts"] = w.job.HostsFile(&w.names)
-	}
-	if s.Hostname != "" {
-		list["/etc/hostname"] = []byte(s.Hostname + "\n")
-	}
-	for _, name := range []string{"/etc/hosts", "/etc/hostname", "/etc/resolv.conf"} {
-		content, wanted := list[name]
-		destination, ok := place(s, name)
-		if !wanted || !ok {
-			continue
-		}
-		source := filepath.Join(w.dir, filepath.Base(name))
-		if err := write(source, content, 0o644); err != nil {
-			return fmt.Errorf("write the container's %s: %w", name, err)
-		}
-		s.Mounts = append(s.Mounts, specs.Mount{
-			Destination: destination, Type: "bind", Source: source, Options: []string{"bind", "rprivate", "nosuid", "nodev", "noexec"},
-		})
-	}
-	return nil
-}
-
-// place is where a file of /etc is to be mounted: behind links, which may lead
-// into a file system that the container mounts. A root that lacks the file and
-// cannot be written to has no place for it.
-func place(s *specs.Spec, name string) (string, bool) {
-	root := s.Root.Path
-	if root == "/" {
-		root = ""
-	}
-	for i := 0; i < 8; i++ {
-		for _, m := range s.Mounts {
-			if filepath.Clean(m.Destination) == name {
-				return "", false
-			}
-		}
-		link, err := os.Readlink(root + name)
-		if err != nil {
-			break
-		}
-		if !filepath.IsAbs(link) {
-			link = filepath.Join(filepath.Dir(name), link)
-		}
-		name = filepath.Clean(link)
-	}
-	for _, m := range s.Mounts {
-		if d := filepath.Clean(m.Destination); m.Type == "tmpfs" && strings.HasPrefix(name, d+"/") {
-			return name, true
-		}
-	}
-	info, err := os.Lstat(root + name)
-	if err == nil {
-		return name, info.Mode().IsRegular()
-	}
-	return name, errors.Is(err, os.ErrNotExist) && unix.Access(root+filepath.Dir(name), unix.W_OK) == nil && root != ""
-}
-
-// makeNetwork is the child's side.
-func (g *program) makeNetwork() {
-	w := g.network
-	if w == nil {
-		return
-	}
-	p := g.plan
-	p.Act("let ordinary users inside listen on every port, and ping")
-	given := func(key string) bool { return g.Spec.Linux.Sysctl[key] != "" }
-	for _, s := range []struct{ key, path, value string }{
-		{"net.ipv4.ip_unprivileged_port_start", "net/ipv4/ip_unprivileged_port_start", "0"},
-		{"net.ipv4.ping_group_range", "net/ipv4/ping_group_range", g.pingers()},
-		// slirp4netns's address would be tentative for a second.
-		{"net.ipv6.conf.default.accept_dad", "net/ipv6/conf/default/accept_dad", "0"},
-	} {
-		if !given(s.key) {
-			// A read-only /proc/sys, or a kernel without it: what it would be for does not work then.
-			p.WriteFile(plan.Cwd(), "/proc/sys/"+s.path, s.value, unix.EROFS, unix.EACCES, unix.EPERM, unix.ENOENT, unix.EINVAL)
-		}
-	}
-	if !w.needed() {
-		return
-	}
-	p.Act("let the parent make the network: %s", w.words())
-	p.Gate(gateNetwork)
-}
-
-// pingers is the range of groups that may send ICMP echo requests: those that
-// have an id inside, as far as it has no gaps (icmp(7)).
-func (g *program) pingers() string {
-	gid := g.Spec.Process.User.GID
-	if !g.userns() {
-		return "0 2147483647"
-	}
-	for _, e := range g.ids.GIDs {
-		if gid >= e.Container && gid-e.Container < e.Size {
-			return fmt.Sprintf("%d %d", e.Container, e.Container+e.Size-1)
-		}
-	}
-	return fmt.Sprintf("%d %d", gid, gid)
 }
 
 func (w *network) needed() bool {

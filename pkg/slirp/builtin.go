@@ -1,139 +1,179 @@
 package slirp
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"io"
-	"net/netip"
+	"net"
 	"os"
-	"path/filepath"
-	"runtime"
-	"strconv"
+	"sync"
+	"time"
 
-	"github.com/rootless-containers/rootlesskit/v2/pkg/port"
-	"github.com/rootless-containers/rootlesskit/v2/pkg/port/builtin"
+	"github.com/rootless-containers/rootlesskit/v2/pkg/port/builtin/msg"
 	"golang.org/x/sys/unix"
 )
 
-// driver is RootlessKit's builtin port driver. Its parent, which listens, is in
-// this process; its child, which connects, is a process of ours inside.
+// driver publishes ports. Its outer half, which listens and copies, is ours; the
+// inner one, which connects, is RootlessKit's and a process of ours inside.
+// RootlessKit's outer half could not stay: see serveTCP and udpPort.
 type driver struct {
-	port.ParentDriver
-	child int
-	quit  chan struct{}
+	h      *Helper
+	inside string        // the container's address
+	slots  chan struct{} // one for each connection that there are descriptors for
+
+	mu    sync.Mutex
+	inner *process
+	open  map[Port]io.Closer
+	udp   int       // how many of them are UDP
+	said  time.Time // when full was said
 }
 
-// portsDir is where the two halves meet, and all that the inner one sees. It is
-// below the network's directory, which has more in it.
-const portsDir = "ports"
-
-// The only argument of the processes inside: the driver's inner half, and one
-// that does nothing.
+// Of the descriptors that this process may have, some are its own, and a
+// connection takes six: two sockets, and a pipe for each direction (splice(2)).
 const (
-	PortsArg = "__ports"
-	HoldArg  = "__hold"
+	ownDescriptors = 64
+	perConnection  = 8
 )
 
 func (h *Helper) newDriver() (*driver, error) {
-	if err := os.Mkdir(portsDir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
-		return nil, err
-	}
-	parent, err := builtin.NewParentDriver(io.Discard, portsDir)
+	inner, err := h.startInner()
 	if err != nil {
 		return nil, err
 	}
-	d := &driver{ParentDriver: parent, quit: make(chan struct{})}
-	d.child, err = h.child(&Program{Args: []string{"sandbox", PortsArg}, User: h.Userns, Net: true, Root: filepath.Join(h.Dir, portsDir)})
-	if err != nil {
-		return nil, fmt.Errorf("start the port driver inside: %w", err)
+	d := &driver{h: h, inside: h.Address().String(), inner: inner, open: make(map[Port]io.Closer)}
+	d.slots = make(chan struct{}, connections(descriptors()))
+	go d.keep()
+	return d, nil
+}
+
+func connections(descriptors uint64) int {
+	return max(4, (int(min(descriptors, 1<<20))-ownDescriptors)/perConnection)
+}
+
+// descriptors is the limit of this process; Go has raised it to the hard one.
+func descriptors() uint64 {
+	var l unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &l) != nil {
+		return 1024
 	}
-	ready, failed := make(chan struct{}, 1), make(chan error, 1)
-	go func() { failed <- d.RunParentDriver(ready, d.quit, nil) }()
-	gone := make(chan error, 1)
-	go func() { gone <- waitPid(d.child) }()
-	select {
-	case <-ready:
-		go func() {
-			if how := <-gone; !h.ending() {
-				fmt.Fprintf(h.log, "sandbox: the port driver's half inside has ended (%v): published ports answer no more\n", how)
-			}
-		}()
-		return d, nil
-	case err := <-failed:
-		return nil, fmt.Errorf("start the port driver: %w", err)
-	case err := <-gone:
-		return nil, fmt.Errorf("the port driver's inner half has ended: %w", err)
+	return l.Cur
+}
+
+// keep starts the inner half again when it has ended; clients wait meanwhile.
+func (d *driver) keep() {
+	var r retry
+	for {
+		inner := d.half()
+		<-inner.gone
+		if d.h.ending() {
+			return
+		}
+		d.h.say("the port driver's half inside has ended (%v): starting it again", inner.how)
+		if !d.again(&r, time.Since(inner.began)) {
+			return
+		}
 	}
 }
 
-func waitPid(pid int) error {
+func (d *driver) again(r *retry, lived time.Duration) bool {
 	for {
-		var status unix.WaitStatus
-		_, err := unix.Wait4(pid, &status, 0, nil)
-		if errors.Is(err, unix.EINTR) {
-			continue
+		pause, ok := r.next(lived)
+		if !ok {
+			d.h.unpublish("the port driver's half inside does not stay")
+			return false
 		}
+		time.Sleep(pause)
+		inner, err := d.h.startInner()
+		if err == nil {
+			d.mu.Lock()
+			d.inner = inner
+			d.mu.Unlock()
+			return true
+		}
+		if d.h.ending() {
+			return false
+		}
+		d.h.say("%v", err)
+		lived = 0
+	}
+}
+
+func (d *driver) half() *process {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.inner
+}
+
+// add begins to serve a port on a socket that listens, which it takes.
+func (d *driver) add(p Port, held *os.File) error {
+	defer held.Close()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if p.Proto == "udp" {
+		c, err := net.FilePacketConn(held)
 		if err != nil {
 			return err
 		}
-		if status.Signaled() {
-			return fmt.Errorf("killed by %s", unix.SignalName(status.Signal()))
-		}
-		return fmt.Errorf("exit status %d", status.ExitStatus())
+		u := d.newUDP(c.(*net.UDPConn), p)
+		d.open[p], d.udp = u, d.udp+1
+		go u.serve()
+		return nil
 	}
-}
-
-func (d *driver) add(p Port, inside netip.Addr) (int, error) {
-	s := port.Spec{Proto: p.network(), ParentIP: p.HostIP, ParentPort: p.Host, ChildPort: p.Container}
-	if inside.IsValid() {
-		s.ChildIP = inside.String()
-	}
-	st, err := d.AddPort(context.Background(), s)
+	l, err := net.FileListener(held)
 	if err != nil {
-		return 0, p.refused(err)
+		return err
 	}
-	return st.ID, nil
+	d.open[p] = l
+	go d.serveTCP(l.(*net.TCPListener), p)
+	return nil
 }
 
-// ServePorts is the inner half; it returns only with an error.
-func ServePorts() error {
-	return builtin.NewChildDriver(io.Discard).RunChildDriver(map[string]string{
-		"builtin.socketpath": "/.bp.sock", "builtin.readypipepath": "/.bp-ready.pipe",
-	}, make(chan struct{}), "")
-}
-
-// main runs functions on the process's first thread: a child's PDEATHSIG is sent
-// when the thread ends that made it, and that one never does (prctl(2)).
-var mainThread = make(chan func())
-
-// OnMain runs what the helper has to do on the first thread, until done. The
-// caller is the main goroutine, locked since its init.
-func (h *Helper) OnMain(serve func() error) error {
-	runtime.LockOSThread()
-	done := make(chan error, 1)
-	go func() { done <- serve() }()
-	for {
-		select {
-		case f := <-mainThread:
-			f()
-		case err := <-done:
-			return err
-		}
+// remove ends a port. TCP connections that are there go on; a UDP port's clients
+// have nothing but the port.
+func (d *driver) remove(p Port) {
+	d.mu.Lock()
+	c := d.open[p]
+	delete(d.open, p)
+	if p.Proto == "udp" && c != nil {
+		d.udp--
+	}
+	d.mu.Unlock()
+	if c != nil {
+		_ = c.Close()
 	}
 }
 
-func onMain(f func() error) error {
-	result := make(chan error, 1)
-	mainThread <- func() { result <- f() }
-	return <-result
+func (d *driver) request(p Port) *msg.Request {
+	return &msg.Request{Type: msg.RequestTypeConnect, Proto: p.Proto, IP: d.inside, Port: p.Container}
 }
 
-// portOf reads "8080" or "8080/udp".
-func portOf(text string) (int, string, error) {
-	list, err := parsePorts(text)
-	if err != nil || len(list) != 1 {
-		return 0, "", fmt.Errorf("port %s: want a host port, such as 8080 or 8080/udp", strconv.Quote(text))
+// take waits until there are descriptors for one more connection.
+func (d *driver) take() {
+	select {
+	case d.slots <- struct{}{}:
+	default:
+		d.full(fmt.Errorf("%d connections", cap(d.slots)))
+		d.slots <- struct{}{}
 	}
-	return list[0].Container, list[0].Proto, nil
+}
+
+func (d *driver) release() { <-d.slots }
+
+// shareUDP is how many clients one UDP port may know.
+func (d *driver) shareUDP() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return max(1, min(maxUDP, cap(d.slots))/max(1, d.udp))
+}
+
+// full is said once a minute.
+func (d *driver) full(why error) {
+	d.mu.Lock()
+	again := time.Since(d.said) < time.Minute
+	if !again {
+		d.said = time.Now()
+	}
+	d.mu.Unlock()
+	if !again {
+		d.h.say("published ports are at their limit (%v): more clients wait; the limit of open files, ulimit -Hn, is %d", why, descriptors())
+	}
 }

@@ -3,10 +3,11 @@ package slirp
 import (
 	"errors"
 	"fmt"
+	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"strconv"
-	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -14,14 +15,22 @@ import (
 // Tun is the device that all carriers make a tap of.
 const Tun = "/dev/net/tun"
 
-// OpenTun tries whether it can be opened; the kernel checks the same for them.
+// OpenTun tries whether it can be opened, as the kernel checks it for them, and
+// whether it is one: anything may have that name.
 func OpenTun() error {
-	fd, err := unix.Open(Tun, unix.O_RDWR|unix.O_CLOEXEC, 0)
+	fd, err := unix.Open(Tun, unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return &os.PathError{Op: "open", Path: Tun, Err: err}
 	}
-	return unix.Close(fd)
+	defer unix.Close(fd)
+	if _, err := unix.IoctlGetInt(fd, unix.TUNGETFEATURES); err != nil {
+		return ErrNoTun
+	}
+	return nil
 }
+
+// ErrNoTun is something else in the device's place.
+var ErrNoTun = errors.New(Tun + " is no tun device: sudo rm " + Tun + " && sudo mknod -m 0666 " + Tun + " c 10 200")
 
 // install is the advice for a host without a carrier.
 const install = "install slirp4netns or passt (Debian: sudo apt install slirp4netns; Fedora: sudo dnf install slirp4netns)"
@@ -36,13 +45,41 @@ func Choose() (*Config, error) {
 	return nil, errors.New(install)
 }
 
-// Installed checks that the carrier of c is there.
-func (c *Config) Installed() error {
+// Available checks that the carrier of c is there, and what was said of this host.
+func (c *Config) Available() error {
 	if c.Kind == None {
 		return nil
 	}
-	_, err := find(c.Kind)
-	return err
+	if _, err := find(c.Kind); err != nil {
+		return err
+	}
+	for option, value := range map[string]string{"outbound_addr": c.Outbound, "outbound_addr6": c.Outbound6} {
+		if err := here(value); err != nil {
+			return fmt.Errorf("option %q: %w", option+"="+value, err)
+		}
+	}
+	return nil
+}
+
+// here checks that this host has an address, or a device of that name.
+func here(value string) error {
+	a, err := netip.ParseAddr(value)
+	if value == "" || err != nil {
+		if _, err := net.InterfaceByName(value); value != "" && err != nil {
+			return fmt.Errorf("this host has no network device of that name; 'ip link' lists them")
+		}
+		return nil
+	}
+	all, err := net.InterfaceAddrs()
+	if err != nil {
+		return err
+	}
+	for _, at := range all {
+		if p, err := netip.ParsePrefix(at.String()); err == nil && p.Addr() == a.Unmap() {
+			return nil
+		}
+	}
+	return fmt.Errorf("no network device of this host has that address; 'ip address' lists them")
 }
 
 // find also looks where an ordinary user's PATH does not.
@@ -103,50 +140,4 @@ func (c *Config) slirpArgs(ready, net, user int) []string {
 		args = append(args, fmt.Sprintf("--userns-path=/proc/self/fd/%d", user))
 	}
 	return append(args, fmt.Sprintf("/proc/self/fd/%d", net), tapDevice)
-}
-
-// pastaArgs is pasta's command line (passt(1)); holder is a process in the
-// container's namespaces, user says whether there is a user namespace among them.
-func (c *Config) pastaArgs(ports []Port, holder int, user bool) []string {
-	args := []string{
-		"--config-net", "--foreground", "--quiet", "--ns-ifname", tapDevice, "--mtu", strconv.Itoa(c.mtu()),
-		"-T", "none", "-U", "none",
-	}
-	if !c.HostLoopback {
-		args = append(args, "--no-map-gw")
-	}
-	if !c.IPv6 {
-		args = append(args, "--ipv4-only")
-	}
-	if d := c.forwarded(); d != "" {
-		args = append(args, "--dns-forward", d)
-	}
-	for _, one := range []struct{ flag, proto string }{{"-t", "tcp"}, {"-u", "udp"}} {
-		some := false
-		for _, p := range ports {
-			if p.Proto == one.proto {
-				args, some = append(args, one.flag, p.pasta()), true
-			}
-		}
-		if !some {
-			args = append(args, one.flag, "none")
-		}
-	}
-	args = append(args, c.Extra...)
-	if user {
-		return append(args, strconv.Itoa(holder))
-	}
-	if os.Geteuid() == 0 { // else it would become nobody, who may not look at the holder
-		args = append(args, "--runas", "0:0")
-	}
-	return append(args, "--netns-only", "--netns", fmt.Sprintf("/proc/%d/ns/net", holder))
-}
-
-// pasta is a port in pasta's words.
-func (p Port) pasta() string {
-	ip := ""
-	if p.HostIP != "" {
-		ip = strings.Trim(p.HostIP, "[]") + "/"
-	}
-	return fmt.Sprintf("%s%d:%d", ip, p.Host, p.Container)
 }

@@ -1,29 +1,34 @@
 package slirp
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
-	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
+// carrier is slirp4netns or pasta at work.
+type carrier struct {
+	*process
+	kind    string
+	program Program
+	said    tail
+	silent  chan struct{} // closed when it cannot say any more
+}
+
 // carry starts the carrier and returns when it carries.
-func (h *Helper) carry() error {
-	began := time.Now()
+func (h *Helper) carry() (*carrier, error) {
 	path, err := find(h.Kind)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	c := &carrier{kind: h.Kind, gone: make(chan struct{}), silent: make(chan struct{})}
+	c := &carrier{kind: h.Kind, silent: make(chan struct{})}
 	r, w, err := os.Pipe()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	c.program = Program{Path: path, Env: os.Environ(), Stderr: w}
 	go func() {
@@ -35,64 +40,69 @@ func (h *Helper) carry() error {
 		start = h.startPasta
 	}
 	if err := start(c); err != nil {
-		return err
+		return nil, err
 	}
-	go func() {
-		<-c.gone
-		h.ended(c, time.Since(began))
-	}()
-	return nil
+	return c, nil
 }
 
-// carrier is slirp4netns or pasta at work.
-type carrier struct {
-	kind    string
-	program Program
-	said    tail
-	silent  chan struct{} // closed when it cannot say any more
-	gone    chan struct{} // closed when it has ended, with
-	how     error
-}
-
-// spawn starts it, and waits for its end.
+// spawn starts it.
 func (h *Helper) spawn(c *carrier) error {
-	pid, err := h.child(&c.program)
+	p, err := h.start(&c.program)
 	c.program.Stderr.Close()
 	if err != nil {
 		return fmt.Errorf("start %s: %w", c.program.Path, err)
 	}
+	c.process = p
 	h.mu.Lock()
-	h.carrier = pid
-	h.mu.Unlock()
-	go func() {
-		c.how = waitPid(pid)
-		select {
-		case <-c.silent:
-		case <-time.After(100 * time.Millisecond): // a child of its own may hold the pipe
-		}
-		close(c.gone)
-	}()
+	defer h.mu.Unlock()
+	h.carrier = c
+	clear(h.ids)
+	if h.stopping { // between the look and the start
+		p.kill()
+	}
 	return nil
 }
 
-func (h *Helper) child(p *Program) (pid int, err error) {
-	spawned := onMain(func() error { pid, err = h.Spawn(p); return err })
-	return pid, spawned
+// last is what it has said, when it has ended.
+func (c *carrier) last() string {
+	select {
+	case <-c.silent:
+	case <-time.After(100 * time.Millisecond): // a child of its own may hold the pipe
+	}
+	return c.said.behind()
 }
 
-// ended tells that a carrier is gone while it was needed, and starts another.
-func (h *Helper) ended(c *carrier, lived time.Duration) {
-	if h.ending() {
-		return
+// keep starts another carrier when one has ended, until none stays.
+func (h *Helper) keep(c *carrier) {
+	var r retry
+	for c != nil {
+		<-c.gone
+		if h.ending() {
+			return
+		}
+		h.say("%s has ended (%v): starting it again%s", c.kind, c.how, c.last())
+		c = h.again(&r, time.Since(c.began))
 	}
-	how := fmt.Sprintf("sandbox: %s has ended (%v)%s: ", c.kind, c.how, c.said.behind())
-	if !h.Restart || lived < time.Second {
-		fmt.Fprintln(h.log, how+"the container has no way out any more")
-		return
-	}
-	fmt.Fprintln(h.log, how+"starting it again")
-	if err := h.carry(); err != nil {
-		fmt.Fprintf(h.log, "sandbox: %v: the container has no way out any more\n", err)
+}
+
+func (h *Helper) again(r *retry, lived time.Duration) *carrier {
+	for {
+		pause, ok := r.next(lived)
+		if !ok {
+			h.unpublish(h.Kind + " does not stay: the container has no way out any more")
+			return nil
+		}
+		time.Sleep(pause)
+		c, err := h.carry()
+		if err == nil {
+			h.republish()
+			return c
+		}
+		if h.ending() {
+			return nil
+		}
+		h.say("%v", err)
+		lived = 0
 	}
 }
 
@@ -149,68 +159,23 @@ func (h *Helper) startSlirp(c *carrier) error {
 
 // notReady ends a carrier that is none.
 func (h *Helper) notReady(c *carrier, late bool) error {
-	h.mu.Lock()
-	if h.carrier > 0 {
-		_ = unix.Kill(h.carrier, unix.SIGKILL)
-	}
-	h.mu.Unlock()
+	c.kill()
 	<-c.gone
+	last := c.last()
 	if late {
-		return fmt.Errorf("%s was not ready within %s%s", c.kind, patience, c.said.behind())
+		return fmt.Errorf("%s was not ready within %s%s", c.kind, patience, last)
 	}
-	if text := c.said.String(); strings.Contains(text, "unrecognized option") || strings.Contains(text, "unknown option") {
+	switch text := c.said.String(); {
+	case !refusesOption(text):
+	case c.kind == Slirp4netns:
 		return fmt.Errorf("%s is too old for this (1.1 or newer is needed): %s", c.kind, text)
+	case len(h.Extra) > 0:
+		return fmt.Errorf("pasta refuses one of its options (%s): %s", strings.Join(h.Extra, " "), text)
 	}
-	return fmt.Errorf("%s did not start (%v)%s", c.kind, c.how, c.said.behind())
-}
-
-// startPasta waits for the default route, the last that pasta makes in the
-// container; the file with its pid, which comes then too, is not its to write where
-// AppArmor confines it. pasta finds the namespaces by a process in them, which must
-// be one that it may look at whatever the payload is.
-func (h *Helper) startPasta(c *carrier) error {
-	if h.holder == 0 {
-		pid, err := h.child(&Program{Args: []string{"sandbox", HoldArg}, User: h.Userns, Net: true})
-		if err != nil {
-			return fmt.Errorf("enter the network: %w", err)
-		}
-		h.holder = pid
-		go func() { _ = waitPid(pid) }()
+	if c.kind == Pasta && !routed("self", "") {
+		last += "; pasta copies the addresses and routes of this host, which has no default route: add one, or take --network slirp4netns"
 	}
-	var own []Port
-	if h.Handler == Own {
-		own = h.Ports
-	}
-	c.program.Args = append([]string{Pasta}, h.pastaArgs(own, h.holder, h.Userns)...)
-	if err := h.spawn(c); err != nil {
-		return err
-	}
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(time.Millisecond) {
-		if routed(h.holder) {
-			return nil
-		}
-		select {
-		case <-c.gone:
-			return h.notReady(c, false)
-		default:
-		}
-	}
-	return h.notReady(c, true)
-}
-
-// routed says whether a process's network has a default route through the tap
-// device (proc_pid_net(5)).
-func routed(pid int) bool {
-	for file, fields := range map[string][2]int{"route": {1, 0}, "ipv6_route": {0, 9}} {
-		b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/net/%s", pid, file))
-		for line := range strings.Lines(string(b)) {
-			w := strings.Fields(line)
-			if len(w) > 7 && len(w) > fields[1] && strings.Trim(w[fields[0]], "0") == "" && w[fields[1]] == tapDevice {
-				return true
-			}
-		}
-	}
-	return false
+	return fmt.Errorf("%s did not start (%v)%s", c.kind, c.how, last)
 }
 
 // dup makes a copy that a child can inherit and that is closed here afterwards.
@@ -220,49 +185,4 @@ func dup(fd int) uintptr {
 		return ^uintptr(0)
 	}
 	return uintptr(n)
-}
-
-// tail keeps the end of what a carrier says.
-type tail struct {
-	mu sync.Mutex
-	b  []byte
-}
-
-const tailSize = 1 << 10
-
-func (t *tail) Write(p []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.b = append(t.b, p...)
-	if n := len(t.b) - tailSize; n > 0 {
-		t.b = append(t.b[:0], t.b[n:]...)
-	}
-	return len(p), nil
-}
-
-// listen reads until all writers are gone.
-func (t *tail) listen(r *os.File) {
-	_, _ = io.Copy(t, r)
-	r.Close()
-}
-
-// String is one line.
-func (t *tail) String() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	lines := strings.Split(string(bytes.TrimSpace(t.b)), "\n")
-	var kept []string
-	for _, l := range lines {
-		if l = strings.TrimSpace(l); l != "" && !strings.HasPrefix(l, "WARNING: Support for") && !strings.HasSuffix(l, "to syslog") && !strings.Contains(l, "tapfd=") {
-			kept = append(kept, l)
-		}
-	}
-	return strings.Join(kept, "; ")
-}
-
-func (t *tail) behind() string {
-	if s := t.String(); s != "" {
-		return ": " + s
-	}
-	return ""
 }

@@ -8,16 +8,20 @@ import (
 	"net"
 	"os"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // request is one line to a helper, answered with one line.
 type request struct {
 	Add    []Port `json:"add,omitempty"`
-	Remove string `json:"remove,omitempty"` // a host port, with /udp where it is that
+	Remove []Port `json:"remove,omitempty"` // the host's side of them
 }
 
-type answer struct {
-	Ports []Port `json:"ports"`
+// Answer is what a helper says.
+type Answer struct {
+	Ports []Port `json:"ports"`          // all, or those that were added
+	Said  string `json:"said,omitempty"` // its last word, which a detached container's caller has not seen
 	Error string `json:"error,omitempty"`
 }
 
@@ -31,50 +35,100 @@ func (h *Helper) listen() (*net.UnixListener, error) {
 func (h *Helper) control(l *net.UnixListener) {
 	for {
 		c, err := l.AcceptUnix()
-		if err != nil {
+		if errors.Is(err, net.ErrClosed) {
 			return
 		}
+		if err != nil { // no descriptors, for the moment
+			time.Sleep(20 * time.Millisecond)
+			continue
+		}
+		foreign := stranger(c)
 		go func() {
 			defer func() { _ = c.Close() }()
 			_ = c.SetDeadline(time.Now().Add(patience))
 			var q request
-			var a answer
-			err := json.NewDecoder(io.LimitReader(c, 1<<20)).Decode(&q)
-			if err == nil {
-				err = h.do(&q)
+			err := json.NewDecoder(io.LimitReader(c, 16<<20)).Decode(&q)
+			var a Answer
+			switch {
+			case foreign != nil:
+				err = foreign
+			case err == nil:
+				a.Ports, err = h.do(&q)
 			}
 			if err != nil {
 				a.Error = err.Error()
 			}
-			h.mu.Lock()
-			a.Ports = append([]Port{}, h.ports...)
-			h.mu.Unlock()
+			if said := h.said.Load(); said != nil && foreign == nil {
+				a.Said = *said
+			}
 			_ = json.NewEncoder(c).Encode(&a)
 		}()
 	}
 }
 
-// do adds all ports or none.
-func (h *Helper) do(q *request) error {
-	if q.Remove != "" {
-		host, proto, err := portOf(q.Remove)
+// stranger refuses who is in other namespaces than we: a payload on the host's
+// tree is the same user, and may see the socket where --root is.
+func stranger(c *net.UnixConn) error {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var peer *unix.Ucred
+	var failed error
+	if err := raw.Control(func(fd uintptr) {
+		peer, failed = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+	}); err != nil {
+		return err
+	}
+	if failed != nil {
+		return failed
+	}
+	for _, ns := range []string{"user", "net"} {
+		ours, err := os.Readlink("/proc/self/ns/" + ns)
 		if err != nil {
 			return err
 		}
-		return h.withdraw(host, proto)
+		theirs, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/%s", peer.Pid, ns))
+		if err != nil || theirs != ours {
+			return fmt.Errorf("asked from another %s namespace than the container was started in: ask from that one", ns)
+		}
 	}
-	if len(q.Add) == 0 {
-		return nil
+	return nil
+}
+
+// do adds or removes all ports or none.
+func (h *Helper) do(q *request) ([]Port, error) {
+	switch {
+	case len(q.Add) > 0:
+		return q.Add, h.addAll(q.Add)
+	case len(q.Remove) > 0:
+		list, err := h.named(q.Remove)
+		if err != nil {
+			return nil, err
+		}
+		return nil, h.withdraw(list)
 	}
-	if err := Reserve(q.Add); err != nil {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return append([]Port{}, h.ports...), nil
+}
+
+func (h *Helper) addAll(list []Port) error {
+	if err := h.CheckPorts(list); err != nil {
 		return err
 	}
-	for i, p := range q.Add {
-		if err := h.publish(p); err != nil {
-			for _, done := range q.Add[:i] {
-				_ = h.withdraw(done.Host, done.Proto)
-			}
-			return err
+	held, err := Reserve(list)
+	if err != nil {
+		return err
+	}
+	if h.Handler != Builtin {
+		Release(held) // it listens itself
+		held = make([]*os.File, len(list))
+	}
+	for i, p := range list {
+		if err := h.publish(p, held[i]); err != nil {
+			Release(held[min(i+1, len(held)):])
+			return errors.Join(err, h.withdraw(list[:i]))
 		}
 	}
 	return nil
@@ -88,26 +142,38 @@ func Closed(dir string) bool {
 
 // Ask talks to the helper whose network has that directory, which may be below
 // /proc/self/fd: a socket's address has room for 107 bytes. With neither ports
-// nor a port to remove it lists.
-func Ask(dir string, add []Port, remove string) ([]Port, error) {
+// to add nor to remove it lists.
+func Ask(dir string, add, remove []Port) (*Answer, error) {
 	c, err := net.DialTimeout("unix", dir+"/"+controlSocket, patience)
 	if err != nil {
 		if errors.Is(err, os.ErrNotExist) {
 			return nil, fmt.Errorf("its network publishes no ports")
 		}
-		return nil, fmt.Errorf("the helper of its network does not answer (%w): its ports are gone until the container is started again", err)
+		return nil, &GoneError{err}
 	}
 	defer func() { _ = c.Close() }()
-	_ = c.SetDeadline(time.Now().Add(patience))
+	_ = c.SetDeadline(time.Now().Add(patience + 5*time.Second))
 	if err := json.NewEncoder(c).Encode(request{Add: add, Remove: remove}); err != nil {
-		return nil, err
+		return nil, &GoneError{err}
 	}
-	var a answer
+	var a Answer
 	if err := json.NewDecoder(io.LimitReader(c, 16<<20)).Decode(&a); err != nil {
-		return nil, fmt.Errorf("the helper of its network: %w", err)
+		return nil, &GoneError{err}
 	}
 	if a.Error != "" {
-		return a.Ports, errors.New(a.Error)
+		return nil, errors.New(a.Error)
 	}
-	return a.Ports, nil
+	return &a, nil
+}
+
+// GoneError is a helper that does not answer.
+type GoneError struct{ err error }
+
+// Error leaves out the socket, which is seen through our own descriptors.
+func (e *GoneError) Error() string {
+	var errno unix.Errno
+	if errors.As(e.err, &errno) {
+		return "the helper of its network does not answer: " + errno.Error()
+	}
+	return "the helper of its network does not answer: " + e.err.Error()
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"net/netip"
-	"os"
 	"strings"
 )
 
@@ -20,7 +19,13 @@ type Names struct {
 
 // Validate says what is wrong with what was typed.
 func (n *Names) Validate() error {
+	if n.NoHosts && len(n.Hosts) > 0 {
+		return fmt.Errorf("--no-hosts and --add-host cannot be set together: leave one out")
+	}
 	for _, d := range n.DNS {
+		if n.noResolv() {
+			break
+		}
 		if _, err := netip.ParseAddr(d); err != nil {
 			return fmt.Errorf("--dns %q: want an IP address", d)
 		}
@@ -44,21 +49,40 @@ func (n *Names) Validate() error {
 	return nil
 }
 
-// HostsFile is /etc/hosts of the container.
+// noResolv says whether /etc/resolv.conf is left alone, podman's --dns none.
+func (n *Names) noResolv() bool { return len(n.DNS) == 1 && n.DNS[0] == "none" }
+
+// Resolver says whether anything was asked for about /etc/resolv.conf.
+func (n *Names) Resolver() bool { return len(n.DNS)+len(n.Search)+len(n.Options) > 0 }
+
+// HostNames says whether anything was asked for about /etc/hosts.
+func (n *Names) HostNames() bool { return n.NoHosts || len(n.Hosts) > 0 }
+
+// Given says which flag was used, "" for none.
+func (n *Names) Given() string {
+	switch {
+	case len(n.DNS) > 0:
+		return "--dns"
+	case len(n.Search) > 0:
+		return "--dns-search"
+	case len(n.Options) > 0:
+		return "--dns-option"
+	case len(n.Hosts) > 0:
+		return "--add-host"
+	case n.NoHosts:
+		return "--no-hosts"
+	}
+	return ""
+}
+
+// HostsFile is /etc/hosts of the container; nil leaves it as it is. The first line with a name counts
+// (hosts(5)), so what was asked for comes first.
 func (c *Config) HostsFile(n *Names) []byte {
+	if n.NoHosts {
+		return nil
+	}
 	var b bytes.Buffer
-	b.WriteString("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n")
-	own := "127.0.1.1"
-	if a := c.Address(); a.IsValid() && !a.IsLoopback() {
-		own = a.String()
-	}
-	if n.Hostname != "" {
-		fmt.Fprintf(&b, "%s\t%s\n", own, n.Hostname)
-	}
 	host := c.Host()
-	if host.IsValid() {
-		fmt.Fprintf(&b, "%s\thost.containers.internal host.docker.internal\n", host)
-	}
 	for _, h := range n.Hosts {
 		name, ip, _ := strings.Cut(h, ":")
 		if ip = strings.Trim(ip, "[]"); ip == "host-gateway" {
@@ -69,131 +93,38 @@ func (c *Config) HostsFile(n *Names) []byte {
 		}
 		fmt.Fprintf(&b, "%s\t%s\n", ip, name)
 	}
+	if c.Shared {
+		own, _ := readSome("/etc/hosts")
+		b.Write(own)
+		return b.Bytes()
+	}
+	b.WriteString("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n")
+	own := "127.0.1.1"
+	if a := c.Address(); a.IsValid() && !a.IsLoopback() {
+		own = a.String()
+	}
+	if n.Hostname != "" {
+		fmt.Fprintf(&b, "%s\t%s\n", own, n.Hostname)
+	}
+	if host.IsValid() {
+		fmt.Fprintf(&b, "%s\thost.containers.internal host.docker.internal\n", host)
+	}
 	return b.Bytes()
 }
 
 // CheckNames refuses what only another network has.
 func (c *Config) CheckNames(n *Names) error {
 	for _, h := range n.Hosts {
-		if strings.HasSuffix(h, ":host-gateway") && !c.Host().IsValid() {
-			return fmt.Errorf("--add-host %q: with --network %s the host has no address inside; slirp4netns gives it one", h, c.Kind)
+		if !strings.HasSuffix(h, ":host-gateway") || c.Host().IsValid() {
+			continue
 		}
+		switch {
+		case c.Shared:
+			return fmt.Errorf("--add-host %q: in a network that is not the container's own the host has no address of its own; take 127.0.0.1 with --network host", h)
+		case c.Kind == Pasta:
+			return fmt.Errorf("--add-host %q: with --network pasta the host has an address inside only with pasta:allow_host_loopback=true and a default route; slirp4netns gives it one", h)
+		}
+		return fmt.Errorf("--add-host %q: with --network %s the host has no address inside; slirp4netns gives it one", h, c.Kind)
 	}
 	return nil
-}
-
-// pastaDNS is the address at which pasta answers for resolvers that only the
-// host reaches.
-const pastaDNS = "169.254.1.1"
-
-// forwarded is that address where it is needed.
-func (c *Config) forwarded() string {
-	if c.Kind != Pasta || len(reachable(hostResolver().servers)) > 0 {
-		return ""
-	}
-	return pastaDNS
-}
-
-// ResolvFile is /etc/resolv.conf of the container: what was asked for, else the
-// host's, with nameservers that can be reached from inside (resolv.conf(5)).
-func (c *Config) ResolvFile(n *Names) []byte {
-	h := hostResolver()
-	var servers []string
-	switch {
-	case len(n.DNS) > 0:
-		servers = n.DNS
-	case c.Kind == Slirp4netns:
-		// It asks the host's own, also one on the host's loopback.
-		servers = append([]string{c.nth(3).String()}, reachable(h.servers)...)
-	case c.Kind == Pasta:
-		servers = reachable(h.servers)
-		if len(servers) == 0 {
-			servers = []string{pastaDNS}
-		}
-	}
-	search, options := h.search, h.options
-	if len(n.Search) > 0 {
-		search = n.Search
-	}
-	if len(n.Options) > 0 {
-		options = n.Options
-	}
-	var b bytes.Buffer
-	if len(search) > 0 && (len(search) != 1 || search[0] != ".") {
-		fmt.Fprintf(&b, "search %s\n", strings.Join(search, " "))
-	}
-	for _, s := range servers {
-		fmt.Fprintf(&b, "nameserver %s\n", s)
-	}
-	if len(options) > 0 {
-		fmt.Fprintf(&b, "options %s\n", strings.Join(options, " "))
-	}
-	return b.Bytes()
-}
-
-type resolver struct{ servers, search, options []string }
-
-// hostResolver reads the host's file. systemd-resolved's stub says nothing about
-// the servers behind it; its other file does.
-func hostResolver() resolver {
-	var r resolver
-	for _, path := range []string{"/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"} {
-		b, err := readSome(path)
-		if err != nil {
-			continue
-		}
-		r = parseResolver(b)
-		if len(r.servers) != 1 || r.servers[0] != "127.0.0.53" {
-			break
-		}
-	}
-	return r
-}
-
-// readSome reads at most what a file of this kind can have.
-func readSome(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	b := make([]byte, 64<<10)
-	n, err := f.Read(b)
-	return b[:max(0, n)], err
-}
-
-func parseResolver(b []byte) resolver {
-	var r resolver
-	for _, line := range strings.Split(string(b), "\n") {
-		if i := strings.IndexAny(line, "#;"); i >= 0 {
-			line = line[:i]
-		}
-		words := strings.Fields(line)
-		if len(words) < 2 {
-			continue
-		}
-		switch words[0] {
-		case "nameserver":
-			if _, err := netip.ParseAddr(words[1]); err == nil {
-				r.servers = append(r.servers, words[1])
-			}
-		case "search", "domain":
-			r.search = words[1:]
-		case "options":
-			r.options = append(r.options, words[1:]...)
-		}
-	}
-	return r
-}
-
-// reachable leaves out what is the host's loopback.
-func reachable(servers []string) []string {
-	var list []string
-	for _, s := range servers {
-		a, err := netip.ParseAddr(s)
-		if err == nil && !a.IsLoopback() && !a.IsUnspecified() && a.Zone() == "" {
-			list = append(list, s)
-		}
-	}
-	return list
 }

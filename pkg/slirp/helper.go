@@ -1,13 +1,14 @@
 package slirp
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -16,12 +17,12 @@ import (
 // Job is what a helper is told at its start.
 type Job struct {
 	Config
-	Ports   []Port `json:"ports,omitempty"`
-	Dir     string `json:"dir"` // the network's directory, absolute
-	Init    int    `json:"init"`
-	Userns  bool   `json:"userns"`  // the container has a user namespace of its own
-	RootID  bool   `json:"root_id"` // in which there is a root
-	Restart bool   `json:"restart"`
+	Ports  []Port `json:"ports,omitempty"`
+	Dir    string `json:"dir"` // the network's directory, absolute
+	Init   int    `json:"init"`
+	Userns bool   `json:"userns"`        // the container has a user namespace of its own
+	RootID bool   `json:"root_id"`       // in which there is a root
+	Log    bool   `json:"log,omitempty"` // standard error is a file that is read later
 }
 
 // The descriptors of a helper, besides 0, 1 and 2.
@@ -31,6 +32,7 @@ const (
 	FdInit             // pidfd: the container's first process
 	FdNet              // its network namespace
 	FdUser             // its user namespace; the null device without one
+	FdPorts            // the first of the sockets that listen, for RootlessKit's handler
 )
 
 // Helper is the process that holds a container's network.
@@ -38,29 +40,19 @@ type Helper struct {
 	Job
 	// Spawn starts a program that ends with this process. It is called on the
 	// thread of OnMain.
-	Spawn func(*Program) (pid int, err error)
+	Spawn func(*Program) (Child, error)
 
-	log io.Writer
+	log  io.Writer
+	said atomic.Pointer[string] // the last that was said, with its time
 
 	mu       sync.Mutex
-	carrier  int // its pid
-	holder   int // of the process that pasta finds the namespaces by
+	carrier  *carrier
+	holder   *process // that pasta finds the namespaces by
 	stopping bool
+	lost     string // why there is no way out and no port any more
 	driver   *driver
 	ports    []Port
-	ids      map[Port]int // a port's id with its handler
-}
-
-// Program is one of those that a helper starts.
-type Program struct {
-	Path   string // "" is this program
-	Args   []string
-	Env    []string
-	Files  []*os.File // from 3 on
-	Stderr *os.File   // also standard output; nil is nowhere
-	User   bool       // in the container's user namespace, as its root
-	Net    bool       // in its network namespace too
-	Root   string     // a directory that is all it sees, "" for the host's tree
+	ids      map[Port]int // a port's id with slirp4netns
 }
 
 // ReadJob reads what the parent has written.
@@ -74,9 +66,7 @@ func ReadJob() (Job, error) {
 // the container has ended.
 func (h *Helper) Serve() error {
 	ready := os.NewFile(FdReady, "ready")
-	for fd := FdReady; fd <= FdUser; fd++ {
-		unix.CloseOnExec(fd)
-	}
+	h.ownDescriptors()
 	// The cwd makes the sockets' names short, whatever --root is.
 	err := os.Chdir(h.Dir)
 	if err == nil {
@@ -94,6 +84,31 @@ func (h *Helper) Serve() error {
 	return nil
 }
 
+// ownDescriptors closes what the caller had open besides, which whoever reads the
+// other end of a pipe would wait for until the container has ended. Go's own are
+// close-on-exec; those that came by exec cannot be.
+func (h *Helper) ownDescriptors() {
+	last := FdUser
+	if h.Handler == Builtin {
+		last += len(h.Ports)
+	}
+	list, _ := os.ReadDir("/proc/self/fd")
+	for _, e := range list {
+		fd, err := strconv.Atoi(e.Name())
+		if err != nil || fd < FdReady {
+			continue
+		}
+		flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+		switch {
+		case err != nil || flags&unix.FD_CLOEXEC != 0:
+		case fd <= last:
+			unix.CloseOnExec(fd)
+		default:
+			unix.Close(fd)
+		}
+	}
+}
+
 func (h *Helper) open() error {
 	h.log, h.ids = os.Stderr, make(map[Port]int)
 	control, err := h.listen()
@@ -101,17 +116,34 @@ func (h *Helper) open() error {
 		return err
 	}
 	if h.Kind != None {
-		if err := h.carry(); err != nil {
+		c, err := h.carry()
+		if err != nil {
 			return err
 		}
+		go h.keep(c)
 	}
-	for _, p := range h.Ports {
-		if err := h.publish(p); err != nil {
+	for i, p := range h.Ports {
+		var held *os.File
+		if h.Handler == Builtin {
+			held = os.NewFile(uintptr(FdPorts+i), "port")
+		}
+		if err := h.publish(p, held); err != nil {
 			return err
 		}
 	}
 	go h.control(control)
 	return nil
+}
+
+// say tells the caller, and keeps it for `sandbox port`.
+func (h *Helper) say(format string, args ...any) {
+	line := fmt.Sprintf(format, args...)
+	dated := time.Now().Format(time.DateTime) + " " + line
+	h.said.Store(&dated)
+	if h.Log {
+		line = dated
+	}
+	fmt.Fprintln(h.log, "sandbox: network: "+line)
 }
 
 // waitForEnd returns when the container's first process has ended.
@@ -133,107 +165,25 @@ func (h *Helper) stop() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.stopping = true
-	pids := []int{h.carrier, h.holder}
+	all := []*process{h.holder}
+	if h.carrier != nil {
+		all = append(all, h.carrier.process)
+	}
 	if h.driver != nil {
-		pids = append(pids, h.driver.child)
+		all = append(all, h.driver.half())
 	}
-	for _, pid := range pids {
-		if pid > 0 {
-			_ = unix.Kill(pid, unix.SIGKILL)
-		}
+	for _, p := range all {
+		p.kill()
 	}
-	switch {
-	case h.driver != nil:
+	if h.driver != nil {
 		for _, p := range h.ports {
-			_ = h.driver.RemovePort(context.Background(), h.ids[p])
+			h.driver.remove(p)
 		}
-	case h.carrier > 0 && len(h.ports) > 0:
-		awaitGone(h.carrier)
+	} else if h.carrier != nil && len(h.ports) > 0 {
+		h.carrier.bury()
 	}
 	_ = os.Remove(controlSocket)
-	for _, pid := range pids {
-		if pid > 0 {
-			awaitGone(pid)
-		}
+	for _, p := range all {
+		p.bury()
 	}
-}
-
-// awaitGone waits a moment until a child has ended and another goroutine has
-// waited for it.
-func awaitGone(pid int) {
-	for i := 0; i < 500 && unix.Kill(pid, 0) == nil; i++ {
-		time.Sleep(time.Millisecond)
-	}
-}
-
-// publish asks a port's handler for it.
-func (h *Helper) publish(p Port) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, q := range h.ports {
-		if q == p {
-			return fmt.Errorf("port %s is published already", p.where())
-		}
-	}
-	id, err := h.handle(p)
-	if err != nil {
-		return err
-	}
-	h.ports = append(h.ports, p)
-	h.ids[p] = id
-	return nil
-}
-
-func (h *Helper) handle(p Port) (int, error) {
-	switch {
-	case h.Handler == Builtin:
-		if h.driver == nil {
-			d, err := h.newDriver()
-			if err != nil {
-				return 0, err
-			}
-			h.driver = d
-		}
-		return h.driver.add(p, h.Address())
-	case h.Kind == Slirp4netns:
-		return addForward(p)
-	case h.published(p):
-		return 0, nil // pasta was started with it
-	}
-	return 0, fmt.Errorf("pasta publishes ports at its start only: --network slirp4netns can add them later")
-}
-
-func (h *Helper) published(p Port) bool {
-	for _, q := range h.Ports {
-		if p == q {
-			return true
-		}
-	}
-	return false
-}
-
-// withdraw ends a published port; connections that are there go on.
-func (h *Helper) withdraw(host int, proto string) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for i, p := range h.ports {
-		if p.Host != host || p.Proto != proto {
-			continue
-		}
-		id := h.ids[p]
-		var err error
-		switch {
-		case h.Handler == Builtin:
-			err = h.driver.RemovePort(context.Background(), id)
-		case h.Kind == Slirp4netns:
-			err = removeForward(id)
-		default:
-			err = fmt.Errorf("pasta keeps the ports of its start: --network slirp4netns can remove them")
-		}
-		if err == nil {
-			h.ports = append(h.ports[:i:i], h.ports[i+1:]...)
-		}
-		return err
-	}
-	return fmt.Errorf("port %d/%s of the host is not published", host, proto)
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -32,6 +33,7 @@ type Config struct {
 	Outbound     string // slirp4netns: source address or device of IPv4
 	Outbound6    string
 	Extra        []string // pasta's own flags, as typed
+	Shared       bool     // the network is the host's or another's: the kind is none
 }
 
 var defaultCIDR = netip.MustParsePrefix("10.0.2.0/24")
@@ -50,11 +52,13 @@ func ParseMode(value string) (*Config, error) {
 	if opts == "" {
 		return c, nil
 	}
+	after := false // a flag of pasta's, whose value may follow
 	for _, opt := range strings.Split(opts, ",") {
-		if kind == Pasta && strings.HasPrefix(opt, "-") {
-			c.Extra = append(c.Extra, opt)
+		if kind == Pasta && c.pastaOption(opt, after) {
+			after = strings.HasPrefix(opt, "-")
 			continue
 		}
+		after = false
 		if err := c.option(opt); err != nil {
 			return nil, fmt.Errorf("--network %s: option %q: %w", kind, opt, err)
 		}
@@ -62,9 +66,12 @@ func ParseMode(value string) (*Config, error) {
 	return c, nil
 }
 
+// commonOptions are those of both carriers.
+var commonOptions = []string{"mtu", "enable_ipv6", "allow_host_loopback"}
+
 func (c *Config) option(opt string) error {
 	name, value, _ := strings.Cut(opt, "=")
-	if name != "mtu" && name != "enable_ipv6" && name != "allow_host_loopback" && c.Kind != Slirp4netns {
+	if !slices.Contains(commonOptions, name) && c.Kind != Slirp4netns {
 		if c.Kind == None {
 			return fmt.Errorf("a network with loopback only has no options")
 		}
@@ -87,6 +94,9 @@ func (c *Config) option(opt string) error {
 			return fmt.Errorf("want an IPv4 network of /8 to /25, such as 10.0.2.0/24")
 		}
 		c.CIDR = c.CIDR.Masked()
+		if a := c.CIDR.Addr(); a.IsLoopback() || a.As4()[0] == 0 || a.As4()[0] >= 224 {
+			return fmt.Errorf("no host can have an address of that network, want a private one such as 10.0.2.0/24")
+		}
 	case "outbound_addr":
 		c.Outbound = value
 		return outbound(value, true)
@@ -162,14 +172,39 @@ func (c *Config) Address() netip.Addr {
 }
 
 // Host is where the container reaches this host; not valid where it does not.
+// pasta's gateway inside is the host's, whose packets it then takes for this host.
 func (c *Config) Host() netip.Addr {
-	if c.Kind == Slirp4netns {
+	switch {
+	case c.Kind == Slirp4netns:
 		return c.nth(2)
+	case c.Kind == Pasta && c.HostLoopback:
+		for _, flag := range [][]string{{"--map-host-loopback"}, {"-g", "--gateway"}} {
+			value, _ := c.extraValue(flag...)
+			if a, err := netip.ParseAddr(value); err == nil {
+				return a
+			}
+		}
+		return hostGateway()
 	}
 	return netip.Addr{}
 }
 
+// Shared is a network that is not the container's own; its files are.
+func Shared() *Config { return &Config{Kind: None, Handler: Builtin, Shared: true} }
+
+// hasIPv6 says whether this host speaks it: without the module there is nothing, and
+// a sysctl turns it off.
 func hasIPv6() bool {
-	_, err := os.Stat("/proc/sys/net/ipv6")
-	return err == nil
+	off, err := os.ReadFile("/proc/sys/net/ipv6/conf/all/disable_ipv6")
+	return err == nil && strings.TrimSpace(string(off)) == "0"
+}
+
+// CheckPorts refuses what only another handler can.
+func (c *Config) CheckPorts(list []Port) error {
+	for _, p := range list {
+		if c.Kind == Slirp4netns && c.Handler == Own && strings.Contains(p.HostIP, ":") {
+			return fmt.Errorf("address %s: slirp4netns's own handler listens on IPv4 only; leave port_handler= out", p.HostIP)
+		}
+	}
+	return nil
 }

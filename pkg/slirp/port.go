@@ -1,15 +1,12 @@
 package slirp
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
+	"slices"
 	"strconv"
 	"strings"
-
-	"golang.org/x/sys/unix"
 )
 
 // Port is one published port.
@@ -22,47 +19,41 @@ type Port struct {
 
 // String is what podman port prints.
 func (p Port) String() string {
+	return fmt.Sprintf("%d/%s -> %s", p.Container, p.Proto, p.At())
+}
+
+// At is the host's side.
+func (p Port) At() string {
 	ip := p.HostIP
 	if ip == "" {
 		ip = "0.0.0.0"
 	}
-	return fmt.Sprintf("%d/%s -> %s", p.Container, p.Proto, net.JoinHostPort(ip, strconv.Itoa(p.Host)))
+	return net.JoinHostPort(ip, strconv.Itoa(p.Host))
 }
 
-// key is what can be published once only.
-func (p Port) key() string { return fmt.Sprintf("%s %d", p.Proto, p.Host) }
-
-// ParsePorts reads one value of --publish: [[ip:][hostPort]:]containerPort[/proto],
+// ParsePorts reads what --publish takes: [[ip:][hostPort]:]containerPort[/proto],
 // with ranges of equal length on both sides.
 func ParsePorts(value string) ([]Port, error) {
-	list, err := parsePorts(value)
+	rest, protos, err := protocols(value)
 	if err != nil {
-		return nil, fmt.Errorf("--publish %q: %w", value, err)
-	}
-	return list, nil
-}
-
-func parsePorts(value string) ([]Port, error) {
-	rest, proto, found := strings.Cut(value, "/")
-	if !found {
-		proto = "tcp"
-	}
-	if proto != "tcp" && proto != "udp" {
-		return nil, fmt.Errorf("protocol %q, want tcp or udp", proto)
+		return nil, err
 	}
 	var host, ip string
 	at := strings.LastIndexByte(rest, ':')
+	if strings.HasSuffix(rest, "]") || isAddress(rest) {
+		return nil, fmt.Errorf("an address alone, want the container's port behind it: %s::80", rest)
+	}
 	inside := rest[at+1:]
 	if at >= 0 {
 		host = rest[:at]
-		if i := strings.LastIndexByte(host, ':'); i >= 0 && !strings.HasSuffix(host, "]") {
-			ip, host = host[:i], host[i+1:]
-		} else if strings.HasSuffix(host, "]") {
+		if strings.HasSuffix(host, "]") || isAddress(host) {
 			return nil, fmt.Errorf("the address wants a host port behind it, which may be empty: %s::%s", host, inside)
 		}
+		if i := strings.LastIndexByte(host, ':'); i >= 0 {
+			ip, host = host[:i], host[i+1:]
+		}
 	}
-	ip, err := hostIP(ip)
-	if err != nil {
+	if ip, err = hostIP(ip); err != nil {
 		return nil, err
 	}
 	c, n, err := portRange(inside, "container")
@@ -78,14 +69,78 @@ func parsePorts(value string) ([]Port, error) {
 	if n != m {
 		return nil, fmt.Errorf("%d ports of the host for %d of the container: ranges must have the same length", m, n)
 	}
-	list := make([]Port, n)
-	for i := range list {
-		list[i] = Port{Proto: proto, HostIP: ip, Container: c + i}
-		if h != 0 {
-			list[i].Host = h + i
+	var list []Port
+	for _, proto := range protos {
+		for i := range n {
+			p := Port{Proto: proto, HostIP: ip, Container: c + i}
+			if h != 0 {
+				p.Host = h + i
+			}
+			list = append(list, p)
 		}
 	}
 	return list, nil
+}
+
+// protocols cuts off what stands behind the slash: podman takes a list too.
+func protocols(value string) (rest string, protos []string, err error) {
+	rest, list, found := strings.Cut(value, "/")
+	if !found {
+		list = "tcp"
+	}
+	for proto := range strings.SplitSeq(list, ",") {
+		if proto != "tcp" && proto != "udp" {
+			return "", nil, fmt.Errorf("protocol %q, want tcp or udp", proto)
+		}
+		if !slices.Contains(protos, proto) {
+			protos = append(protos, proto)
+		}
+	}
+	return rest, protos, nil
+}
+
+func isAddress(s string) bool {
+	a, err := netip.ParseAddr(s)
+	return err == nil && a.Is4()
+}
+
+// ParseHostPorts reads the host's side of published ports: [ip:]port[-port][/proto].
+func ParseHostPorts(value string) ([]Port, error) {
+	rest, protos, err := protocols(value)
+	if err != nil {
+		return nil, err
+	}
+	ip, host := "", rest
+	if i := strings.LastIndexByte(rest, ':'); i >= 0 {
+		ip, host = rest[:i], rest[i+1:]
+		if _, err := portNumber(ip, "host"); err == nil {
+			return nil, fmt.Errorf("want the host's side only, which is %s/%s here", ip, strings.Join(protos, ","))
+		}
+	}
+	if ip, err = hostIP(ip); err != nil {
+		return nil, err
+	}
+	first, n, err := portRange(host, "host")
+	if err != nil {
+		return nil, err
+	}
+	var list []Port
+	for _, proto := range protos {
+		for i := range n {
+			list = append(list, Port{Proto: proto, HostIP: ip, Host: first + i})
+		}
+	}
+	return list, nil
+}
+
+// ParseContainerPort reads a port of the container's side: 80 or 80/udp.
+func ParseContainerPort(value string) (Port, error) {
+	rest, protos, err := protocols(value)
+	if err != nil {
+		return Port{}, err
+	}
+	n, err := portNumber(rest, "container")
+	return Port{Proto: protos[0], Container: n}, err
 }
 
 // hostIP takes 0.0.0.0 as what it says, IPv4 only, and "" as both.
@@ -101,6 +156,12 @@ func hostIP(ip string) (string, error) {
 	a, err := netip.ParseAddr(ip)
 	if err != nil {
 		return "", fmt.Errorf("%q is not an IP address", ip)
+	}
+	switch {
+	case a.Zone() != "":
+		return "", fmt.Errorf("%s: a port cannot be published for one device's address with a zone; leave %%%s out", ip, a.Zone())
+	case a.IsMulticast() || a == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
+		return "", fmt.Errorf("%s is an address of many: want one of this host's, or none for all of them", ip)
 	}
 	return a.String(), nil
 }
@@ -128,96 +189,4 @@ func portNumber(text, whose string) (int, error) {
 		return 0, fmt.Errorf("%s port %q, want 1 to 65535", whose, text)
 	}
 	return int(n), nil
-}
-
-// Reserve checks that each port can be listened on, before anything is made for
-// it, and chooses those that were left open. It looks at this process's network
-// namespace. A port that somebody else takes in between is found out by the
-// helper.
-func Reserve(list []Port) error {
-	taken := make(map[string][]Port)
-	for i := range list {
-		p := &list[i]
-		if p.Host != 0 {
-			for _, q := range taken[p.key()] {
-				if p.HostIP == q.HostIP || anyAddress(p.HostIP) || anyAddress(q.HostIP) {
-					return fmt.Errorf("--publish: port %s of the host is published twice, for %d and for %d: leave one out or give it another host port", p.where(), q.Container, p.Container)
-				}
-			}
-		}
-		got, err := p.try()
-		if err != nil {
-			return err
-		}
-		p.Host = got
-		taken[p.key()] = append(taken[p.key()], *p)
-	}
-	return nil
-}
-
-func anyAddress(ip string) bool { return ip == "" || ip == "0.0.0.0" || ip == "::" }
-
-// where names the host's side.
-func (p Port) where() string {
-	if p.HostIP == "" {
-		return fmt.Sprintf("%d/%s", p.Host, p.Proto)
-	}
-	return net.JoinHostPort(p.HostIP, strconv.Itoa(p.Host)) + "/" + p.Proto
-}
-
-// network is the protocol in Go's words, which otherwise means both versions of IP
-// with every address that is none.
-func (p Port) network() string {
-	switch p.HostIP {
-	case "0.0.0.0":
-		return p.Proto + "4"
-	case "::":
-		return p.Proto + "6"
-	}
-	return p.Proto
-}
-
-// try listens for a moment.
-func (p Port) try() (int, error) {
-	at := net.JoinHostPort(p.HostIP, strconv.Itoa(p.Host))
-	if p.Proto == "udp" {
-		c, err := net.ListenPacket(p.network(), at)
-		if err != nil {
-			return 0, p.refused(err)
-		}
-		defer func() { _ = c.Close() }()
-		return c.LocalAddr().(*net.UDPAddr).Port, nil
-	}
-	l, err := net.Listen(p.network(), at)
-	if err != nil {
-		return 0, p.refused(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port, nil
-}
-
-// refused says why a port cannot be had, and what can be done.
-func (p Port) refused(err error) error {
-	var errno unix.Errno
-	errors.As(err, &errno)
-	switch errno {
-	case unix.EADDRINUSE:
-		return fmt.Errorf("--publish: port %s of the host is in use: choose another (-p %d:%d), or none for any that is free (-p %d)", p.where(), p.Host+1, p.Container, p.Container)
-	case unix.EACCES, unix.EPERM:
-		return fmt.Errorf("--publish: port %s of the host needs privilege, below net.ipv4.ip_unprivileged_port_start=%s: choose a higher one (-p %d:%d), or once as root: sysctl -w net.ipv4.ip_unprivileged_port_start=%d",
-			p.where(), firstUnprivileged(), p.Host+8000, p.Container, p.Host)
-	case unix.EADDRNOTAVAIL:
-		return fmt.Errorf("--publish: no network device of this host has the address %s", p.HostIP)
-	case unix.EAFNOSUPPORT:
-		return fmt.Errorf("--publish: this host has no such version of IP as that of %s", p.HostIP)
-	}
-	return fmt.Errorf("--publish: listen on port %s of the host: %w", p.where(), err)
-}
-
-func firstUnprivileged() string {
-	b, err := os.ReadFile("/proc/sys/net/ipv4/ip_unprivileged_port_start")
-	if err != nil {
-		return "1024"
-	}
-	return strings.TrimSpace(string(b))
 }

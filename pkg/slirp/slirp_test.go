@@ -15,6 +15,7 @@ func TestParsePorts(t *testing.T) {
 		{"80", []Port{{"tcp", "", 0, 80}}},
 		{":80", []Port{{"tcp", "", 0, 80}}},
 		{"80/udp", []Port{{"udp", "", 0, 80}}},
+		{"80:80/tcp,udp,tcp", []Port{{"tcp", "", 80, 80}, {"udp", "", 80, 80}}},
 		{"8080:80/tcp", []Port{{"tcp", "", 8080, 80}}},
 		{"127.0.0.1:8080:80", []Port{{"tcp", "127.0.0.1", 8080, 80}}},
 		{"127.0.0.1::80", []Port{{"tcp", "127.0.0.1", 0, 80}}},
@@ -37,6 +38,7 @@ func TestParsePorts(t *testing.T) {
 		"80/sctp":            `protocol "sctp"`,
 		"80/":                `protocol ""`,
 		"80/tcp/udp":         "protocol",
+		"80/tcp,":            `protocol ""`,
 		"1-3:1-2":            "3 ports of the host for 2",
 		"3-1":                "runs backwards",
 		"1:2:3:4":            "in brackets",
@@ -44,6 +46,13 @@ func TestParsePorts(t *testing.T) {
 		"300.0.0.1:1:1":      "not an IP address",
 		"[::1]:80":           "wants a host port",
 		"a:80":               `host port "a"`,
+		"127.0.0.1:33080":    "the address wants a host port behind it, which may be empty: 127.0.0.1::33080",
+		"127.0.0.1":          "an address alone, want the container's port behind it: 127.0.0.1::80",
+		"[::1]":              "an address alone, want the container's port behind it: [::1]::80",
+		"[::1%lo]:1:1":       "leave %lo out",
+		"224.0.0.1:1:1":      "is an address of many",
+		"[ff02::1]:1:1":      "is an address of many",
+		"255.255.255.255::1": "is an address of many",
 		"1-99999999999:1-99": `host port "99999999999"`,
 	} {
 		if got, err := ParsePorts(in); err == nil || !strings.Contains(err.Error(), want) {
@@ -84,13 +93,81 @@ func TestReserve(t *testing.T) {
 		{[]Port{{"tcp", "192.0.2.1", 0, 80}}, "no network device of this host has the address 192.0.2.1"},
 		{[]Port{{"udp", "127.0.0.1", used, 1}, {"udp", "", used, 2}}, "published twice, for 1 and for 2"},
 	} {
-		if err := Reserve(tt.list); err == nil || !strings.Contains(err.Error(), tt.want) {
+		if _, err := Reserve(tt.list); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%v: %v, want %q", tt.list, err, tt.want)
 		}
 	}
 	list := []Port{{"tcp", "", 0, 80}, {"udp", "127.0.0.1", used, 80}, {"tcp", "127.0.0.1", 0, 80}}
-	if err := Reserve(list); err != nil || list[0].Host == 0 || list[1].Host != used || list[2].Host == 0 {
+	held, err := Reserve(list)
+	if err != nil || list[0].Host == 0 || list[1].Host != used || list[2].Host == 0 {
 		t.Errorf("%v, %v", list, err)
+	}
+	if _, err := Reserve([]Port{list[0]}); err == nil {
+		t.Error("a reserved port is free")
+	}
+	Release(held)
+}
+
+// TestReserveMany: a random port is no other one's of the same list, not even of
+// those that are asked for behind it.
+func TestReserveMany(t *testing.T) {
+	for range 10 {
+		list := make([]Port, 200)
+		for i := range list {
+			list[i] = Port{Proto: "tcp", HostIP: "127.0.0.1", Container: 1000 + i}
+		}
+		held, err := Reserve(list)
+		if err != nil {
+			t.Fatal(err)
+		}
+		Release(held)
+		seen := make(map[int]bool)
+		for _, p := range list {
+			if seen[p.Host] {
+				t.Fatalf("%d twice", p.Host)
+			}
+			seen[p.Host] = true
+		}
+	}
+}
+
+func TestOverlap(t *testing.T) {
+	for _, tt := range []struct {
+		a, b string
+		want bool
+	}{
+		{"", "127.0.0.1", true}, {"", "::1", true}, {"0.0.0.0", "127.0.0.1", true}, {"::", "::1", true},
+		{"0.0.0.0", "::", false}, {"0.0.0.0", "::1", false}, {"127.0.0.1", "127.0.0.2", false},
+	} {
+		if overlap(tt.a, tt.b) != tt.want || overlap(tt.b, tt.a) != tt.want {
+			t.Errorf("%q and %q: want %v", tt.a, tt.b, tt.want)
+		}
+	}
+}
+
+func TestParseHostPorts(t *testing.T) {
+	for in, want := range map[string][]Port{
+		"8080":               {{"tcp", "", 8080, 0}},
+		"8080-8081/udp":      {{"udp", "", 8080, 0}, {"udp", "", 8081, 0}},
+		"127.0.0.1:8080":     {{"tcp", "127.0.0.1", 8080, 0}},
+		"[::1]:8080/tcp":     {{"tcp", "::1", 8080, 0}},
+		"8080/tcp,udp":       {{"tcp", "", 8080, 0}, {"udp", "", 8080, 0}},
+		"33081:33082":        nil, // that would be the container's side too
+		"127.0.0.1:1:2":      nil,
+		"":                   nil,
+		"0":                  nil,
+		"8080/sctp":          nil,
+		"nosuch:80":          nil,
+		"127.0.0.1::80":      nil,
+		"8081-8080":          nil,
+		"[::1%lo]:80":        nil,
+		"224.0.0.1:80":       nil,
+		"255.255.255.255:80": nil,
+	} {
+		got, err := ParseHostPorts(in)
+		if !reflect.DeepEqual(got, want) || (err == nil) != (want != nil) {
+			t.Errorf("%q: %v, %v; want %v", in, got, err, want)
+		}
 	}
 }
 
@@ -119,12 +196,45 @@ func TestParseMode(t *testing.T) {
 		}
 	}
 	for in, want := range map[string]string{
+		"pasta:--mtu,1500":                               "--mtu 1500 ",
+		"pasta:-I,tap7,--ipv4-only,-a,10.0.2.0":          "-I tap7 --ipv4-only -a 10.0.2.0 77",
+		"pasta:-t,auto":                                  "-t auto 77",
+		"pasta:--ipv4-only,mtu=1400,--no-dhcp":           "--mtu 1400",
+		"pasta:--map-gw":                                 "--quiet",
+		"pasta:--map-host-loopback=192.0.2.1,--tcp-ns=9": "--map-host-loopback=192.0.2.1 --tcp-ns=9 77",
+	} {
+		c, err := ParseMode(in)
+		if err != nil {
+			t.Errorf("%s: %v", in, err)
+			continue
+		}
+		c.IPv6 = true
+		got := strings.Join(c.pastaArgs(nil, 77, true), " ")
+		if !strings.Contains(got, want) {
+			t.Errorf("%s: %s has no %q", in, got, want)
+		}
+		for _, flag := range [][]string{{" --mtu ", " -m "}, {" -I ", "--ns-ifname"}, {" -t ", "--tcp-ports"}, {"-T ", "--tcp-ns"}} {
+			if n := strings.Count(got, flag[0]) + strings.Count(got, flag[1]); n != 1 {
+				t.Errorf("%s: %s has %s %d times", in, got, flag, n)
+			}
+		}
+		if gw := strings.Contains(got, "--no-map-gw"); gw == strings.Contains(in, "--map-") {
+			t.Errorf("%s: %s", in, got)
+		}
+	}
+	if c, _ := ParseMode("pasta:-I,tap7"); c.device() != "tap7" {
+		t.Error(c.device())
+	}
+	for in, want := range map[string]string{
 		"bridge":                           "unknown network",
 		"none:mtu=1":                       "want 68 to",
 		"none:cidr=1":                      "has no options",
 		"slirp4netns:mtu=70000":            "want 68 to 65520 bytes",
 		"slirp4netns:cidr=fd00::/64":       "want an IPv4 network",
 		"slirp4netns:cidr=10.0.0.0/30":     "of /8 to /25",
+		"slirp4netns:cidr=127.0.0.0/8":     "no host can have",
+		"slirp4netns:cidr=0.0.0.0/8":       "no host can have",
+		"slirp4netns:cidr=224.0.0.0/24":    "no host can have",
 		"slirp4netns:enable_ipv6=1":        "want true or false",
 		"slirp4netns:outbound_addr=::1":    "other version of IP",
 		"slirp4netns:outbound_addr=-x":     "want an address or a network device",
@@ -169,6 +279,15 @@ func TestFiles(t *testing.T) {
 		if !strings.Contains(hosts, line) {
 			t.Errorf("%q is not in %q", line, hosts)
 		}
+	}
+	if !strings.HasPrefix(hosts, "192.0.2.2\ta\n") {
+		t.Errorf("what was asked for does not come first: %q", hosts)
+	}
+	if err := (&Names{NoHosts: true, Hosts: []string{"a:192.0.2.1"}}).Validate(); err == nil || !strings.Contains(err.Error(), "cannot be set together") {
+		t.Error(err)
+	}
+	if n := (&Names{DNS: []string{"none"}}); n.Validate() != nil || !n.noResolv() {
+		t.Error("--dns none")
 	}
 	none, _ := ParseMode("none")
 	if err := none.CheckNames(n); err == nil {

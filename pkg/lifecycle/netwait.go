@@ -1,0 +1,120 @@
+package lifecycle
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// networkPatience is more than the helper takes until it gives up by itself.
+const networkPatience = 45 * time.Second
+
+// wait returns when the network works. A signal that would be the payload's ends the
+// start, for there may never be one.
+func (w *network) wait() error {
+	if !w.needed() {
+		return nil
+	}
+	err := <-w.failed
+	w.failed <- err
+	if err != nil {
+		return err
+	}
+	said, err := w.listen()
+	if err == nil && len(said) > 0 {
+		err = errors.New(string(said))
+	}
+	if err == nil && !alive(w.helper.Process.Pid) {
+		err = errors.New("its helper has ended")
+	}
+	if err != nil {
+		return fmt.Errorf("network: %w", err)
+	}
+	w.watch()
+	return nil
+}
+
+// endings are the signals that end a wait. One that was ignored when we were
+// started (a job in the background, nohup) is not: later nobody can tell, for
+// CatchSignals takes all.
+var endings = []struct {
+	unix.Signal
+	ignored bool
+}{{unix.SIGINT, signal.Ignored(unix.SIGINT)}, {unix.SIGTERM, signal.Ignored(unix.SIGTERM)}, {unix.SIGHUP, signal.Ignored(unix.SIGHUP)}}
+
+// listen reads what the helper says at its start.
+func (w *network) listen() ([]byte, error) {
+	type word struct {
+		said []byte
+		err  error
+	}
+	_ = w.ready.SetReadDeadline(time.Now().Add(networkPatience))
+	end := make(chan word, 1)
+	go func() {
+		said, err := io.ReadAll(io.LimitReader(w.ready, 64<<10))
+		end <- word{said, err}
+	}()
+	signals := make(chan os.Signal, 1)
+	if w.warn != nil { // else they have their usual effect
+		for _, s := range endings {
+			if !s.ignored {
+				signal.Notify(signals, s.Signal)
+			}
+		}
+		defer signal.Stop(signals)
+	}
+	select {
+	case got := <-end:
+		if errors.Is(got.err, os.ErrDeadlineExceeded) {
+			got.err = fmt.Errorf("not ready within %s", networkPatience)
+		}
+		return got.said, got.err
+	case s := <-signals:
+		return nil, fmt.Errorf("not ready yet, and %s ended the wait for it", unix.SignalName(s.(unix.Signal)))
+	}
+}
+
+// watch tells a foreground run when the helper ends before the container: then
+// there is nobody else who could.
+func (w *network) watch() {
+	if w.warn == nil {
+		return
+	}
+	helper, err := unix.PidfdOpen(w.helper.Process.Pid, 0)
+	if err != nil {
+		return
+	}
+	init, err := unix.FcntlInt(w.init.Fd(), unix.F_DUPFD_CLOEXEC, 3)
+	if err != nil {
+		unix.Close(helper)
+		return
+	}
+	go func() {
+		defer unix.Close(helper)
+		defer unix.Close(init)
+		watch := []unix.PollFd{{Fd: int32(helper), Events: unix.POLLIN}, {Fd: int32(init), Events: unix.POLLIN}}
+		for {
+			_, err := unix.Poll(watch, -1)
+			if err != nil && !errors.Is(err, unix.EINTR) || watch[1].Revents != 0 {
+				return
+			}
+			if watch[0].Revents != 0 {
+				w.warn(helperGone)
+				return
+			}
+		}
+	}()
+}
+
+// helperGone is what its end means; it ends by itself only after the container.
+const helperGone = "network: its helper has been killed: the container has no way out any more, and its ports are published no more; delete it and run it again"
+
+func alive(pid int) bool {
+	s, err := statOf(pid)
+	return err == nil && s.state != 'Z' && s.state != 'X'
+}
