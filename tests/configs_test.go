@@ -230,6 +230,10 @@ func (c *configs) try(seed uint64) error {
 	for range 1 + m.IntN(2)*(1+m.IntN(2)) {
 		changes = append(changes, m.change(&d, strangers))
 	}
+	// Mount points in a root that is the tree of groups would be groups of the machine's, and right to stay.
+	if root, err := d.get("root.path"); err == nil && root == "/sys/fs/cgroup" {
+		_ = d.apply("root.path", put("rootfs"))
+	}
 	id := fmt.Sprintf("%s-%d", filepath.Base(filepath.Dir(c.dir)), seed)
 	if err := c.bundle(id, d); err != nil {
 		return err
