@@ -13,8 +13,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ages is how long a start may take; what takes longer hangs.
-const ages = 10 * time.Second
+// ages is how long a start may take; what takes longer hangs. Emulated processors are ten times slower.
+func ages() time.Duration {
+	if wantVM() == nil {
+		return time.Minute
+	}
+	return 10 * time.Second
+}
 
 // result is what became of one command.
 type result struct {
@@ -45,7 +50,7 @@ func (r result) wrong(alone bool) []string {
 	var found []string
 	bad := func(what string) { found = append(found, what+": "+r.String()) }
 	if r.hung != nil {
-		bad(fmt.Sprintf("it took more than %v, with\n    %s\n   ", ages, strings.Join(r.hung, "\n    ")))
+		bad(fmt.Sprintf("it took more than %v, with\n    %s\n   ", ages(), strings.Join(r.hung, "\n    ")))
 	}
 	if panicked.MatchString(r.text) {
 		bad("a panic")
@@ -83,7 +88,7 @@ func (c *configs) sandbox(args ...string) result {
 		return result{status: -1, text: err.Error()}
 	}
 	late := make(chan []string, 1)
-	timer := time.AfterFunc(ages, func() {
+	timer := time.AfterFunc(ages(), func() {
 		late <- processes()
 		_ = cmd.Process.Kill()
 	})
