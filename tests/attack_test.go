@@ -21,6 +21,7 @@ import (
 // attacks are what a script's payload, or another process on the host, does to a container runtime. Each prints what it
 // got as "GOT ..." and what it had to work with as "SAW ...": an attack that saw nothing proves nothing.
 var attacks = map[string]func(args []string) error{
+	"configs":     configsHelper,
 	"descriptors": descriptors,
 	"groups":      dropGroups,
 	"interpreted": interpreted,
@@ -43,11 +44,9 @@ func attacker(ts *testscript.TestScript, args []string) error {
 	if err != nil {
 		return err
 	}
-	program, err := os.ReadFile(self)
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(ts.MkAbs(args[0]), program, 0o755)
+	// By another process: one that is forked here meanwhile, for another script, has our files for a moment, and what somebody
+	// may write cannot be executed (ETXTBSY, go.dev/issue/22315).
+	return tryRun("install", "-m", "755", self, ts.MkAbs(args[0]))
 }
 
 // descriptors prints the open files that this process was started with: number and what they are.
