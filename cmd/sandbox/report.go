@@ -71,6 +71,10 @@ func (a *app) logWarnings() {
 // oneLine is text without what would end the line or repaint a terminal: it may
 // have words of a config.json in it.
 func oneLine(text string) string {
+	const most = 4000 // conmon reads 8 KiB, once
+	if len(text) > most {
+		text = text[:most] + "..."
+	}
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) && r != '\t' {
 			return '?'

@@ -108,6 +108,11 @@ func (h Host) dial(path string) (*systemd, error) {
 		s.cancel()
 		return nil, fmt.Errorf("connect to systemd: %w", err)
 	}
+	if err := sameProcesses(raw); err != nil {
+		_ = raw.Close()
+		s.cancel()
+		return nil, fmt.Errorf("connect to systemd at %s: %w", path, err)
+	}
 	deadline, _ := s.ctx.Deadline()
 	_ = raw.SetDeadline(deadline) // authentication knows no context
 	s.conn, err = dbus.NewConn(raw, dbus.WithContext(s.ctx))
@@ -126,6 +131,24 @@ func (h Host) dial(path string) (*systemd, error) {
 	// write that a full socket holds up, which it cannot end.
 	_ = raw.SetDeadline(deadline.Add(time.Second))
 	return s, nil
+}
+
+// sameProcesses refuses a systemd that does not number processes as we do: it would
+// put somebody else's into the scope. From here one of an outer pid namespace has the
+// number 0 (unix(7), SO_PEERCRED).
+func sameProcesses(conn net.Conn) error {
+	raw, err := conn.(*net.UnixConn).SyscallConn()
+	if err != nil {
+		return err
+	}
+	var peer *unix.Ucred
+	if e := raw.Control(func(fd uintptr) { peer, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) }); e != nil {
+		return e
+	}
+	if err == nil && peer.Pid == 0 {
+		return fmt.Errorf("%w: it is in another pid namespace, and knows our processes by other numbers", ErrNoBus)
+	}
+	return err
 }
 
 // greet authenticates. No user id is sent: the socket says who we are, also

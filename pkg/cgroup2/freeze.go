@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-
 )
 
 // Freeze stops every process in the group and below it, and waits until they have

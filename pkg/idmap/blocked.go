@@ -110,7 +110,7 @@ func (h Host) foreign(k Kind, m Map, c Caller) []Shortfall {
 	case len(ranges) == 0:
 		return []Shortfall{h.missing(k, c, src, err)}
 	}
-	return []Shortfall{{NoRange, fmt.Sprintf("%s gives %s to %s, the map has also %s",
+	return []Shortfall{{OtherRange, fmt.Sprintf("%s gives %s to %s, the map has also %s",
 		src.Name, list(ranges), c, list(wanted))}}
 }
 

@@ -188,7 +188,7 @@ func TestExplain(t *testing.T) {
 		"identity":            {Map{}, map[string]string{"etc/subuid": "", "bin/newuidmap": ""}, nil, ""},
 		"single, no tools":    {Single(0, 0, alice), map[string]string{"etc/subuid": "", "bin/newuidmap": ""}, nil, ""},
 		"no tool":             {std, map[string]string{"bin/newuidmap": ""}, []Reason{NoHelper}, "newuidmap"},
-		"somebody's ids":      {Map{[]Extent{{0, 100000, 65537}}, std.GIDs}, nil, []Reason{NoRange}, "the map has also 165536-165536"},
+		"somebody's ids":      {Map{[]Extent{{0, 100000, 65537}}, std.GIDs}, nil, []Reason{OtherRange}, "the map has also 165536-165536"},
 		"no range":            {std, map[string]string{"etc/subuid": ""}, []Reason{NoRange}, "subuid has no range"},
 		"capable, no range":   {std, map[string]string{"etc/subuid": "", "proc/self/status": statusOf("0", allCaps, allCaps)}, nil, ""},
 		"outside, capable":    {std, map[string]string{"proc/self/gid_map": "0 0 65536\n", "proc/self/status": statusOf("0", allCaps, allCaps)}, []Reason{OutsideNamespace}, "200000-265535"},

@@ -8,6 +8,7 @@ type Reason string
 // What can stand between a caller and a range of ids.
 const (
 	NoRange             Reason = "no-range"              // nothing in subuid, subgid or getsubids
+	OtherRange          Reason = "other-range"           // subuid or subgid gives others than the map has
 	OutsideNamespace    Reason = "outside-namespace"     // declared, but not in the current user namespace
 	NoHelper            Reason = "no-helper"             // newuidmap or newgidmap is not installed
 	HelperNotPrivileged Reason = "helper-not-privileged" // no copy is setuid root or has the file capability

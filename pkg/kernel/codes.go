@@ -74,6 +74,7 @@ const (
 
 	CgroupController Code = "SBX-CGROUP-CONTROLLER"
 	CgroupSystemd    Code = "SBX-CGROUP-SYSTEMD"
+	IDMapRange       Code = "SBX-IDMAP-RANGE"
 	CgroupDisabled   Code = "SBX-CGROUP-DISABLED"
 	CgroupDevices    Code = "SBX-CGROUP-DEVICES"
 )

@@ -231,7 +231,7 @@ func TestEveryCauseHasACase(t *testing.T) {
 	seen := map[Code]bool{
 		NetworkNone: true, NotSupported: true, CapsMissing: true, CgroupController: true, CgroupSystemd: true, CgroupDisabled: true, CgroupDevices: true, // no errno: New
 		RuntimeFallback: true, RuntimeForeign: true, // runtimedir_test.go
-		IDMapNoRange: true, IDMapNoHelper: true, IDMapHelper: true, IDMapNoNew: true, // idmap_test.go
+		IDMapNoRange: true, IDMapRange: true, IDMapNoHelper: true, IDMapHelper: true, IDMapNoNew: true, // idmap_test.go
 		IDMapBounding: true, IDMapNosuid: true, IDMapOutside: true, IDMapOther: true,
 		IDMapNoName: true, IDMapGroup: true,
 	}

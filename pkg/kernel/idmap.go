@@ -21,6 +21,7 @@ var idMapReasons = [...]struct {
 	code   Code
 }{
 	{"no-range", IDMapNoRange},
+	{"other-range", IDMapRange},
 	{"no-helper", IDMapNoHelper},
 	{"helper-not-privileged", IDMapHelper},
 	{"no-new-privs", IDMapNoNew},

@@ -193,6 +193,13 @@ func (b *birth) openFiles(c *Container) (files []*os.File, err error) {
 		}
 		b.listen, files = int(l.Fd()), append(files, l)
 	}
+	if b.Silent {
+		null, err := openNull()
+		if err != nil {
+			return files, err
+		}
+		b.null, files = int(null.Fd()), append(files, null)
+	}
 	if b.Init && b.Attached {
 		r, w, err := os.Pipe()
 		if err != nil {
@@ -201,6 +208,21 @@ func (b *birth) openFiles(c *Container) (files []*os.File, err error) {
 		c.status, b.status, files = r, int(w.Fd()), append(files, w)
 	}
 	return files, nil
+}
+
+// openNull opens the caller's null device.
+func openNull() (*os.File, error) {
+	fd, err := unix.Open(os.DevNull, unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: os.DevNull, Err: err}
+	}
+	f := os.NewFile(uintptr(fd), os.DevNull)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFCHR || st.Rdev != unix.Mkdev(1, 3) {
+		f.Close()
+		return nil, fmt.Errorf("%s is not the null device", os.DevNull)
+	}
+	return f, nil
 }
 
 // born is called when there is a process, while it works on its first steps:

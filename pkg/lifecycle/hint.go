@@ -61,6 +61,8 @@ func (g *program) named(step *userns.Error, err error) error {
 		field = fmt.Sprintf("linux.sysctl[%q]", key)
 	case strings.HasSuffix(step.Act, "the working directory "+g.Spec.Process.Cwd):
 		field = "process.cwd"
+	case step.Act == "allocate a terminal":
+		field = "process.terminal"
 	case step.Act == "set capabilities":
 		field = "process.capabilities"
 	default:

@@ -279,7 +279,10 @@ func finish(child *userns.Child, timeout *int, out *os.File) error {
 		return fmt.Errorf("no end within %d seconds", *timeout)
 	}
 	if code := exitStatus(status); code != 0 {
-		return fmt.Errorf("exit status %d, output: %s", code, tail(out))
+		if said := tail(out); said != "" {
+			return fmt.Errorf("exit status %d, output: %s", code, said)
+		}
+		return fmt.Errorf("exit status %d", code)
 	}
 	return nil
 }

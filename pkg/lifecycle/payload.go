@@ -23,10 +23,11 @@ func (g *program) payload() error {
 		controlling(p, g.slave)
 	}
 	if g.Silent {
+		// The caller's device: what the container has by that name could be a link
+		// to anything (CVE-2026-88265), and this is before the payload's user is.
 		p.Act("leave the caller's standard files")
-		null := p.Open(os.DevNull, unix.O_RDWR).To("null")
 		for fd := range 3 {
-			p.Dup2(null, fd)
+			p.Do("dup3", unix.SYS_DUP3, plan.C(g.null), plan.C(fd), plan.C(0))
 		}
 	} else {
 		ownPipes(p, g.Spec.Process)

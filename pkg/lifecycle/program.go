@@ -39,6 +39,7 @@ type program struct {
 	lock   int // fd of the locked directory; -1 when nothing is locked
 	listen int // fd of the start socket; -1 for run
 	status int // fd on which init reports the payload's status; -1 without
+	null   int // fd of the null device for a payload that says nothing; -1 without
 	slave  plan.Reg
 	group  *grouping
 	share  *resctrl.Share // of caches and memory bandwidth; nil: everybody's
@@ -49,7 +50,7 @@ type program struct {
 
 // newProgram reads the spec into a plan. Nothing is done yet.
 func (r *Runtime) newProgram(o Options, scratch string, lock int) (*program, error) {
-	g := &program{Options: o, run: r, ids: mapOf(o.Spec.Linux), plan: plan.New(), lock: lock, listen: -1, status: -1}
+	g := &program{Options: o, run: r, ids: mapOf(o.Spec.Linux), plan: plan.New(), lock: lock, listen: -1, status: -1, null: -1}
 	var err error
 	if g.ns, err = openNamespaces(o.Spec); err != nil {
 		return nil, err

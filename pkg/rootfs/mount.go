@@ -30,6 +30,9 @@ type mount struct {
 	copyUp    bool   // tmpfs that begins with what the directory holds
 	remount   bool   // no mount of its own: a change of the one that is there
 
+	sealed    bool // read-only, once the devices are in it
+	sealBelow bool // and the mounts below
+
 	grouped bool // it shows a cgroup namespace that does not exist from the beginning
 
 	mapped   bool // idmap: owners are shown through an id map
@@ -75,6 +78,9 @@ func (t *Tree) parseMount(i int, s specs.Mount) (*mount, error) {
 
 // finish looks at what only the whole entry tells.
 func (m *mount) finish(t *Tree) error {
+	if m.dest == "/dev" && !m.remount {
+		m.sealLater()
+	}
 	if m.dest == "/dev" || m.fstype == "proc" || m.fstype == "sysfs" {
 		// A link at /proc would put the real one elsewhere and leave writes to
 		// "/proc" in the image's hands (CVE-2019-19921); one at /dev would have
@@ -102,6 +108,15 @@ func (m *mount) finish(t *Tree) error {
 	m.grouped = m.fstype == "cgroup2" && t.facts.Group != nil
 	t.label(m)
 	return nil
+}
+
+// sealLater puts off what would keep us from making devices and mount points in
+// /dev, as runc does.
+func (m *mount) sealLater() {
+	m.sealed = (m.attr.set|m.rattr.set)&unix.MOUNT_ATTR_RDONLY != 0
+	m.sealBelow = m.rattr.set&unix.MOUNT_ATTR_RDONLY != 0
+	m.attr.set &^= unix.MOUNT_ATTR_RDONLY
+	m.rattr.set &^= unix.MOUNT_ATTR_RDONLY
 }
 
 // version1 are options of a mount of version 1 that say which of its trees it

@@ -208,6 +208,12 @@ func (t *Tree) Seal(p *plan.Plan) {
 			t.mask(p, path)
 		}
 	}
+	for _, m := range t.mounts {
+		if m.sealed {
+			p.Act("make %s read-only", m.dest)
+			p.SetAttr(m.tree, unix.MOUNT_ATTR_RDONLY, 0, 0, m.sealBelow)
+		}
+	}
 	if t.spec.Root.Readonly {
 		p.Act("make the root read-only")
 		p.SetAttr(t.root, unix.MOUNT_ATTR_RDONLY, 0, 0, false)
