@@ -107,12 +107,12 @@ func TestRefused(t *testing.T) {
 	h := host(t)
 	made(t, h, "there", specs.LinuxIntelRdt{})
 	for want, r := range map[string]specs.LinuxIntelRdt{
-		"linux.intelRdt: " + h.Root + "/there exists already":             {},
-		"linux.intelRdt.closID: there is no " + h.Root + "/gold":          {ClosID: "gold"},
-		"linux.intelRdt.closID: " + h.Root + "/info is no control group":  {ClosID: "info"},
-		`L3 is "L3:0=7ff;1=7ff" there, not "L3:0=f"`:                      {ClosID: "there", L3CacheSchema: "L3:0=f"},
-		`there is no MBX there, asked for is "MBX:0=1"`:                   {ClosID: "/", MemBwSchema: "MBX:0=1"},
-		"linux.intelRdt.enableMonitoring: " + h.Root + "/mon_groups/th": {ClosID: "/", EnableMonitoring: true},
+		"linux.intelRdt: " + h.Root + "/there exists already":            {},
+		"linux.intelRdt.closID: there is no " + h.Root + "/gold":         {ClosID: "gold"},
+		"linux.intelRdt.closID: " + h.Root + "/info is no control group": {ClosID: "info"},
+		`L3 is "L3:0=7ff;1=7ff" there, not "L3:0=f"`:                     {ClosID: "there", L3CacheSchema: "L3:0=f"},
+		`there is no MBX there, asked for is "MBX:0=1"`:                  {ClosID: "/", MemBwSchema: "MBX:0=1"},
+		"linux.intelRdt.enableMonitoring: " + h.Root + "/mon_groups/th":  {ClosID: "/", EnableMonitoring: true},
 	} {
 		if err := os.MkdirAll(filepath.Join(h.Root, "mon_groups/there"), 0o700); err != nil {
 			t.Fatal(err)
