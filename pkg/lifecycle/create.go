@@ -3,7 +3,6 @@ package lifecycle
 import (
 	"encoding/binary"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -322,39 +321,6 @@ func (b *birth) gate(c *userns.Child, name string) error {
 		}
 	}
 	return nil
-}
-
-// explain turns the failure of a step into an error for people: its cause when
-// the host shows one.
-func (r *Runtime) explain(g *program, err error) error {
-	var birth *userns.BirthError
-	var ids *userns.MapError
-	var step *userns.Error
-	switch {
-	case errors.As(err, &birth):
-		return r.because(kernel.Op{Do: kernel.NewUserns, InUserns: birth.Flags&unix.CLONE_NEWUSER != 0}, err)
-	case errors.As(err, &ids):
-		r.lookUp() // only now: without a name the cause would be that there is none
-		for _, s := range r.Maps.Explain(g.ids, r.Caller) {
-			return &kernel.Refusal{Cause: r.idCause(s), Err: err}
-		}
-		return r.because(kernel.Op{Do: kernel.WriteIDMap, InUserns: true}, err)
-	case errors.As(err, &step):
-		if e := execError(step); e != nil {
-			return e
-		}
-		if e := hint(step); e != nil {
-			return g.named(step, g.option(step, e))
-		}
-		if e := g.rootGone(step); e != nil {
-			return e
-		}
-		err = g.named(step, g.option(step, err))
-		op := operation(step)
-		op.InUserns, op.OwnNet, op.OwnCgroup = g.userns(), g.fresh(unix.CLONE_NEWNET), g.fresh(unix.CLONE_NEWCGROUP)
-		return r.because(op, err)
-	}
-	return err
 }
 
 // Wait waits for the end of a container that this process started in the

@@ -1,14 +1,49 @@
 package lifecycle
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
+	"sandbox/pkg/kernel"
 	"sandbox/pkg/userns"
 )
+
+// explain turns the failure of a step into an error for people: its cause when
+// the host shows one.
+func (r *Runtime) explain(g *program, err error) error {
+	var birth *userns.BirthError
+	var ids *userns.MapError
+	var step *userns.Error
+	switch {
+	case errors.As(err, &birth):
+		return r.because(kernel.Op{Do: kernel.NewUserns, InUserns: birth.Flags&unix.CLONE_NEWUSER != 0}, err)
+	case errors.As(err, &ids):
+		r.lookUp() // only now: without a name the cause would be that there is none
+		for _, s := range r.Maps.Explain(g.ids, r.Caller) {
+			return &kernel.Refusal{Cause: r.idCause(s), Err: err}
+		}
+		return r.because(kernel.Op{Do: kernel.WriteIDMap, InUserns: true}, err)
+	case errors.As(err, &step):
+		if e := execError(step); e != nil {
+			return e
+		}
+		if e := hint(step); e != nil {
+			return g.named(step, g.option(step, e))
+		}
+		if e := g.rootGone(step); e != nil {
+			return e
+		}
+		err = g.named(step, g.option(step, err))
+		op := operation(step)
+		op.InUserns, op.OwnNet, op.OwnCgroup = g.userns(), g.fresh(unix.CLONE_NEWNET), g.fresh(unix.CLONE_NEWCGROUP)
+		return r.because(op, err)
+	}
+	return err
+}
 
 // hint says what is missing where the errno of a step has one cause, for fields
 // that no feature stands for. The step already names the field.
