@@ -116,6 +116,8 @@ func checkSysctl(l *specs.Linux) error {
 		at := fmt.Sprintf("linux.sysctl[%q]", key)
 		path, need := SysctlPath(key)
 		switch {
+		case path == "kernel/pid_max":
+			return invalid(at, "belongs to a pid namespace since Linux 6.14 only, and would change the host before; not set by this version")
 		case need == "":
 			return invalid(at, "is not in any namespace, it would change the host")
 		case path == "kernel/hostname":
