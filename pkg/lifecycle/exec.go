@@ -144,7 +144,7 @@ func (r *Runtime) execIn(rec *Record, s *specs.Spec, o *ExecOptions, group *exec
 		r.Rewrite(p)
 	}
 	c := &Container{run: r}
-	c.child, err = userns.Spawn(userns.Request{Plan: p, Group: group.dir, Born: func(pid int) error {
+	c.child, err = userns.Spawn(userns.Request{Plan: p, Group: group.dir, Hidden: true, Born: func(pid int) error {
 		return r.joinShare(rec.Share, pid)
 	}, Gate: func(child *userns.Child, gate string) error {
 		if gate == gateGroup {

@@ -37,6 +37,12 @@ type Request struct {
 	Maps   idmap.Host   // where helpers and ranges are found
 	Caller idmap.Caller // who we are
 
+	// Hidden says that others may be where the child is born, and look: we stay as
+	// hidden as it has made itself (PR_SET_DUMPABLE is about the memory that it
+	// shares with us). On Linux 6.12 a child was seen to be in that memory for a
+	// moment after its files had been closed by its exec, which is when we go on.
+	Hidden bool
+
 	// Born is told the process id, in our pid namespace, as soon as it is
 	// known and before any gate is answered.
 	Born func(pid int) error
@@ -74,7 +80,9 @@ func Spawn(r Request) (*Child, error) {
 	// A child that we leave waiting would keep all our memory for as long as it
 	// waits; a copy is only what we have written to.
 	r.Plan.Private = r.Plan.Private || r.Until != ""
-	defer keepDumpable()()
+	if !r.Hidden {
+		defer keepDumpable()()
+	}
 	pr := prepare(r.Plan, theirs, ours)
 	if r.Group != nil {
 		pr.group = uint64(r.Group.Fd())
