@@ -131,12 +131,14 @@ func (h *Helper) startPasta(c *carrier) error {
 	}
 	holder := strconv.Itoa(h.holder.Pid)
 	var some time.Time // when there was a route first
+	partial := len(h.Extra) > 0 || !routed("self", "")
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		if some.IsZero() && connected(holder, h.device()) {
 			some = time.Now()
 		}
-		// The caller's own options may leave no default route.
-		if routed(holder, h.device()) || len(h.Extra) > 0 && !some.IsZero() && time.Since(some) > settled {
+		// The caller's own options may leave no default route, and a host without
+		// one has none to copy (pasta of 2025).
+		if routed(holder, h.device()) || partial && !some.IsZero() && time.Since(some) > settled {
 			return nil
 		}
 		select {
