@@ -39,7 +39,7 @@ func (h Host) bus() (string, error) {
 		}
 	}
 	for _, path := range candidates {
-		if heard(path) {
+		if heard(path) && !h.outer(path) {
 			return path, nil
 		}
 	}
@@ -131,6 +131,21 @@ func (h Host) dial(path string) (*systemd, error) {
 	// write that a full socket holds up, which it cannot end.
 	_ = raw.SetDeadline(deadline.Add(time.Second))
 	return s, nil
+}
+
+// outer says whether a systemd belongs to an outer pid namespace, for somebody who is
+// in one: a container that has its host's socket.
+func (h Host) outer(path string) bool {
+	const initial = "pid:[4026531836]" // PROC_PID_INIT_INO
+	if ns, err := os.Readlink(filepath.Join(orElse(h.Proc, "/proc"), "self/ns/pid")); err == nil && ns == initial {
+		return false
+	}
+	conn, err := net.DialTimeout("unix", path, time.Second)
+	if err != nil {
+		return false // the same error will be told
+	}
+	defer conn.Close()
+	return errors.Is(sameProcesses(conn), ErrNoBus)
 }
 
 // sameProcesses refuses a systemd that does not number processes as we do: it would
