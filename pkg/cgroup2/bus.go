@@ -144,8 +144,9 @@ func (h Host) outer(path string) bool {
 	if err != nil {
 		return false // the same error will be told
 	}
-	defer conn.Close()
-	return errors.Is(sameProcesses(conn), ErrNoBus)
+	err = sameProcesses(conn)
+	_ = conn.Close()
+	return errors.Is(err, ErrNoBus)
 }
 
 // sameProcesses refuses a systemd that does not number processes as we do: it would
