@@ -81,11 +81,14 @@ func (r *Runtime) group(rec *Record) (cgroup2.Group, error) {
 		err = fmt.Errorf("%w: %s", err, rec.NoGroup)
 	}
 	why := errors.New(rec.NoGroup)
-	if request, planned := r.Groups.Plan(cgroup2.Want{ID: rec.ID}); planned == nil && request.Why() != nil {
-		why = request.Why()
-	}
-	if rec.NoGroup == cgroup2.ErrDisabled.Error() {
+	request, planned := r.Groups.Plan(cgroup2.Want{ID: rec.ID})
+	switch {
+	case rec.NoGroup == cgroup2.ErrDisabled.Error():
 		why = cgroup2.ErrDisabled
+	case planned == nil && request.Why() != nil:
+		why = request.Why()
+	case rec.NoGroup == "":
+		return cgroup2.Group{}, err // nobody has said why, and here it could be had
 	}
 	return cgroup2.Group{}, &kernel.Refusal{Cause: r.groupCause(why), Err: err}
 }
