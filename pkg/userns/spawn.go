@@ -1,11 +1,15 @@
 package userns
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"runtime"
+	"strconv"
+	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -37,10 +41,9 @@ type Request struct {
 	Maps   idmap.Host   // where helpers and ranges are found
 	Caller idmap.Caller // who we are
 
-	// Hidden says that others may be where the child is born, and look: we stay as
-	// hidden as it has made itself (PR_SET_DUMPABLE is about the memory that it
-	// shares with us). On Linux 6.12 a child was seen to be in that memory for a
-	// moment after its files had been closed by its exec, which is when we go on.
+	// Hidden leaves us as hidden as the child has made itself (PR_SET_DUMPABLE is
+	// about the memory that it shares with us), for a caller that needs no files of
+	// its own in /proc any more.
 	Hidden bool
 
 	// Born is told the process id, in our pid namespace, as soon as it is
@@ -103,6 +106,9 @@ func Spawn(r Request) (*Child, error) {
 		return nil, err
 	}
 	b.reapFirst()
+	if pr.shared && !r.Hidden && b.first != b.child.Pid {
+		awaitExec(b.child.Pid)
+	}
 	runtime.KeepAlive(pr)
 	return b.child, nil
 }
@@ -116,6 +122,31 @@ func keepDumpable() func() {
 		return func() {}
 	}
 	return func() { _ = unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0) }
+}
+
+// awaitExec waits until a child whose files have been closed has also left our
+// memory. As of Linux 6.12, or before, an exec closes files first and wakes the
+// launcher, which sleeps as after vfork(2), before it takes its new memory: when the
+// launcher ends, nobody holds the socket any more, and we go on too early. A
+// process in whose pid namespace the child is born could look into it, and so into
+// our memory, once that is dumpable again. The kernel never returns to the old
+// program, so nothing but that is at stake.
+func awaitExec(pid int) {
+	const forkNoExec = 0x40 // PF_FORKNOEXEC, cleared when the new memory is taken
+	for {
+		b, err := os.ReadFile("/proc/" + strconv.Itoa(ProcPid(pid)) + "/stat")
+		if err != nil {
+			return // it has been waited for by the kernel (SIGCHLD is ignored), or /proc hides it
+		}
+		fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:])) // proc_pid_stat(5), from the third on
+		if len(fields) < 7 || fields[0] == "Z" || fields[0] == "X" {
+			return
+		}
+		if flags, err := strconv.ParseUint(fields[6], 10, 64); err != nil || flags&forkNoExec == 0 {
+			return
+		}
+		time.Sleep(50 * time.Microsecond)
+	}
 }
 
 // pair makes the socket between parent and child. SOCK_SEQPACKET keeps
