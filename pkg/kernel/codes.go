@@ -17,6 +17,7 @@ const (
 	UsernsChroot   Code = "SBX-USERNS-CHROOT"
 	UsernsUnmapped Code = "SBX-USERNS-UNMAPPED"
 	NamespaceMax   Code = "SBX-NS-MAX"
+	NamespaceAlone Code = "SBX-NS-ALONE"
 
 	IDMapNoRange   Code = "SBX-IDMAP-NO-RANGE"
 	IDMapNoHelper  Code = "SBX-IDMAP-NO-HELPER"
@@ -39,6 +40,7 @@ const (
 	SELinuxDenied  Code = "SBX-SELINUX"
 
 	ProcMasked     Code = "SBX-PROC-MASKED"
+	ProcHidden     Code = "SBX-PROC-HIDEPID"
 	SysfsNoNetns   Code = "SBX-SYSFS-NETNS"
 	SysfsMasked    Code = "SBX-SYSFS-MASKED"
 	CgroupMount    Code = "SBX-CGROUP-MOUNT"

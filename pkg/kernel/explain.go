@@ -65,6 +65,8 @@ func explainers(do Action) []explainer {
 	case NewUserns:
 		return []explainer{usernsMissing, usernsOff, usernsFull, usernsDebian, usernsChroot,
 			usernsUnmapped, usernsSeccomp, usernsAppArmor, usernsSELinux}
+	case NewNamespace:
+		return []explainer{usernsOff, namespaceAlone, seccompBlocked}
 	case WriteIDMap:
 		return []explainer{usernsAppArmor, usernsUnmapped, rootNoSetfcap}
 	case MountProc:
@@ -110,6 +112,8 @@ func otherExplainers(do Action) []explainer {
 		return []explainer{runtimeDirectory}
 	case OpenTun:
 		return []explainer{tunDevice}
+	case LookAt:
+		return []explainer{procHidden}
 	case MapMount:
 		return []explainer{kernelOld, idmapFilesystem, idmapMount}
 	case JoinNS:

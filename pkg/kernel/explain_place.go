@@ -99,3 +99,18 @@ func tunDevice(s *sight) (Cause, bool) {
 	}
 	return Cause{}, false
 }
+
+// procHidden: to an ordinary user such a /proc shows no process that may not be
+// traced (proc(5)), and ours may not before it has become the container's.
+func procHidden(s *sight) (Cause, bool) {
+	if !s.is(unix.ENOENT, unix.EPERM, unix.EACCES) {
+		return Cause{}, false
+	}
+	m, _ := mountOf(s.mounts("self"), "/proc")
+	for o := range strings.SplitSeq(m.super, ",") {
+		if strings.HasPrefix(o, "hidepid=") && o != "hidepid=off" && o != "hidepid=0" {
+			return fill(ProcHidden, nil, "/proc is mounted with "+o, s.got("open")), true
+		}
+	}
+	return Cause{}, false
+}

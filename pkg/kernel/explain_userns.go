@@ -40,6 +40,15 @@ func usernsOff(s *sight) (Cause, bool) {
 	return Cause{}, false
 }
 
+// namespaceAlone: all other kinds of namespaces take CAP_SYS_ADMIN (namespaces(7)),
+// which a user namespace brings.
+func namespaceAlone(s *sight) (Cause, bool) {
+	if !s.is(unix.EPERM) || s.self.Has(unix.CAP_SYS_ADMIN) {
+		return Cause{}, false
+	}
+	return fill(NamespaceAlone, nil, fmt.Sprintf("you are uid %d, without CAP_SYS_ADMIN", s.self.EUID)), true
+}
+
 // usernsFull: the limit, or the depth. In the initial namespace only the limit
 // is in reach. In a nested one the own limit starts at INT_MAX, so the one that
 // was hit is further out or it is the depth of 32 (user_namespaces(7); ENOSPC

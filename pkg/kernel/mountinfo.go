@@ -12,6 +12,7 @@ type mount struct {
 	point   string
 	options string // of this mount: rw,nosuid,...
 	fstype  string
+	super   string // options of the file system
 }
 
 func (m mount) has(option string) bool {
@@ -45,7 +46,7 @@ func parseMountinfo(text string) []mount {
 		if err != nil {
 			continue
 		}
-		all = append(all, mount{id, unescape(left[3]), unescape(left[4]), left[5], right[0]})
+		all = append(all, mount{id, unescape(left[3]), unescape(left[4]), left[5], right[0], right[len(right)-1]})
 	}
 	return all
 }

@@ -6,6 +6,7 @@ type Action string
 // The actions that have known causes of failure. The texts are for reading.
 const (
 	NewUserns    Action = "create user namespace" // the clone or unshare, with all its namespace flags
+	NewNamespace Action = "create namespaces"     // the same without a user namespace
 	WriteIDMap   Action = "write id map"          // uid_map, gid_map, setgroups; without a helper
 	MountProc    Action = "mount proc"
 	MountSysfs   Action = "mount sysfs"
@@ -24,6 +25,7 @@ const (
 	UseCgroup    Action = "use cgroup"
 	UseRuntime   Action = "use runtime directory"
 	OpenTun      Action = "open tun device"
+	LookAt       Action = "look at process"           // in /proc, one that we made
 	MapMount     Action = "map the owners of a mount" // Path is what is mounted
 	JoinNS       Action = "join namespace"            // Path is its file
 	OtherCall    Action = "call kernel"               // any other step

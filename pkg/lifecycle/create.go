@@ -228,9 +228,9 @@ func openNull() (*os.File, error) {
 // whatever happens to us from here on, the record leads to it. A child that
 // finds no parent at its next gate ends by itself.
 func (b *birth) born(pid int) error {
-	s, err := statOf(pid)
+	s, err := b.look(pid)
 	if err != nil {
-		return fmt.Errorf("look at the new process: %w", err)
+		return err
 	}
 	b.pid, b.begin, b.boot = pid, s.begin, bootID()
 	b.group.admit(pid)
@@ -245,12 +245,20 @@ func (b *birth) born(pid int) error {
 	return b.network.born(pid, b.userns())
 }
 
+func (b *birth) look(pid int) (stat, error) {
+	s, err := statOf(pid)
+	if err != nil {
+		err = b.program.run.because(kernel.Op{Do: kernel.LookAt, Path: procOf(pid)}, fmt.Errorf("look at the new process: %w", err))
+	}
+	return s, err
+}
+
 func (b *birth) save(c *userns.Child) error {
 	b.record = b.newRecord()
 	if c.Payload != c.Pid {
-		s, err := statOf(c.Payload)
+		s, err := b.look(c.Payload)
 		if err != nil {
-			return fmt.Errorf("look at the new process: %w", err)
+			return err
 		}
 		b.record.Init, b.record.Pid, b.record.Begin = c.Pid, c.Payload, s.begin
 	}

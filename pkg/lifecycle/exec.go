@@ -144,18 +144,13 @@ func (r *Runtime) execIn(rec *Record, s *specs.Spec, o *ExecOptions, group *exec
 		r.Rewrite(p)
 	}
 	c := &Container{run: r}
-	c.child, err = userns.Spawn(userns.Request{Plan: p, Group: group.dir, Hidden: true, Born: func(pid int) error {
+	c.child, err = userns.Spawn(userns.Request{Plan: p, Group: group.dir, Born: func(pid int) error {
 		return r.joinShare(rec.Share, pid)
 	}, Gate: func(child *userns.Child, gate string) error {
 		if gate == gateGroup {
 			return group.join(r, child.Pid)
 		}
 		c.Pid = child.Pid
-		st, err := statOf(child.Pid)
-		if err != nil {
-			return fmt.Errorf("look at the new process: %w", err)
-		}
-		c.Begin, c.Boot = st.begin, bootID()
 		if err := sendPidfd(o.PidfdSocket, "setns", child.Pid); err != nil {
 			return err
 		}
@@ -181,6 +176,10 @@ func (r *Runtime) execIn(rec *Record, s *specs.Spec, o *ExecOptions, group *exec
 	}
 	if err != nil {
 		return nil, err
+	}
+	// Only now: where /proc hides processes (hidepid in proc(5)), it hid this one.
+	if st, err := statOf(c.Pid); err == nil && o.Attached {
+		c.Begin, c.Boot = st.begin, bootID()
 	}
 	return c, nil
 }

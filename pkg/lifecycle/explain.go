@@ -20,7 +20,10 @@ func (r *Runtime) explain(g *program, err error) error {
 	var step *userns.Error
 	switch {
 	case errors.As(err, &birth):
-		return r.because(kernel.Op{Do: kernel.NewUserns, InUserns: birth.Flags&unix.CLONE_NEWUSER != 0}, err)
+		if birth.Flags&unix.CLONE_NEWUSER == 0 {
+			return r.because(kernel.Op{Do: kernel.NewNamespace}, err)
+		}
+		return r.because(kernel.Op{Do: kernel.NewUserns, InUserns: true}, err)
 	case errors.As(err, &ids):
 		r.lookUp() // only now: without a name the cause would be that there is none
 		for _, s := range r.Maps.Explain(g.ids, r.Caller) {

@@ -81,13 +81,14 @@ type program struct {
 	plan   *plan.Plan
 	acts   map[string][]byte
 
-	shared bool    // the child uses this memory itself, not a copy
-	mask   uint64  // signals that were blocked before the fork
-	stack  []byte  // of a child that shares
-	top    uintptr // its end
-	entry  uintptr // where the code of [child] begins
-	fault  *uint32 // always nil
-	start  int32   // the step to begin with
+	shared   bool    // the child uses this memory itself, not a copy
+	launches bool    // and makes another one that does
+	mask     uint64  // signals that were blocked before the fork
+	stack    []byte  // of a child that shares
+	top      uintptr // its end
+	entry    uintptr // where the code of [child] begins
+	fault    *uint32 // always nil
+	start    int32   // the step to begin with
 }
 
 // prepare turns a plan into a program. Everything the child will read lies in
@@ -107,6 +108,7 @@ func prepare(p *plan.Plan, report, other int) *program {
 		// A plan that shares memory forks for one reason, a launcher that ends.
 		if o := &pr.ops[i]; sharing && !p.Private && s.Op == plan.Call && s.Nr == unix.SYS_CLONE {
 			o.kind, o.args[0] = opVfork, o.args[0]|unix.CLONE_VM|unix.CLONE_VFORK
+			pr.launches = true
 		}
 	}
 	if sharing && !p.Private {

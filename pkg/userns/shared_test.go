@@ -113,3 +113,32 @@ func TestSignalMask(t *testing.T) {
 		}
 	}
 }
+
+// TestHidden: a child that hides itself hides us while it is in our memory, and for good
+// where it may still be there when Spawn returns.
+func TestHidden(t *testing.T) {
+	for _, launched := range []bool{false, true} {
+		p := plan.New()
+		p.Act("hide")
+		p.Prctl(unix.PR_SET_DUMPABLE, plan.C(0))
+		launcher := p.Label("launcher")
+		if launched {
+			p.Fork(0, launcher)
+			p.Note(NoteBorn)
+		}
+		execPlan(p, "/bin/true")
+		p.Here(launcher)
+		p.Exit(0)
+		c, err := Spawn(Request{Plan: p})
+		if got := status(t, c, err); got != 0 {
+			t.Fatalf("launched %v: status %d", launched, got)
+		}
+		got, err := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0)
+		if want := launched && sharing; err != nil || (got == 0) != want {
+			t.Errorf("launched %v: dumpable %d, %v", launched, got, err)
+		}
+		if err := unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -1,15 +1,11 @@
 package userns
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"runtime"
-	"strconv"
-	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -41,11 +37,6 @@ type Request struct {
 	Maps   idmap.Host   // where helpers and ranges are found
 	Caller idmap.Caller // who we are
 
-	// Hidden leaves us as hidden as the child has made itself (PR_SET_DUMPABLE is
-	// about the memory that it shares with us), for a caller that needs no files of
-	// its own in /proc any more.
-	Hidden bool
-
 	// Born is told the process id, in our pid namespace, as soon as it is
 	// known and before any gate is answered.
 	Born func(pid int) error
@@ -72,8 +63,9 @@ type Child struct {
 }
 
 // Spawn forks, lets the child run the plan and returns when the child has
-// become its payload or has passed the gate Until. On an error nothing is left
-// of the child: it is dead and waited for. Errors are *BirthError, *MapError,
+// become its payload or has passed the gate Until. A plan that is not Private and
+// makes the child by a second fork leaves us as hidden as it has made itself
+// (PR_SET_DUMPABLE). On an error nothing is left of the child: it is dead and waited for. Errors are *BirthError, *MapError,
 // *Error, or what a callback returned.
 func Spawn(r Request) (*Child, error) {
 	ours, theirs, err := pair()
@@ -83,10 +75,10 @@ func Spawn(r Request) (*Child, error) {
 	// A child that we leave waiting would keep all our memory for as long as it
 	// waits; a copy is only what we have written to.
 	r.Plan.Private = r.Plan.Private || r.Until != ""
-	if !r.Hidden {
+	pr := prepare(r.Plan, theirs, ours)
+	if !pr.launches {
 		defer keepDumpable()()
 	}
-	pr := prepare(r.Plan, theirs, ours)
 	if r.Group != nil {
 		pr.group = uint64(r.Group.Fd())
 		r.New |= unix.CLONE_INTO_CGROUP
@@ -106,9 +98,6 @@ func Spawn(r Request) (*Child, error) {
 		return nil, err
 	}
 	b.reapFirst()
-	if pr.shared && !r.Hidden && b.first != b.child.Pid {
-		awaitExec(b.child.Pid)
-	}
 	runtime.KeepAlive(pr)
 	return b.child, nil
 }
@@ -116,37 +105,18 @@ func Spawn(r Request) (*Child, error) {
 // keepDumpable returns what gives us back the right to our own files in /proc: a
 // child that shares our memory has hidden us too (PR_SET_DUMPABLE is about
 // memory), until it left it.
+//
+// It may not have left it yet when a launcher has made it. As of Linux 6.12, or
+// before, an exec closes files first and wakes the launcher, which sleeps as after
+// vfork(2), before it takes its new memory: with the launcher's end nobody holds the
+// socket any more, and we go on. Whoever is in the pid namespace that the child is
+// born in could look into it, and so into us. Then we stay hidden.
 func keepDumpable() func() {
 	was, err := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0)
 	if err != nil || was != 1 {
 		return func() {}
 	}
 	return func() { _ = unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0) }
-}
-
-// awaitExec waits until a child whose files have been closed has also left our
-// memory. As of Linux 6.12, or before, an exec closes files first and wakes the
-// launcher, which sleeps as after vfork(2), before it takes its new memory: when the
-// launcher ends, nobody holds the socket any more, and we go on too early. A
-// process in whose pid namespace the child is born could look into it, and so into
-// our memory, once that is dumpable again. The kernel never returns to the old
-// program, so nothing but that is at stake.
-func awaitExec(pid int) {
-	const forkNoExec = 0x40 // PF_FORKNOEXEC, cleared when the new memory is taken
-	for {
-		b, err := os.ReadFile("/proc/" + strconv.Itoa(ProcPid(pid)) + "/stat")
-		if err != nil {
-			return // it has been waited for by the kernel (SIGCHLD is ignored), or /proc hides it
-		}
-		fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:])) // proc_pid_stat(5), from the third on
-		if len(fields) < 7 || fields[0] == "Z" || fields[0] == "X" {
-			return
-		}
-		if flags, err := strconv.ParseUint(fields[6], 10, 64); err != nil || flags&forkNoExec == 0 {
-			return
-		}
-		time.Sleep(50 * time.Microsecond)
-	}
 }
 
 // pair makes the socket between parent and child. SOCK_SEQPACKET keeps

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -195,50 +194,6 @@ func TestJoin(t *testing.T) {
 	c, err := Spawn(Request{Plan: q, Born: func(pid int) error { born = pid; return nil }})
 	if got := status(t, c, err); got != 9 || born != c.Pid {
 		t.Errorf("status %d, born %d, pid %d", got, born, c.Pid)
-	}
-}
-
-// TestJoinedHasLeft: whoever is born in a pid namespace of others has left our memory
-// when Spawn returns, and we may be looked into again.
-func TestJoinedHasLeft(t *testing.T) {
-	p := plan.New()
-	p.Act("wait")
-	p.Gate("up")
-	execPlan(p, "/bin/sleep", "1000")
-	host, err := start(t, p, Request{New: unix.CLONE_NEWPID})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		_ = unix.Kill(host.Pid, unix.SIGKILL)
-		_, _ = host.Wait()
-		noChildren(t)
-	}()
-	for range 200 {
-		q := plan.New()
-		q.Act("join")
-		q.Setns(plan.C(int(host.PidFD.Fd())), unix.CLONE_NEWUSER|unix.CLONE_NEWPID)
-		first := q.Label("first")
-		q.Fork(0, first)
-		q.Note(NoteBorn)
-		execPlan(q, "/bin/true")
-		q.Here(first)
-		q.Exit(0)
-		c, err := Spawn(Request{Plan: q})
-		if err != nil {
-			t.Fatal(err)
-		}
-		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", c.Pid))
-		if err != nil {
-			t.Fatal(err)
-		}
-		fields := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:]))
-		if flags, err := strconv.ParseUint(fields[6], 10, 64); err != nil || flags&0x40 != 0 { // PF_FORKNOEXEC
-			t.Errorf("has not executed yet: %s", b)
-		}
-		if got := status(t, c, nil); got != 0 {
-			t.Fatalf("status %d", got)
-		}
 	}
 }
 
