@@ -32,6 +32,7 @@ func newMachine() *machine {
 		probes: map[string]func() error{
 			"root":    func() error { return wantUID(os.Getuid() == 0, "the caller is not root") },
 			"user":    func() error { return wantUID(os.Getuid() != 0, "the caller is root") },
+			"placed":  wantPlaced,
 			"subids":  func() error { return self().subids() },
 			"userns":  func() error { return tryUserns(0) },
 			"proc":    func() error { return tryRun("unshare", "-U", "-r", "-p", "-f", "--mount-proc", "true") },
@@ -93,6 +94,15 @@ func (m *machine) skipUnless(t *testing.T, name string) {
 	case !ok:
 		t.Skipf("probe %s", name)
 	}
+}
+
+// wantPlaced: a binary that a sandbox shows. What go test builds lies in /tmp.
+func wantPlaced() error {
+	bin := os.Getenv("SANDBOX_BIN")
+	if bin == "" || strings.HasPrefix(bin, "/tmp/") || strings.HasPrefix(bin, "/var/tmp/") {
+		return errors.New("SANDBOX_BIN names no binary outside of /tmp and /var/tmp, and those are others in a sandbox")
+	}
+	return nil
 }
 
 func wantUID(ok bool, otherwise string) error {
