@@ -56,6 +56,7 @@ const (
 	RuntimeFull     Code = "SBX-RUNTIME-FULL"
 	RuntimeAccess   Code = "SBX-RUNTIME-ACCESS"
 
+	ProcessLimit    Code = "SBX-NPROC"
 	RlimitHard      Code = "SBX-RLIMIT"
 	OOMScore        Code = "SBX-OOM-SCORE"
 	KeyringQuota    Code = "SBX-KEYRING-QUOTA"

@@ -63,10 +63,10 @@ func (h Host) Because(op Op, err error) error {
 func explainers(do Action) []explainer {
 	switch do {
 	case NewUserns:
-		return []explainer{usernsMissing, usernsOff, usernsFull, usernsDebian, usernsChroot,
+		return []explainer{processLimit, usernsMissing, usernsOff, usernsFull, usernsDebian, usernsChroot,
 			usernsUnmapped, usernsSeccomp, usernsAppArmor, usernsSELinux}
 	case NewNamespace:
-		return []explainer{usernsOff, namespaceAlone, seccompBlocked}
+		return []explainer{processLimit, usernsOff, namespaceAlone, seccompBlocked}
 	case WriteIDMap:
 		return []explainer{usernsAppArmor, usernsUnmapped, rootNoSetfcap}
 	case MountProc:
@@ -119,7 +119,7 @@ func otherExplainers(do Action) []explainer {
 	case JoinNS:
 		return []explainer{namespaceOwner, seccompBlocked}
 	}
-	return []explainer{kernelOld, usernsAppArmor, seccompBlocked}
+	return []explainer{processLimit, kernelOld, usernsAppArmor, seccompBlocked}
 }
 
 func (s *sight) is(any ...syscall.Errno) bool {

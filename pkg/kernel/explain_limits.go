@@ -3,6 +3,7 @@ package kernel
 import (
 	"fmt"
 	"math"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -26,6 +27,45 @@ func rlimitHard(s *sight) (Cause, bool) {
 		return rlimitCause(name, limit, seen("fs.nr_open", limit), s.op.Want), true
 	}
 	return Cause{}, false
+}
+
+// processLimit: the errno of fork(2) says no more than that there is a limit.
+func processLimit(s *sight) (Cause, bool) {
+	if !s.is(unix.EAGAIN) || s.op.Do == OtherCall && s.op.Data != "clone" {
+		return Cause{}, false
+	}
+	var evidence []string
+	if group, limit := s.fullGroup(); group != "" {
+		evidence = append(evidence, fmt.Sprintf("pids.max = %s in the cgroup %s", limit, group))
+	}
+	limits := read(s.proc("self/limits"))
+	for line := range strings.Lines(limits) {
+		if f, found := strings.CutPrefix(line, "Max processes "); found && len(strings.Fields(f)) > 1 {
+			evidence = append(evidence, "ulimit -u is "+strings.Fields(f)[0])
+		}
+	}
+	hard, found := parseLimits(limits)["nproc"]
+	limit := pick(!found || hard == math.MaxUint64, "unlimited", strconv.FormatUint(hard, 10))
+	if len(evidence) == 0 {
+		return Cause{}, false
+	}
+	return fill(ProcessLimit, []string{"LIMIT", limit, "UID", strconv.FormatUint(uint64(s.self.EUID), 10)}, evidence...), true
+}
+
+// fullGroup is the first of our group and those above it that has no process left to give.
+func (s *sight) fullGroup() (path, limit string) {
+	for path = s.cgroupPath(); path != "" && path != "."; path = filepath.Dir(path) {
+		limit = read(s.sys("fs/cgroup" + path + "/pids.max"))
+		most, err := strconv.ParseUint(limit, 10, 64)
+		used, err2 := strconv.ParseUint(read(s.sys("fs/cgroup"+path+"/pids.current")), 10, 64)
+		if err == nil && err2 == nil && used >= most {
+			return path, limit
+		}
+		if path == "/" {
+			break
+		}
+	}
+	return "", ""
 }
 
 func rlimitCause(name, limit, evidence string, want uint64) Cause {

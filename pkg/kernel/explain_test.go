@@ -174,6 +174,12 @@ var explainCases = []struct {
 
 	{"nofile above the hard limit", nil, Op{Do: Setrlimit, Path: "RLIMIT_NOFILE", Want: 65536}, unix.EPERM,
 		RlimitHard, []string{"the hard limit of nofile is 4096, asked for 65536", "--ulimit nofile=4096"}},
+	{"no process left", files{"proc/self/limits": "Max processes             40                   63000                processes\n"}, Op{Do: NewUserns}, unix.EAGAIN,
+		ProcessLimit, []string{"ulimit -u is 40;", "ulimit -u 63000"}},
+	{"EAGAIN of another call", files{"proc/self/limits": "Max processes             40                   63000                processes\n"}, Op{Do: OtherCall, Data: "read"}, unix.EAGAIN, "", nil},
+	{"no process left in a group above", files{"proc/self/cgroup": "0::/a/b\n", "sys/fs/cgroup/a/pids.max": "7\n", "sys/fs/cgroup/a/pids.current": "7\n",
+		"sys/fs/cgroup/a/b/pids.max": "max\n", "sys/fs/cgroup/a/b/pids.current": "5\n"}, Op{Do: OtherCall, Data: "clone"}, unix.EAGAIN,
+		ProcessLimit, []string{"pids.max = 7 in the cgroup /a;", "user-1000.slice"}},
 	{"nofile unlimited", nil, Op{Do: Setrlimit, Path: "nofile", Want: math.MaxUint64}, unix.EPERM, RlimitHard, []string{"asked for unlimited"}},
 	{"nofile within the hard limit", nil, Op{Do: Setrlimit, Path: "nofile", Want: 4096}, unix.EPERM, "", nil},
 	{"nofile above fs.nr_open", files{"proc/self/limits": "Max open files            unlimited            unlimited            files\n"}, Op{Do: Setrlimit, Path: "nofile", Want: 2000000}, unix.EPERM,

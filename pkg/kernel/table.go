@@ -199,6 +199,9 @@ var table = []entry{
 		"The state of a container is written before it starts.",
 		[]Fix{{You, "choose a directory of yours: --root DIR, or export XDG_RUNTIME_DIR", ""}}},
 
+	{ProcessLimit, "no more processes may be started here",
+		"The number of processes and threads is limited for each user (RLIMIT_NPROC, counted over all logins of that user), for each cgroup (pids.max, counted with all groups below) and for the host.",
+		[]Fix{{You, "end some of yours, or raise the limit, up to ulimit -u {LIMIT}", ""}, {Admin, "raise nproc in /etc/security/limits.conf, or: sudo systemctl set-property user-{UID}.slice TasksMax=infinity", ""}, {Pod, "run the outer container with a higher --pids-limit", ""}}},
 	{RlimitHard, "a resource limit cannot be raised above the hard limit",
 		"Raising a hard limit needs CAP_SYS_RESOURCE on the host (getrlimit(2)). A user namespace does not give it.",
 		[]Fix{{You, "ask for at most {LIMIT}: --ulimit {FLAGS}={LIMIT}", ""}, {Admin, "raise the hard limit in /etc/security/limits.d/, or Limit...= of the service", ""}}},

@@ -42,7 +42,11 @@ func (r *Runtime) showFiles(w *network, o *Options) error {
 			continue
 		}
 		source := filepath.Join(w.dir, filepath.Base(name))
-		if err := write(source, content, 0o644); err != nil {
+		err := write(source, content, 0o644)
+		if err == nil {
+			err = os.Chmod(source, 0o644) // whatever our umask is: users in the container read it
+		}
+		if err != nil {
 			return fmt.Errorf("write the container's %s: %w", name, err)
 		}
 		r.showFile(s, o.Bundle, name, source)
