@@ -72,12 +72,9 @@ func (g *program) payload() error {
 // could look into it too (CVE-2016-9962). And never while it may work in our
 // memory: it has the payload's ids by now, and anybody on the host who has them
 // as well could write to the memory of a caller who is root.
-//
-// The payload of an init, which has memory of its own, is shown to an ordinary
-// caller: with hidepid (proc(5)) /proc would have no word of it for the record.
 func (g *program) visible() {
 	dumpable := 0
-	if g.fresh(unix.CLONE_NEWPID) && (g.waits() || g.Init && !g.run.private()) {
+	if g.fresh(unix.CLONE_NEWPID) && g.shown() {
 		dumpable = 1
 	}
 	g.plan.Act("set who may look into the waiting process")

@@ -19,7 +19,7 @@ import (
 //
 // getrandom(2) is the one call that fills memory and needs nothing else.
 func (g *program) wipe() {
-	if !g.waits() {
+	if !g.shown() {
 		return
 	}
 	begin, end := environment()
@@ -35,6 +35,14 @@ func (g *program) wipe() {
 func (g *program) waits() bool {
 	h := g.Spec.Hooks
 	return g.listen >= 0 || h != nil && len(h.StartContainer) > 0
+}
+
+// shown says whether the complete container is to be seen by others: one that waits,
+// and where /proc hides what may not be looked into (hidepid in proc(5)) the payload
+// of an init, of which it would have no word for an ordinary caller's record. That
+// one has memory of its own, as init has.
+func (g *program) shown() bool {
+	return g.waits() || g.Init && !g.run.private() && unix.Access("/proc/1/stat", unix.F_OK) != nil
 }
 
 // environment is where ours lies, fields 50 and 51 of proc_pid_stat(5); zero

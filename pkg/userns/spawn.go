@@ -64,9 +64,9 @@ type Child struct {
 
 // Spawn forks, lets the child run the plan and returns when the child has
 // become its payload or has passed the gate Until. A plan that is not Private and
-// makes the child by a second fork leaves us as hidden as it has made itself
-// (PR_SET_DUMPABLE). On an error nothing is left of the child: it is dead and waited for. Errors are *BirthError, *MapError,
-// *Error, or what a callback returned.
+// makes the child by a second fork leaves us as hidden as the child has made itself
+// (PR_SET_DUMPABLE). On an error nothing is left of the child: it is dead and waited
+// for. Errors are *BirthError, *MapError, *Error, or what a callback returned.
 func Spawn(r Request) (*Child, error) {
 	ours, theirs, err := pair()
 	if err != nil {
