@@ -20,7 +20,8 @@
 //
 // Its own HOME, XDG_RUNTIME_DIR (0700) and TMPDIR, none of them below $WORK: the working directory of a script must not
 // lie above $HOME, because `sandbox run -- CMD` then makes nothing writable. $ID is a container id no other script has,
-// $LOOK is how many seconds an attacker looks around (SANDBOX_TEST_LOOK: slow machines need more than 8). $SANDBOX_BIN is the binary itself. `sandbox` on PATH is that binary; for root it is a line of sh that adds --root, because
+// $LOOK is how many seconds an attacker looks around, $RACE how many one keeps exchanging names (SANDBOX_TEST_LOOK and
+// SANDBOX_TEST_RACE: slow machines need more than 8 and 3). $SANDBOX_BIN is the binary itself. `sandbox` on PATH is that binary; for root it is a line of sh that adds --root, because
 // root's state directory is shared and a script could not tell its own leftovers from another's.
 //
 // Conditions, besides testscript's own:

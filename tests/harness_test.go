@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"os/exec"
@@ -54,9 +55,8 @@ func (h *harness) setup(env *testscript.Env) error {
 			env.Setenv(name, v)
 		}
 	}
-	env.Setenv("LOOK", "8")
-	if v := os.Getenv("SANDBOX_TEST_LOOK"); v != "" {
-		env.Setenv("LOOK", v)
+	for name, usual := range map[string]string{"LOOK": "8", "RACE": "3"} {
+		env.Setenv(name, cmp.Or(os.Getenv("SANDBOX_TEST_"+name), usual))
 	}
 	if h.bin == "" {
 		return nil
