@@ -44,11 +44,11 @@ func processLimit(s *sight) (Cause, bool) {
 			evidence = append(evidence, "ulimit -u is "+strings.Fields(f)[0])
 		}
 	}
-	hard, found := parseLimits(limits)["nproc"]
-	limit := pick(!found || hard == math.MaxUint64, "unlimited", strconv.FormatUint(hard, 10))
 	if len(evidence) == 0 {
 		return Cause{}, false
 	}
+	hard, found := parseLimits(limits)["nproc"]
+	limit := pick(!found || hard == math.MaxUint64, "unlimited", strconv.FormatUint(hard, 10))
 	return fill(ProcessLimit, []string{"LIMIT", limit, "UID", strconv.FormatUint(uint64(s.self.EUID), 10)}, evidence...), true
 }
 

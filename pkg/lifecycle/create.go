@@ -248,7 +248,7 @@ func (b *birth) born(pid int) error {
 func (b *birth) look(pid int) (stat, error) {
 	s, err := statOf(pid)
 	if err != nil {
-		err = b.program.run.because(kernel.Op{Do: kernel.LookAt, Path: procOf(pid)}, fmt.Errorf("look at the new process: %w", err))
+		err = b.program.run.because(kernel.Op{Do: kernel.LookAt}, fmt.Errorf("look at the new process: %w", err))
 	}
 	return s, err
 }

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/confine"
+	"sandbox/pkg/kernel"
 	"sandbox/pkg/plan"
 	"sandbox/pkg/userns"
 )
@@ -112,6 +113,9 @@ func (r *Runtime) exec(rec *Record, s *specs.Spec, o *ExecOptions) (*Container, 
 	if err != nil && rec.Cgroup.Owned && !rec.alive() {
 		return nil, errStopped // and its group has gone with it
 	}
+	if errors.As(err, &refused) {
+		return nil, r.because(kernel.Op{Do: kernel.OtherCall, Data: "clone"}, err)
+	}
 	return c, err
 }
 
@@ -177,8 +181,11 @@ func (r *Runtime) execIn(rec *Record, s *specs.Spec, o *ExecOptions, group *exec
 	if err != nil {
 		return nil, err
 	}
+	if !o.Attached {
+		return c, nil // nobody signals it
+	}
 	// Only now: where /proc hides processes (hidepid in proc(5)), it hid this one.
-	if st, err := statOf(c.Pid); err == nil && o.Attached {
+	if st, err := statOf(c.Pid); err == nil {
 		c.Begin, c.Boot = st.begin, bootID()
 	}
 	return c, nil
