@@ -27,7 +27,7 @@ func (t *Tree) createCopyUp(p *plan.Plan, m *mount) {
 	p.Act("let the tmpfs on %s begin with what is there", m.dest)
 	full, done := p.Label("copy "+m.dest), p.Label("have "+m.dest)
 	tree := p.Reg("tmpfs with content")
-	empty(p, below, full)
+	empty(p, below, m.dest, full)
 	if readonly != 0 {
 		p.SetAttr(m.tree, readonly, 0, 0, false)
 	}
@@ -47,8 +47,8 @@ func (t *Tree) createCopyUp(p *plan.Plan, m *mount) {
 }
 
 // empty goes to a label unless a directory holds nothing: unless it reads as "."
-// and "..", in this order, and no more. What it cannot read is not empty.
-func empty(p *plan.Plan, dir plan.Reg, full plan.Label) {
+// and ".." and no more. What it cannot read is not empty.
+func empty(p *plan.Plan, dir plan.Reg, name string, full plan.Label) {
 	fd := p.OpenAt(plan.R(dir), ".", unix.O_RDONLY|unix.O_DIRECTORY, 0).On(plan.AnyErrno, full).To("directory")
 	entries, size := plan.Bytes(make([]byte, 1024)).Show(func() string { return "<entries>" }), plan.Words(0)
 	read := func() *plan.Step {
@@ -56,24 +56,36 @@ func empty(p *plan.Plan, dir plan.Reg, full plan.Label) {
 	}
 	n := read().To("size")
 	p.Put(size, 0, n)
-	// struct linux_dirent64, getdents(2): 24 bytes for a name this short, which
-	// begins at the 19th.
+	// struct linux_dirent64, getdents(2): 24 bytes for a name this short.
 	const length = 24
-	word := binary.NativeEndian.Uint32
-	expect := func(mem *plan.Mem, off int, mask, value uint32) {
-		p.Expect(mem, off, mask, value, unix.ENOTEMPTY).On(unix.ENOTEMPTY, full)
-	}
-	expect(size, 0, ^uint32(0), 2*length)
-	for i, name := range []string{".\x00", "..\x00"} {
-		text, mask := make([]byte, 8), make([]byte, 8)
-		copy(text[3:], name)
-		copy(mask[3:], "\xff\xff\xff"[:len(name)])
-		for half := 0; half < 8; half += 4 {
-			expect(entries, i*length+16+half, word(mask[half:]), word(text[half:]))
-		}
-	}
+	p.Expect(size, 0, ^uint32(0), 2*length, unix.ENOTEMPTY).On(unix.ENOTEMPTY, full)
+	// Most filesystems begin with "."; ext4 sorts by a hash that is each one's own.
+	swapped, none := p.Label(".. before . in "+name), p.Label("nothing in "+name)
+	named(p, entries, 0, ".", swapped)
+	named(p, entries, length, "..", full)
+	p.Goto(none)
+	p.Here(swapped)
+	named(p, entries, 0, "..", full)
+	named(p, entries, length, ".", full)
+	p.Here(none)
 	read().IfNonzero(full)
 	p.Close(fd)
+}
+
+// named goes to a label unless the directory entry at off has a name, of four
+// bytes at most. It begins at the entry's 19th byte.
+func named(p *plan.Plan, entries *plan.Mem, off int, name string, other plan.Label) {
+	text, mask := make([]byte, 8), make([]byte, 8)
+	copy(text[3:], name)
+	for i := range len(name) + 1 {
+		mask[3+i] = 0xff
+	}
+	word := binary.NativeEndian.Uint32
+	for half := 0; half < 8; half += 4 {
+		if m := word(mask[half:]); m != 0 {
+			p.Expect(entries, off+16+half, m, word(text[half:]), unix.ENOTEMPTY).On(unix.ENOTEMPTY, other)
+		}
+	}
 }
 
 // modeOf is the mode of a tmpfs's root: the option's, or the directory's own.
