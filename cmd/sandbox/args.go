@@ -10,17 +10,30 @@ import (
 // valued are the global flags that take a value.
 var valued = []string{"--root", "--log", "--log-format", "--rootless", "--criu", "--cgroup-manager"}
 
-// verbOf finds the command in what was typed, "" where there is none.
-func verbOf(args []string) string {
+// verbAt finds the command in what was typed, len(args) where there is none.
+func verbAt(args []string) int {
 	for i := 0; i < len(args); i++ {
 		switch {
 		case !strings.HasPrefix(args[i], "-"):
-			return args[i]
+			return i
 		case slices.Contains(valued, double(args[i])):
 			i++
 		}
 	}
+	return len(args)
+}
+
+func verbOf(args []string) string {
+	if i := verbAt(args); i < len(args) {
+		return args[i]
+	}
 	return ""
+}
+
+// asksVersion says whether a flag for it stands before the command. It comes
+// before all else, a command that does not exist too.
+func asksVersion(args []string) bool {
+	return slices.ContainsFunc(args[:verbAt(args)], func(arg string) bool { return arg == "-v" || double(arg) == "--version" })
 }
 
 // logOf is what the global flags say about the log, for errors that come before
@@ -54,7 +67,7 @@ func double(arg string) string {
 var singleDash = []string{
 	"root", "log", "log-format", "debug", "systemd-cgroup", "rootless", "criu", "bundle", "console-socket", "pid-file", "no-subreaper",
 	"no-pivot", "no-new-keyring", "preserve-fds", "detach", "keep", "force", "all", "format", "quiet", "process", "tty", "user", "env", "cwd",
-	"help", "version", "pidfd-socket",
+	"help", "pidfd-socket",
 }
 
 // longFlags gives those their second dash, up to the first word that is not a

@@ -22,6 +22,9 @@ import (
 func main() { os.Exit(execute(os.Args[1:])) }
 
 func execute(args []string) int {
+	if asksVersion(args) {
+		args = []string{"version"}
+	}
 	app := &app{exe: os.Getenv(exeVariable), verb: verbOf(args)}
 	os.Unsetenv(exeVariable)
 	if len(args) == 1 {
@@ -137,24 +140,24 @@ func (a *app) command(verb string) *cobra.Command {
   sandbox run ./rootfs sh         a command in a directory tree
   sandbox run -b BUNDLE ID        an OCI bundle; with create, start, state, kill, delete: runc's commands`,
 		SilenceErrors: true, SilenceUsage: true, TraverseChildren: true,
-		Version: version, Args: cobra.NoArgs,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	if verb == "" { // it reads what the linker has noted
-		root.SetVersionTemplate(versionText())
-	}
+	// For the help only. Cobra's own, with a text of ours, brings text/template, for
+	// which the linker keeps every method of every type, a sixth of the program.
+	root.Flags().BoolP("version", "v", false, "print the version")
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.CompletionOptions.DisableDefaultCmd = verb != "completion"
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &usageError{fmt.Errorf("%w (see '%s --help')", err, cmd.CommandPath()), 1}
 	})
 	f := root.PersistentFlags()
-	f.StringVar(&a.root, "root", "", "directory of all containers' `DIR` state (default $XDG_RUNTIME_DIR/sandbox, for root /run/sandbox)")
+	f.StringVar(&a.root, "root", "", "`DIR` of all containers' state (default $XDG_RUNTIME_DIR/sandbox, for root /run/sandbox)")
 	f.StringVar(&a.log, "log", "", "also append errors to `FILE`")
 	f.StringVar(&a.logFormat, "log-format", "text", "how: text or json")
 	f.BoolVar(&a.debug, "debug", false, "say more")
 	f.BoolVar(&a.systemdCgroup, "systemd-cgroup", false, "the same as --cgroup-manager=systemd")
-	f.StringVar(&a.cgroupManager, "cgroup-manager", "", "who makes a container's cgroup: `WHO` systemd, cgroupfs or disabled (default: what works here)")
+	f.StringVar(&a.cgroupManager, "cgroup-manager", "", "`WHO` makes a container's cgroup: systemd, cgroupfs or disabled (default: what works here)")
 	f.StringVar(&a.mode, "rootless", "auto", "accepted for runc's callers: true, false or auto")
 	f.StringVar(&a.criu, "criu", "", "accepted for runc's callers")
 	for _, name := range []string{"systemd-cgroup", "rootless", "criu"} {
