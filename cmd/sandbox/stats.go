@@ -102,7 +102,7 @@ func look(r *lifecycle.Runtime, ids []string, before map[string]usage, told func
 		}
 		u := measured(id, s)
 		from, used := created[id], *u.CPUTime
-		if b, seen := before[id]; seen {
+		if b, seen := before[id]; seen && b.at.After(created[id]) { // not another one of this name
 			from, used = b.at, used-*b.CPUTime
 		}
 		if age := u.at.Sub(from); age > 0 {

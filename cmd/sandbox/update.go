@@ -92,6 +92,9 @@ func (u *updateFlags) change() (*specs.LinuxResources, error) {
 	r := &specs.LinuxResources{}
 	if u.resources == "" {
 		_, _, err := u.Add(r)
+		if p := r.Pids; p != nil && u.PidsLimit == "0" {
+			p.Limit = new(int64(1)) // runc's, where 0 is the least; run has podman's, where it is no limit
+		}
 		return r, err
 	}
 	in := os.Stdin

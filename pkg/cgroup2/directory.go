@@ -57,15 +57,37 @@ func (h Host) makeDirectory(p string) (made, error) {
 			g.passOn()
 		}
 	}
-	if len(missing) > 0 {
-		return all, nil
+	err := h.Group(p).vacant(len(missing) > 0)
+	if err != nil {
+		all.undo()
+		return nil, err
 	}
-	// Somebody else's processes would be limited, frozen and killed with ours.
-	pids, err := h.Group(p).Procs()
-	if err == nil && len(pids) > 0 {
-		err = fmt.Errorf("cgroup %s has processes already, such as %d", p, pids[0])
+	return all, nil
+}
+
+// vacant says why a container cannot live in a group. A frozen one, or one made
+// below a frozen one, would stop it on its way; somebody else's processes would be
+// limited, frozen and killed with it.
+func (g Group) vacant(fresh bool) error {
+	frozen, err := g.event("frozen")
+	switch {
+	case err != nil:
+		return fmt.Errorf("look at cgroup %s: %w", g.Path, err)
+	case frozen:
+		return fmt.Errorf("cgroup %s is frozen, by itself or by one above it: a container could not start there", g.Path)
+	case fresh:
+		return nil
 	}
-	return nil, err
+	// The list of processes shows none that is outside of our pid namespace.
+	lives, err := g.event("populated")
+	if err == nil && lives {
+		such := ""
+		if pids, _ := g.Procs(); len(pids) > 0 {
+			such = fmt.Sprintf(", such as %d", pids[0])
+		}
+		err = fmt.Errorf("cgroup %s has processes already%s", g.Path, such)
+	}
+	return err
 }
 
 // ancestors of a group, topmost first.

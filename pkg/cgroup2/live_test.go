@@ -398,6 +398,18 @@ func TestLiveMakeDirectory(t *testing.T) {
 	if !h.Group(p).exists() {
 		t.Error("removed with processes in it")
 	}
+	if err := other.Freeze(time.Second); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range []string{other.Path, other.Path + "/below"} {
+		m, err := h.makeDirectory(p)
+		if m != nil || err == nil || !strings.Contains(err.Error(), "is frozen") {
+			t.Error("a frozen one: ", p, m, err)
+		}
+	}
+	if h.Group(other.Path + "/below").exists() {
+		t.Error("left behind below a frozen one")
+	}
 	if m, err := h.makeDirectory(g.Path + "/cgroup.procs/x"); m != nil || err == nil {
 		t.Error("below a file: ", m, err)
 	}

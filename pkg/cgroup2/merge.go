@@ -26,8 +26,27 @@ func Merge(old, change *specs.LinuxResources) *specs.LinuxResources {
 	}
 	r.HugepageLimits = mergeList(r.HugepageLimits, change.HugepageLimits, func(h specs.LinuxHugepageLimit) string { return h.Pagesize })
 	r.Rdma = mergeMap(r.Rdma, change.Rdma)
-	r.Unified = mergeMap(r.Unified, change.Unified)
+	r.Unified = mergeMap(without(r.Unified, change), change.Unified)
 	return &r
+}
+
+// without leaves those files out that a change speaks of by a field of its own:
+// they are written last, and would undo it.
+func without(files map[string]string, change *specs.LinuxResources) map[string]string {
+	said := map[string]bool{}
+	for _, part := range parts {
+		writes, _ := part(change) // what is wrong with it shows where all is written
+		for _, w := range writes {
+			said[w.File] = true
+		}
+	}
+	// Alone it is an error, and together with the old limit of memory it is not.
+	if m := change.Memory; m != nil && m.Swap != nil && *m.Swap != 0 {
+		said["memory.swap.max"] = true
+	}
+	left := maps.Clone(files)
+	maps.DeleteFunc(left, func(file, _ string) bool { return said[file] })
+	return left
 }
 
 // take sets a value where the change has one.

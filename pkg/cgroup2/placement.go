@@ -67,7 +67,7 @@ func (p Placement) Update(h Host, writes []Write) error {
 		return err
 	}
 	defer s.close()
-	if err := s.call("SetUnitProperties", p.Unit, true, properties).Err; err != nil && !unknownProperty(err) {
+	if err := s.call("SetUnitProperties", p.Unit, true, properties).Err; err != nil && !notTaken(err) {
 		return fmt.Errorf("set the properties of %s: %w", p.Unit, err)
 	}
 	// Systemd writes them after it has answered, before it hears another question

@@ -20,6 +20,21 @@ func propertiesFor(writes []Write) []property {
 	return list
 }
 
+// oomPolicy is memory.oom.group, which systemd hears of when the scope is made and
+// not later (version 253).
+func oomPolicy(writes []Write) []property {
+	for _, w := range writes {
+		switch {
+		case w.File != "memory.oom.group":
+		case w.Value == "1":
+			return []property{{"OOMPolicy", dbus.MakeVariant("kill")}}
+		default:
+			return []property{{"OOMPolicy", dbus.MakeVariant("continue")}}
+		}
+	}
+	return nil
+}
+
 var byteProperties = map[string]string{
 	"memory.max": "MemoryMax", "memory.high": "MemoryHigh", "memory.low": "MemoryLow", "memory.min": "MemoryMin",
 	"memory.swap.max": "MemorySwapMax", "pids.max": "TasksMax", "cpu.weight": "CPUWeight", "io.weight": "IOWeight",
@@ -33,6 +48,13 @@ func propertiesOf(w Write) []property {
 		return mask("AllowedCPUs", w.Value)
 	case "cpuset.mems":
 		return mask("AllowedMemoryNodes", w.Value)
+	case "cpu.idle":
+		// To systemd it is a weight, 0 (version 252); otherwise it would take it back.
+		weight := uint64(100)
+		if w.Value == "1" {
+			weight = 0
+		}
+		return []property{{"CPUWeight", dbus.MakeVariant(weight)}}
 	}
 	name, known := byteProperties[w.File]
 	if !known {
@@ -44,6 +66,9 @@ func propertiesOf(w Write) []property {
 		if value, ok = amount(strings.TrimPrefix(w.Value, "default ")); !ok {
 			return nil
 		}
+	}
+	if w.File == "pids.max" {
+		value = max(value, 1) // no process at all is nothing that systemd can say
 	}
 	return []property{{name, dbus.MakeVariant(value)}}
 }

@@ -24,7 +24,10 @@ func TestProperties(t *testing.T) {
 		"memory.min 5":           "MemoryMin=t 5",
 		"memory.swap.max 0":      "MemorySwapMax=t 0",
 		"pids.max 32":            "TasksMax=t 32",
+		"pids.max 0":             "TasksMax=t 1",
 		"cpu.weight 100":         "CPUWeight=t 100",
+		"cpu.idle 1":             "CPUWeight=t 0",
+		"cpu.idle 0":             "CPUWeight=t 100",
 		"io.weight default 50":   "IOWeight=t 50",
 		"io.weight 8:0 50":       "",
 		"memory.max 5M":          "MemoryMax=t 5242880",
@@ -53,5 +56,16 @@ func TestProperties(t *testing.T) {
 		if got := show(propertiesFor([]Write{{File: file, Value: value}})); got != want {
 			t.Errorf("%s:\n%s\nwant\n%s", in, got, want)
 		}
+	}
+}
+
+func TestOOMPolicy(t *testing.T) {
+	for in, want := range map[string]string{"1": "OOMPolicy=s kill", "0": "OOMPolicy=s continue"} {
+		if got := show(oomPolicy([]Write{{File: "memory.max", Value: "5"}, {File: "memory.oom.group", Value: in}})); got != want {
+			t.Errorf("%s: %s, want %s", in, got, want)
+		}
+	}
+	if got := oomPolicy([]Write{{File: "memory.max", Value: "1"}}); got != nil {
+		t.Error(got)
 	}
 }

@@ -60,7 +60,7 @@ func (h Host) newScope(w Want, bus string) (*scope, error) {
 		// No order to others at shutdown: the container may be what serves them.
 		{"DefaultDependencies", dbus.MakeVariant(false)},
 	}
-	s.limits = propertiesFor(w.Writes)
+	s.limits = append(propertiesFor(w.Writes), oomPolicy(w.Writes)...)
 	asked, err := annotated(w.Annotations)
 	s.properties = append(s.properties, asked...)
 	return s, err
@@ -102,7 +102,7 @@ func (s *scope) start(pid int) error {
 	name, give := s.unit, time.Now().Add(collecting)
 	for try := 1; ; try++ {
 		err := s.startUnit(pid)
-		if unknownProperty(err) && len(s.limits) > 0 {
+		if notTaken(err) && len(s.limits) > 0 {
 			s.limits = nil
 			continue
 		}
@@ -123,11 +123,13 @@ func (s *scope) start(pid int) error {
 	}
 }
 
-// unknownProperty is an older systemd: CPUQuotaPeriodUSec came with version 242,
-// AllowedCPUs with 244. The limits hold without it, until it writes its own again.
-func unknownProperty(err error) bool {
+// notTaken is an older systemd: CPUQuotaPeriodUSec came with version 242,
+// AllowedCPUs with 244, the weight 0 with 252. The limits hold without it, until it
+// writes its own again.
+func notTaken(err error) bool {
 	var refused dbus.Error
-	return errors.As(err, &refused) && refused.Name == "org.freedesktop.DBus.Error.PropertyReadOnly"
+	return errors.As(err, &refused) &&
+		(refused.Name == "org.freedesktop.DBus.Error.PropertyReadOnly" || refused.Name == "org.freedesktop.DBus.Error.InvalidArgs")
 }
 
 // collecting is how long systemd may take to forget a scope that has ended.

@@ -152,6 +152,28 @@ func TestScopeNever(t *testing.T) {
 	}
 }
 
+// TestScopeOlder: a limit that an older systemd does not know is written without it.
+func TestScopeOlder(t *testing.T) {
+	for _, name := range []string{"PropertyReadOnly", "InvalidArgs"} {
+		asked := 0
+		h, _ := scopeHost(t, func(k *call) {
+			if asked++; strings.Contains(fmt.Sprint(k.body...), "CPUWeight") {
+				k.refuse("org.freedesktop.DBus.Error."+name, "Cannot set property CPUWeight, or unknown property.")
+				return
+			}
+			k.started("done")
+		})
+		h.inScope(t, "sandbox-web.scope")
+		if p, err := ask(t, h, Want{ID: "web", Writes: []Write{{File: "cpu.idle", Value: "1"}}}); err != nil || p.Path == "" || asked != 2 {
+			t.Errorf("%s: %+v, %v, asked %d times", name, p, err, asked)
+		}
+		asked = 0
+		if _, err := ask(t, h, Want{ID: "web", Annotations: map[string]string{PropertyPrefix + "CPUWeight": "uint64 0"}}); err == nil || asked != 1 {
+			t.Errorf("%s: what somebody asked for by name was left out: %v, asked %d times", name, err, asked)
+		}
+	}
+}
+
 // TestScopeTaken: a name is taken by what is left of an earlier one.
 func TestScopeTaken(t *testing.T) {
 	taken := func(times int) func(*call) {

@@ -13,6 +13,9 @@ import (
 
 const field = "linux.resources."
 
+// parts of the resources, in the order in which they are written.
+var parts = []func(*specs.LinuxResources) ([]Write, error){memory, cpu, cpuset, pids, blockIO, hugetlb, rdma, unified}
+
 // Writes turns resources into what is to be written, in an order that the kernel
 // takes. Nothing of the host is looked at. What version 1 had and version 2 has
 // not is named by [Lost].
@@ -21,14 +24,16 @@ func Writes(r *specs.LinuxResources) ([]Write, error) {
 		return nil, nil
 	}
 	var all []Write
-	for _, part := range []func(*specs.LinuxResources) ([]Write, error){
-		memory, cpu, cpuset, pids, blockIO, hugetlb, rdma, unified,
-	} {
+	for _, part := range parts {
 		writes, err := part(r)
 		if err != nil {
 			return nil, err
 		}
 		all = append(all, writes...)
+	}
+	// The weight of an idle group is fixed.
+	if slices.ContainsFunc(all, func(w Write) bool { return w.File == "cpu.idle" && w.Value == "1" }) {
+		all = slices.DeleteFunc(all, func(w Write) bool { return w.Field == field+"cpu.shares" })
 	}
 	return all, nil
 }
@@ -116,7 +121,9 @@ func swapMax(m *specs.LinuxMemory) ([]Write, error) {
 		return []Write{{File: "memory.swap.max", Value: "max", Field: field + name, Lenient: true}}, nil
 	case *swap < 0:
 		return nil, fmt.Errorf("%s%s: %d is negative; -1 is no limit", field, name, *swap)
-	case most == nil || *most == 0 || unlimited:
+	case unlimited:
+		return []Write{{File: "memory.swap.max", Value: strconv.FormatInt(*swap, 10), Field: field + name}}, nil
+	case most == nil || *most == 0:
 		return nil, fmt.Errorf("%s%s: it is the limit of memory and swap together, and there is none for memory", field, name)
 	case *swap < *most:
 		return nil, fmt.Errorf("%s%s: %d is less than the limit of memory alone, %d", field, name, *swap, *most)
@@ -138,8 +145,7 @@ func cpu(r *specs.LinuxResources) ([]Write, error) {
 		}
 		w = append(w, Write{File: "cpu.idle", Value: strconv.FormatInt(*c.Idle, 10), Field: field + "cpu.idle"})
 	}
-	// The weight of an idle group is fixed.
-	if c.Shares != nil && *c.Shares > 0 && (c.Idle == nil || *c.Idle == 0) {
+	if c.Shares != nil && *c.Shares > 0 {
 		w = append(w, Write{File: "cpu.weight", Value: strconv.FormatUint(weight(*c.Shares), 10), Field: field + "cpu.shares"})
 	}
 	bandwidth, err := cpuBandwidth(c)
@@ -268,7 +274,12 @@ func unified(r *specs.LinuxResources) ([]Write, error) {
 		case slices.Contains([]string{"cgroup.procs", "cgroup.threads", "cgroup.subtree_control", "cgroup.type", "cgroup.kill", "cgroup.freeze"}, file):
 			return nil, fmt.Errorf("%sunified: %q is no limit", field, file)
 		}
-		w = append(w, Write{File: file, Value: r.Unified[file], Field: field + "unified." + file})
+		// The kernel takes one line in a write; io.max and others have several.
+		for line := range strings.Lines(r.Unified[file]) {
+			if line = strings.TrimSpace(line); line != "" {
+				w = append(w, Write{File: file, Value: line, Field: field + "unified." + file})
+			}
+		}
 	}
 	return w, nil
 }

@@ -165,6 +165,7 @@ func (b *birth) ungrouped(err error) error {
 func (b *birth) limit() error {
 	g := b.group
 	group := b.program.run.Groups.Group(g.place.Path)
+	group.SetOwner(b.dir.path)
 	can, missing, err := group.Split(g.writes)
 	if err != nil {
 		return err
@@ -173,20 +174,46 @@ func (b *birth) limit() error {
 	if err := group.Apply(can); err != nil {
 		return err
 	}
+	if err := b.delegate(group); err != nil {
+		return err
+	}
 	return b.filterDevices(group)
 }
 
-// filterDevices enforces linux.resources.devices. In a user namespace of its own the
-// container can make no device node that could be opened (user_namespaces(7)), and
-// nobody there may load such a filter; only root's containers need one.
-func (b *birth) filterDevices(g cgroup2.Group) error {
-	r := b.program.run
-	if b.userns() || !r.Groups.System || !r.Self.Has(unix.CAP_SYS_ADMIN) {
+// delegate gives the group to the user of a container of root's that has a user
+// namespace and the tree of its groups mounted writable, such as one with a systemd
+// (config-linux.md, "Cgroup ownership").
+func (b *birth) delegate(g cgroup2.Group) error {
+	writable := slices.ContainsFunc(b.Spec.Mounts, func(m specs.Mount) bool {
+		return (m.Type == "cgroup" || m.Type == "cgroup2") && !slices.Contains(m.Options, "ro")
+	})
+	if !writable || !b.program.run.Groups.System || !b.fresh(unix.CLONE_NEWUSER) || !b.fresh(unix.CLONE_NEWCGROUP) {
 		return nil
 	}
-	var rules []specs.LinuxDeviceCgroup
+	uid, mapped := b.program.ids.HostUID(b.Spec.Process.User.UID)
+	if !mapped {
+		return nil // refused elsewhere
+	}
+	return g.Delegate(int(uid))
+}
+
+// deviceRules are linux.resources.devices, where the kernel is to enforce them: in
+// root's containers. In a user namespace of its own a container can make no device
+// node that could be opened (user_namespaces(7)), but finds those that are bound into
+// it. Nobody but root may load such a filter.
+func (b *birth) deviceRules() (rules []specs.LinuxDeviceCgroup, enforced bool) {
+	r := b.program.run
 	if l := b.Spec.Linux; l != nil && l.Resources != nil {
 		rules = l.Resources.Devices
+	}
+	return rules, r.Groups.System && r.Self.Has(unix.CAP_SYS_ADMIN) && (!b.userns() || len(rules) > 0)
+}
+
+// filterDevices enforces them.
+func (b *birth) filterDevices(g cgroup2.Group) error {
+	rules, enforced := b.deviceRules()
+	if !enforced {
+		return nil
 	}
 	filter, err := cgroup2.CompileDevices(rules)
 	if err != nil {
@@ -262,16 +289,25 @@ func (b *birth) groupOutcome() {
 			b.contract.Grant(f) // keeps what was refused
 		}
 	}
-	if g.nodes != nil {
-		b.contract.Degrade(kernel.FeatDevices, "every device may be opened that a node can be made for",
-			kernel.New(kernel.CgroupDevices, g.nodes.Error()))
-	}
+	b.devicesOutcome()
 	if r == nil {
 		return
 	}
 	if lost := cgroup2.Lost(r.Resources); len(lost) > 0 {
 		b.contract.Degrade(kernel.FeatCgroup, strings.Join(lost, ", ")+" not set",
 			kernel.New(kernel.NotSupported, "cgroup v2 has nothing of the kind"))
+	}
+}
+
+// devicesOutcome says where nobody enforces the rules for devices.
+func (b *birth) devicesOutcome() {
+	const without = "every device may be opened that there is a node for"
+	_, wanted := b.deviceRules()
+	switch g := b.group; {
+	case g.nodes != nil:
+		b.contract.Degrade(kernel.FeatDevices, without, kernel.New(kernel.CgroupDevices, g.nodes.Error()))
+	case wanted && !g.place.Owned:
+		b.contract.Degrade(kernel.FeatDevices, without, b.program.run.groupCause(g.refusal))
 	}
 }
 

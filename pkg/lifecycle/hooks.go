@@ -15,6 +15,7 @@ import (
 	"sandbox/pkg/confine"
 	"sandbox/pkg/kernel"
 	"sandbox/pkg/plan"
+	"sandbox/pkg/spec"
 	"sandbox/pkg/userns"
 )
 
@@ -88,7 +89,7 @@ func (r *Runtime) poststart(rec *Record) error {
 	if rec.Hooks == nil {
 		return nil
 	}
-	if strings.HasPrefix(rec.OCIVersion, "1.0.") || strings.HasPrefix(rec.OCIVersion, "1.1.") || strings.HasPrefix(rec.OCIVersion, "1.2.") {
+	if spec.Before13(rec.OCIVersion) {
 		r.toldHooks("poststart", rec.Hooks.Poststart, rec, Running)
 		return nil
 	}

@@ -48,9 +48,8 @@ func (r *Runtime) Kill(id string, sig unix.Signal, all bool) error {
 	if err != nil {
 		return notExist(nil, err)
 	}
-	// The name of a scope that has ended may be another one's.
-	if all && rec.Cgroup.Owned && (rec.Cgroup.Unit == "" || rec.alive()) {
-		return r.killGroup(rec, sig)
+	if all && r.hasGroup(path, rec) {
+		return r.killGroup(path, rec, sig)
 	}
 	if all {
 		return rec.killAll(sig)

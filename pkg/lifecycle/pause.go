@@ -102,11 +102,18 @@ func (r *Runtime) paused(rec *Record) bool {
 	return err == nil && frozen
 }
 
-// killGroup signals every process in the container's group.
-func (r *Runtime) killGroup(rec *Record, sig unix.Signal) error {
+// killGroup signals every process in the container's group. For any signal but
+// SIGKILL they are stopped meanwhile, which must not be taken for a pause, nor undo
+// one.
+func (r *Runtime) killGroup(dir string, rec *Record, sig unix.Signal) error {
 	g := r.Groups.Group(rec.Cgroup.Path)
 	if sig == unix.SIGKILL {
 		return g.Kill()
 	}
+	d, err := openDir(dir, unix.LOCK_EX)
+	if err != nil {
+		return notExist(nil, err)
+	}
+	defer d.close()
 	return g.Signal(sig)
 }

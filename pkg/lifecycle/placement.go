@@ -54,6 +54,22 @@ func placed(dir string) cgroup2.Placement {
 	return p
 }
 
+// hasGroup says whether the processes in the group of a container are its own. When
+// it has ended, that is so only of one without a pid namespace, and only where no
+// other container has come to use a group of that name.
+func (r *Runtime) hasGroup(dir string, rec *Record) bool {
+	switch {
+	case !rec.Cgroup.Owned:
+		return false
+	case rec.alive():
+		return true
+	case rec.OwnPID || rec.Boot != bootID():
+		return false
+	}
+	owner := r.Groups.Group(rec.Cgroup.Path).Owner()
+	return owner == dir || owner == "" && rec.Cgroup.Unit == ""
+}
+
 // leaveGroup removes the container's cgroup. What its processes have left behind
 // there is ended first where nothing else has done it: with a pid namespace of its
 // own all of the container has gone, and who is there is a stranger. Without a record
@@ -62,6 +78,9 @@ func (r *Runtime) leaveGroup(d *dir, rec *Record) error {
 	p := groupOf(d.path)
 	if !p.Owned || rec != nil && rec.Boot != bootID() {
 		return nil // another boot had other groups
+	}
+	if owner := r.Groups.Group(p.Path).Owner(); p.Path != "" && owner != "" && owner != d.path {
+		return nil // it was empty when we had ended, and somebody else has begun there
 	}
 	if rec != nil && !rec.OwnPID {
 		g := r.Groups.Group(p.Path)

@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -33,6 +34,9 @@ func (r *Runtime) Update(id string, change *specs.LinuxResources) error {
 	writes, err := cgroup2.Writes(merged)
 	if err != nil {
 		return err
+	}
+	if c := change.CPU; c != nil && c.Shares != nil && *c.Shares > 0 && !slices.ContainsFunc(writes, func(w cgroup2.Write) bool { return w.File == "cpu.weight" }) {
+		return errors.New("linux.resources.cpu.shares: the container is idle (cpu.idle), and has no share beside others")
 	}
 	if lost := cgroup2.Lost(change); len(lost) > 0 {
 		r.Warn(strings.Join(lost, ", ") + ": ignored, cgroup v2 has nothing of the kind")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -91,16 +92,27 @@ func knownVersion(v string) error {
 // Settle brings what other runtimes tolerate into the one form everything behind relies on: of an
 // environment variable given twice the last counts (runc, crun and podman agree; execve(2) itself would
 // keep both and leave the choice to the program), and a mount destination that is not absolute starts
-// at the root (runc warns, crun is silent).
+// at the root (runc warns, crun is silent). No process at all is a limit since version 1.3
+// (config-linux.md, "PIDs"), before it asked for nothing; it becomes 1 as with runc 1.5, for systemd knows no 0.
 func Settle(s *specs.Spec) {
 	if s.Process != nil {
 		s.Process.Env = LastWins(s.Process.Env)
+	}
+	if l := s.Linux; l != nil && l.Resources != nil && l.Resources.Pids != nil && l.Resources.Pids.Limit != nil {
+		if *l.Resources.Pids.Limit == 0 && !Before13(s.Version) {
+			l.Resources.Pids.Limit = new(int64(1))
+		}
 	}
 	for i, m := range s.Mounts {
 		if m.Destination != "" && m.Destination[0] != '/' {
 			s.Mounts[i].Destination = "/" + m.Destination
 		}
 	}
+}
+
+// Before13 says whether a version of the specification is 1.0, 1.1 or 1.2: some fields mean something else there.
+func Before13(version string) bool {
+	return slices.ContainsFunc([]string{"1.0.", "1.1.", "1.2."}, func(v string) bool { return strings.HasPrefix(version, v) })
 }
 
 // LastWins drops all but the last of the variables with the same name; the first keeps the place.
