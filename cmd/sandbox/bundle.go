@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -89,17 +91,50 @@ func (b *bundleFlags) dial(o *lifecycle.Options, detached bool) error {
 	return nil
 }
 
-// writeReport writes the contract for --report.
-func writeReport(path string, c *lifecycle.Container) error {
+// report is the file of --report. It is opened before there is a container: a name
+// that cannot be written is known then.
+type report struct {
+	f     *os.File
+	fresh bool
+}
+
+func openReport(path string) (*report, error) {
+	r := &report{}
 	if path == "" {
+		return r, nil
+	}
+	_, err := os.Lstat(path)
+	r.fresh = errors.Is(err, fs.ErrNotExist)
+	if r.f, err = os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o644); err != nil {
+		return nil, fmt.Errorf("--report: %w", err)
+	}
+	return r, nil
+}
+
+// write writes the contract.
+func (r *report) write(c *lifecycle.Container) error {
+	if r.f == nil {
 		return nil
 	}
 	b, err := indent(c.Contract)
-	if err != nil {
-		return err
+	if err == nil {
+		_ = r.f.Truncate(0) // a pipe has no length
+		_, err = r.f.Write(b)
 	}
-	if err := os.WriteFile(path, b, 0o644); err != nil {
+	if err != nil {
 		return fmt.Errorf("--report: %w", err)
 	}
+	r.fresh = false
 	return nil
+}
+
+// close leaves no empty file behind where nothing was written.
+func (r *report) close() {
+	if r.f == nil {
+		return
+	}
+	r.f.Close()
+	if r.fresh {
+		os.Remove(r.f.Name())
+	}
 }

@@ -31,11 +31,20 @@ its root, and waits; "sandbox start ID" lets it run its program.`
 		if err := b.dial(&o, true); err != nil {
 			return err
 		}
+		report, err := openReport(b.report)
+		if err != nil {
+			return err
+		}
+		defer report.close()
 		c, err := r.Create(o)
 		if err != nil {
 			return err
 		}
-		return writeReport(b.report, c)
+		if err := report.write(c); err != nil {
+			_ = r.Delete(c.ID, true)
+			return err
+		}
+		return nil
 	}
 }
 

@@ -56,7 +56,9 @@ The exit status is the command's; 255 when it could not be run.`
 	cmd.Example = "  sandbox exec web ps\n  sandbox exec -t web sh\n  sandbox exec -d --pid-file pid -p process.json web"
 	cmd.Flags().SetInterspersed(false)
 	e.add(cmd.Flags())
-	a.status = 255
+	if a.verb == "exec" { // it is built for the help and others too
+		a.status = 255
+	}
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		if len(args) == 0 || len(args) == 1 && e.process == "" {
 			return &usageError{fmt.Errorf("\"exec\" takes a container and a command: %s", cmd.UseLine()), 255}
@@ -78,7 +80,7 @@ func (a *app) execIn(r *lifecycle.Runtime, e *execFlags, args []string) error {
 		return err
 	}
 	o.Process = func(container *specs.Process, root string) (*specs.Process, error) {
-		p, err := e.describe(container, args[1:])
+		p, err := e.describe(container, root, args[1:])
 		if err != nil {
 			return nil, err
 		}
@@ -129,7 +131,7 @@ func (e *execFlags) terminal(p *specs.Process, t *foreground) (*os.File, error) 
 
 // describe is the process: the file's, or the container's own with what the
 // flags change.
-func (e *execFlags) describe(container *specs.Process, args []string) (*specs.Process, error) {
+func (e *execFlags) describe(container *specs.Process, root string, args []string) (*specs.Process, error) {
 	if e.process != "" {
 		p, err := spec.LoadProcess(e.process)
 		if err == nil && e.tty {
@@ -139,8 +141,13 @@ func (e *execFlags) describe(container *specs.Process, args []string) (*specs.Pr
 	}
 	p := *container
 	p.Args, p.Terminal = args, e.tty
-	p.Env = slices.Clone(container.Env)
-	p.Env = spec.LastWins(append(p.Env, e.env...))
+	if err := e.ids(&p); err != nil {
+		return nil, err
+	}
+	if p.User.UID != container.User.UID {
+		spec.ForgetHome(&p, container.User.UID, root)
+	}
+	p.Env = spec.LastWins(append(slices.Clone(p.Env), e.env...))
 	if e.cwd != "" {
 		p.Cwd = e.cwd
 	}
@@ -150,9 +157,6 @@ func (e *execFlags) describe(container *specs.Process, args []string) (*specs.Pr
 	}
 	if e.label != "" {
 		p.SelinuxLabel = e.label
-	}
-	if err := e.ids(&p); err != nil {
-		return nil, err
 	}
 	if len(e.caps) > 0 {
 		p.Capabilities = withCaps(container.Capabilities, e.caps)

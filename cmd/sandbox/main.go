@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/lifecycle"
 )
@@ -25,6 +26,8 @@ func execute(args []string) int {
 	if asksVersion(args) {
 		args = []string{"version"}
 	}
+	// What we make is ours to use, whatever the umask takes from others.
+	unix.Umask(unix.Umask(0o077) &^ 0o700)
 	app := &app{exe: os.Getenv(exeVariable), verb: verbOf(args)}
 	os.Unsetenv(exeVariable)
 	if len(args) == 1 {

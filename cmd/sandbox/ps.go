@@ -21,8 +21,8 @@ func (a *app) ps(cmd *cobra.Command) {
 		if len(args) == 0 {
 			return exactly(1)(cmd, args)
 		}
-		// `ps ID -f json` is ours, `ps ID -ef` goes to ps.
-		if len(args) > 1 && (args[1] == "-f" || strings.HasPrefix(args[1], "--format")) {
+		// `ps ID -f json` is ours, `ps ID -ef` and `ps ID -f` go to ps.
+		if len(args) > 2 && args[1] == "-f" && (args[2] == "json" || args[2] == "table") || len(args) > 1 && strings.HasPrefix(args[1], "--format") {
 			if err := cmd.Flags().Parse(args[1:]); err != nil {
 				return err
 			}
@@ -38,6 +38,7 @@ func (a *app) ps(cmd *cobra.Command) {
 		}
 		switch format {
 		case "json":
+			pids = append([]int{}, pids...) // none is [], not null
 			return json.NewEncoder(os.Stdout).Encode(pids)
 		case "table":
 			return psTable(pids, args[1:])

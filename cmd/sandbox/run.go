@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -36,7 +37,7 @@ func (r *runFlags) add(f *pflag.FlagSet) {
 	w := &r.wish
 	f.BoolVarP(&r.detach, "detach", "d", false, "run in the background and print the container's id")
 	f.BoolVar(&r.keep, "keep", false, "keep the container when it has ended")
-	f.BoolVar(&r.rm, "rm", false, "remove it when it has ended; the default")
+	f.BoolVar(&r.rm, "rm", false, "remove it when it has ended; without -d the default")
 	f.StringVar(&r.name, "name", "", "`ID` of the container (default: random)")
 	f.StringVar(&w.Rootfs, "rootfs", "", "root directory of the container, `DIR`")
 	f.BoolVarP(&r.interactive, "interactive", "i", false, "standard input; always passed on")
@@ -118,6 +119,9 @@ func (a *app) prepare(cmd *cobra.Command, f *runFlags, args []string) (*lifecycl
 	a.human = form != formBundle
 	if a.human {
 		a.status = 125
+	}
+	if f.rm && f.keep {
+		return nil, o, &usageError{errors.New("--rm and --keep say the opposite"), a.failed(1)}
 	}
 	r, err := a.runtime()
 	if err != nil {
@@ -254,8 +258,13 @@ func randomID() (string, error) {
 // background.
 func (a *app) launch(r *lifecycle.Runtime, f *runFlags, o lifecycle.Options) error {
 	o.Attached = !f.detach
-	o.AutoRemove = !f.detach && !f.keep
+	o.AutoRemove = !f.keep && (!f.detach || f.rm)
 	o.Silent, o.KeepSignals = f.detach && a.human, a.human
+	report, err := openReport(f.report)
+	if err != nil {
+		return err
+	}
+	defer report.close()
 	t, err := openTerminal(&o, f.detach)
 	if err != nil {
 		return err
@@ -264,14 +273,17 @@ func (a *app) launch(r *lifecycle.Runtime, f *runFlags, o lifecycle.Options) err
 	var signals lifecycle.Signals
 	if !f.detach {
 		signals = lifecycle.CatchSignals()
+		if err := leaveTerminal(o.Spec.Process.Terminal); err != nil {
+			return err
+		}
 	}
 	c, err := r.Run(o)
 	if err != nil {
 		return a.startError(err)
 	}
 	a.reportLoss(c.Contract)
-	if err := writeReport(f.report, c); err != nil {
-		return err
+	if err := report.write(c); err != nil {
+		a.warn(err.Error()) // it runs
 	}
 	if f.detach {
 		if a.human {
@@ -283,10 +295,26 @@ func (a *app) launch(r *lifecycle.Runtime, f *runFlags, o lifecycle.Options) err
 	if oom := c.OOM(); oom != nil {
 		a.warn(oomText(oom.Kills, oom.Limit, oom.Peak))
 	}
-	if o.AutoRemove {
+	if !f.keep {
 		r.Remove(c)
 	}
 	return err
+}
+
+// leaveTerminal gives a job in the background an empty standard input instead of the
+// terminal. The kernel would stop it when it reads; but the payload is in a session
+// of its own, and would take from the shell what is typed.
+func leaveTerminal(another bool) error {
+	front, err := unix.IoctlGetInt(0, unix.TIOCGPGRP) // of our own terminal only
+	if err != nil || front == unix.Getpgrp() || another {
+		return nil
+	}
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		return err
+	}
+	defer null.Close()
+	return unix.Dup3(int(null.Fd()), 0, 0)
 }
 
 // startError keeps the exit status that a shell would give for a program that

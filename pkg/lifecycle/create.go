@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strconv"
 	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -268,11 +267,7 @@ func (b *birth) save(c *userns.Child) error {
 	if b.PidFile == "" {
 		return nil
 	}
-	// Without a newline: containerd parses the whole file as a number.
-	if err := writeFile(b.PidFile, []byte(strconv.Itoa(b.record.Pid)), 0o644); err != nil {
-		return fmt.Errorf("write the pid file: %w", err)
-	}
-	return nil
+	return writePid(b.PidFile, b.record.Pid)
 }
 
 func (b *birth) newRecord() Record {

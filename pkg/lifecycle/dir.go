@@ -187,11 +187,42 @@ func (d *dir) process() *Record {
 	return rec
 }
 
-// writeFile replaces a file by rename, so that a reader sees the old one or the
-// new one.
+// writeFile replaces a file of ours by rename, so that a reader sees the old one or
+// the new one.
 func writeFile(path string, b []byte, mode os.FileMode) error {
-	tmp := path + ".new"
-	err := write(tmp, b, mode)
+	return replace(path, path+".new", unix.O_TRUNC, b, mode)
+}
+
+// writePid is for --pid-file, in a directory where somebody else may write too:
+// nobody knows the name on the way, and nothing is written through.
+func writePid(path string, pid int) error {
+	var random [8]byte
+	_, err := unix.Getrandom(random[:], 0)
+	if err == nil {
+		// Without a newline: containerd parses the whole file as a number.
+		err = replace(path, filepath.Join(filepath.Dir(path), fmt.Sprintf(".pid-%x", random)), unix.O_EXCL, []byte(strconv.Itoa(pid)), 0o644)
+	}
+	if err != nil {
+		return fmt.Errorf("write the pid file %s: %w", path, rootCause(err))
+	}
+	return nil
+}
+
+// rootCause is an error without the name of a file that nobody has heard of.
+func rootCause(err error) error {
+	var at *fs.PathError
+	var from *os.LinkError
+	switch {
+	case errors.As(err, &at):
+		return at.Err
+	case errors.As(err, &from):
+		return from.Err
+	}
+	return err
+}
+
+func replace(path, tmp string, how int, b []byte, mode os.FileMode) error {
+	err := write(tmp, how, b, mode)
 	if err == nil {
 		err = os.Rename(tmp, path)
 	}
@@ -204,8 +235,8 @@ func writeFile(path string, b []byte, mode os.FileMode) error {
 
 // write is os.WriteFile without the poller, which package os sets up for every
 // file.
-func write(path string, b []byte, mode os.FileMode) error {
-	fd, err := unix.Open(path, unix.O_WRONLY|unix.O_CREAT|unix.O_TRUNC|unix.O_CLOEXEC, uint32(mode.Perm()))
+func write(path string, how int, b []byte, mode os.FileMode) error {
+	fd, err := unix.Open(path, unix.O_WRONLY|unix.O_CREAT|unix.O_CLOEXEC|how, uint32(mode.Perm()))
 	if err != nil {
 		return &fs.PathError{Op: "open", Path: path, Err: err}
 	}

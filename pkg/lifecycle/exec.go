@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -161,10 +160,7 @@ func (r *Runtime) execIn(rec *Record, s *specs.Spec, o *ExecOptions, group *exec
 		if o.PidFile == "" {
 			return nil
 		}
-		if err := writeFile(o.PidFile, []byte(strconv.Itoa(child.Pid)), 0o644); err != nil {
-			return fmt.Errorf("write the pid file: %w", err)
-		}
-		return nil
+		return writePid(o.PidFile, child.Pid)
 	}, File: func(child *userns.Child, f *os.File) error {
 		return filter{rec.Seccomp}.relay(f, child.Pid, rec, Running)
 	}})

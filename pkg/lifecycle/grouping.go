@@ -299,14 +299,17 @@ func (b *birth) groupOutcome() {
 	}
 }
 
-// devicesOutcome says where nobody enforces the rules for devices.
+// devicesOutcome says where nobody enforces the rules for devices. A container without
+// a group that can make no nodes finds those that somebody has put there for it.
 func (b *birth) devicesOutcome() {
 	const without = "every device may be opened that there is a node for"
+	c := b.Spec.Process.Capabilities
+	makes := !b.userns() && c != nil && slices.Contains(c.Bounding, "CAP_MKNOD")
 	_, wanted := b.deviceRules()
 	switch g := b.group; {
 	case g.nodes != nil:
 		b.contract.Degrade(kernel.FeatDevices, without, kernel.New(kernel.CgroupDevices, g.nodes.Error()))
-	case wanted && !g.place.Owned:
+	case wanted && makes && !g.place.Owned:
 		b.contract.Degrade(kernel.FeatDevices, without, b.program.run.groupCause(g.refusal))
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 )
 
 // The files of a container that speak of its network.
@@ -42,7 +43,7 @@ func (r *Runtime) showFiles(w *network, o *Options) error {
 			continue
 		}
 		source := filepath.Join(w.dir, filepath.Base(name))
-		err := write(source, content, 0o644)
+		err := write(source, unix.O_TRUNC, content, 0o644)
 		if err == nil {
 			err = os.Chmod(source, 0o644) // whatever our umask is: users in the container read it
 		}

@@ -22,17 +22,25 @@ func (r *Runtime) running(id string) (*Record, error) {
 	return rec, nil
 }
 
-// Ps lists the container's processes by their pids as seen from here.
+// Ps lists the container's processes by their pids as seen from here. One that has
+// ended has none, or what its first process has left in its group.
 func (r *Runtime) Ps(id string) ([]int, error) {
-	rec, err := r.running(id)
+	path, err := r.path(id)
 	if err != nil {
 		return nil, err
 	}
-	if rec.Cgroup.Owned {
+	rec, err := readRecord(path)
+	if err != nil {
+		return nil, notExist(nil, err)
+	}
+	if r.hasGroup(path, rec) {
 		pids, err := r.Groups.Group(rec.Cgroup.Path).Procs()
 		pids = slices.DeleteFunc(pids, func(pid int) bool { return pid == rec.Init })
 		slices.Sort(pids)
 		return pids, err
+	}
+	if !rec.alive() {
+		return nil, nil
 	}
 	return rec.processes()
 }

@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"os"
 	"os/signal"
+	"runtime"
 
 	"golang.org/x/sys/unix"
 )
@@ -50,25 +51,54 @@ func CatchSignals() Signals {
 	return s
 }
 
-// Forward sends collected and coming signals on to the payload. Those of job
-// control stay with us: the shell means the process it started. SIGCHLD and
-// SIGURG are about ourselves.
+// Forward sends collected and coming signals on to the payload. Of those of job
+// control the shell means the process it started: to be stopped stops us, after the
+// payload. SIGCHLD and SIGURG are about ourselves.
 func (c *Container) Forward(signals Signals) {
 	go func() {
+		// Nobody is in such a hurry with these that the start should wait for them. The
+		// first three are the C library's own, and not the Go runtime's to give.
+		for n := unix.Signal(35); n <= 64; n++ {
+			signal.Notify(signals, n)
+		}
 		for s := range signals {
+			if s == unix.SIGTSTP {
+				c.stop()
+				continue
+			}
 			_ = c.signal(s.(unix.Signal)) // the payload may be gone; Wait will tell
 		}
 	}()
+}
+
+// stop stops the payload and ourselves until somebody lets us go on. The payload is
+// in a session of its own, out of the shell's reach: it would read on from the
+// terminal that the shell reads its next command from. Its process group is what
+// the terminal would have stopped.
+func (c *Container) stop() {
+	tell := func(sig unix.Signal) {
+		if c.alive() {
+			_ = unix.Kill(-c.Pid, sig)
+		}
+	}
+	tell(unix.SIGSTOP) // SIGTSTP is nothing to the first process of a pid namespace
+	// Of all threads this one, which then is back from the call when we go on.
+	runtime.LockOSThread()
+	_ = unix.Tgkill(os.Getpid(), unix.Gettid(), unix.SIGSTOP)
+	runtime.UnlockOSThread()
+	tell(unix.SIGCONT)
 }
 
 func forwarded() []os.Signal {
 	var list []os.Signal
 	for n := unix.Signal(1); n < 32; n++ {
 		switch n {
-		case unix.SIGKILL, unix.SIGSTOP, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU, unix.SIGCHLD, unix.SIGURG, unix.SIGPIPE,
-			unix.SIGWINCH, unix.SIGSEGV, unix.SIGBUS, unix.SIGFPE, unix.SIGILL, unix.SIGTRAP, unix.SIGSYS, 32, 33, 34:
+		case unix.SIGKILL, unix.SIGSTOP, unix.SIGTTIN, unix.SIGTTOU, unix.SIGCHLD, unix.SIGURG, unix.SIGPIPE,
+			unix.SIGWINCH, unix.SIGSEGV, unix.SIGBUS, unix.SIGFPE, unix.SIGILL, unix.SIGTRAP, unix.SIGSYS:
 		default:
-			list = append(list, n)
+			if n != unix.SIGTSTP || !signal.Ignored(n) { // by a shell without job control
+				list = append(list, n)
+			}
 		}
 	}
 	return list

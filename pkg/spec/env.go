@@ -23,7 +23,7 @@ func (b *builder) env() error {
 	}
 	list := env()
 	for _, file := range b.wish.EnvFiles {
-		data, err := readRegular(b.onHost(b.abs(file)))
+		data, err := readTyped(b.onHost(b.abs(file)))
 		if err != nil {
 			return fmt.Errorf("--env-file %q: %w", file, err)
 		}

@@ -36,7 +36,7 @@ func readInRoot(root, p string, limit int64) ([]byte, error) {
 		return nil, &os.PathError{Op: "open", Path: p, Err: err}
 	}
 	defer unix.Close(fd)
-	return readOpen(fd, p, limit)
+	return readOpen(fd, p, limit, false)
 }
 
 func (b *builder) isDirInRoot(p string) bool {

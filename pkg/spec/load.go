@@ -43,7 +43,7 @@ func Load(bundle string) (*specs.Spec, error) {
 
 // LoadProcess reads the file of `exec --process`: the process object of a configuration by itself.
 func LoadProcess(path string) (*specs.Process, error) {
-	data, err := readRegular(path)
+	data, err := readTyped(path)
 	if err != nil {
 		return nil, err
 	}
@@ -94,9 +94,13 @@ func knownVersion(v string) error {
 // keep both and leave the choice to the program), and a mount destination that is not absolute starts
 // at the root (runc warns, crun is silent). No process at all is a limit since version 1.3
 // (config-linux.md, "PIDs"), before it asked for nothing; it becomes 1 as with runc 1.5, for systemd knows no 0.
+// Without a umask it is 0022, as with runc and crun, whatever that of the daemon that calls.
 func Settle(s *specs.Spec) {
 	if s.Process != nil {
 		s.Process.Env = LastWins(s.Process.Env)
+		if s.Process.User.Umask == nil {
+			s.Process.User.Umask = new(uint32(0o022))
+		}
 	}
 	if l := s.Linux; l != nil && l.Resources != nil && l.Resources.Pids != nil && l.Resources.Pids.Limit != nil {
 		if *l.Resources.Pids.Limit == 0 && !Before13(s.Version) {

@@ -20,16 +20,26 @@ func readRegular(path string) ([]byte, error) {
 		return nil, &os.PathError{Op: "open", Path: path, Err: err}
 	}
 	defer unix.Close(fd)
-	return readOpen(fd, path, maxRegular)
+	return readOpen(fd, path, maxRegular, false)
+}
+
+// readTyped reads a file that the caller has named, which may be a pipe: of a shell, <(command).
+func readTyped(path string) ([]byte, error) {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: path, Err: err}
+	}
+	defer unix.Close(fd)
+	return readOpen(fd, path, maxRegular, true)
 }
 
 // readOpen reads what fd is open on; path is for messages.
-func readOpen(fd int, path string, limit int64) ([]byte, error) {
+func readOpen(fd int, path string, limit int64, pipe bool) ([]byte, error) {
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
 		return nil, &os.PathError{Op: "stat", Path: path, Err: err}
 	}
-	if st.Mode&unix.S_IFMT != unix.S_IFREG {
+	if kind := st.Mode & unix.S_IFMT; kind != unix.S_IFREG && !(pipe && kind == unix.S_IFIFO) {
 		return nil, fmt.Errorf("%s is %s, want a regular file", path, kindOf(st.Mode))
 	}
 	if st.Size > limit {

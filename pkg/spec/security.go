@@ -146,7 +146,7 @@ func (b *builder) seccomp(value string) error {
 	if value == "" {
 		return fmt.Errorf("want unconfined or a file")
 	}
-	data, err := readRegular(b.onHost(b.abs(value)))
+	data, err := readTyped(b.onHost(b.abs(value)))
 	if err != nil {
 		return fmt.Errorf("opening seccomp profile failed: %w", err)
 	}

@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -10,16 +11,23 @@ import (
 // SetHome gives a process without HOME that of its user in the passwd file of a root, "/" where there is
 // none, as runc does: login shells and most tools do not work without.
 func SetHome(p *specs.Process, root string) {
-	for _, e := range p.Env {
-		if strings.HasPrefix(e, "HOME=") {
-			return
-		}
+	if !slices.ContainsFunc(p.Env, func(e string) bool { return strings.HasPrefix(e, "HOME=") }) {
+		p.Env = append(p.Env, homeOf(p.User.UID, root))
 	}
+}
+
+// ForgetHome drops what SetHome gave a process, for one that is to be another user's.
+func ForgetHome(p *specs.Process, uid uint32, root string) {
+	home := homeOf(uid, root)
+	p.Env = slices.DeleteFunc(slices.Clone(p.Env), func(e string) bool { return e == home })
+}
+
+func homeOf(uid uint32, root string) string {
 	home := "/"
 	if data, err := readInRoot(root, "/etc/passwd", maxUserFile); err == nil {
-		if a, ok := findAccount(data, strconv.FormatUint(uint64(p.User.UID), 10)); ok && a.home != "" {
+		if a, ok := findAccount(data, strconv.FormatUint(uint64(uid), 10)); ok && a.home != "" {
 			home = a.home
 		}
 	}
-	p.Env = append(p.Env, "HOME="+home)
+	return "HOME=" + home
 }
