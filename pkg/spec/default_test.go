@@ -93,8 +93,10 @@ func TestWrite(t *testing.T) {
 	if err := Write(Default(), path); err != nil {
 		t.Fatal(err)
 	}
+	want := Default()
+	Settle(want)
 	back, err := Load(dir)
-	if err != nil || !reflect.DeepEqual(back, Default()) {
+	if err != nil || !reflect.DeepEqual(back, want) {
 		t.Errorf("what was written reads as %+v, %v", back, err)
 	}
 	err = Write(&specs.Spec{}, path)

@@ -112,6 +112,23 @@ func TestSettle(t *testing.T) {
 	}
 }
 
+func TestSettleVersions(t *testing.T) {
+	for in, want := range map[string][2]int64{ // umask, limit
+		`{"ociVersion":"1.0.2-dev","process":{},"linux":{"resources":{"pids":{"limit":0}}}}`:                {0o22, 0},
+		`{"ociVersion":"1.2.1","process":{},"linux":{"resources":{"pids":{"limit":0}}}}`:                    {0o22, 0},
+		`{"ociVersion":"1.3.0","process":{},"linux":{"resources":{"pids":{"limit":0}}}}`:                    {0o22, 1},
+		`{"ociVersion":"1.3.0","process":{"user":{"umask":0}},"linux":{"resources":{"pids":{"limit":-1}}}}`: {0, -1},
+	} {
+		s, err := Load(bundleWith(t, in))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := [2]int64{int64(*s.Process.User.Umask), *s.Linux.Resources.Pids.Limit}; got != want {
+			t.Errorf("%s: %d, want %d", in, got, want)
+		}
+	}
+}
+
 func TestLoadProcess(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "process.json")
 	if err := os.WriteFile(file, []byte(`{"args":["sh"],"env":["A=1","A=2"],"cwd":"/","user":{"uid":1}}`), 0o600); err != nil {

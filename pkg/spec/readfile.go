@@ -25,12 +25,21 @@ func readRegular(path string) ([]byte, error) {
 
 // readTyped reads a file that the caller has named, which may be a pipe: of a shell, <(command).
 func readTyped(path string) ([]byte, error) {
-	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, &os.PathError{Op: "open", Path: path, Err: err}
 	}
 	defer unix.Close(fd)
-	return readOpen(fd, path, maxRegular, true)
+	// A pipe that somebody has open for writing is waited for; of any other the end is read at once.
+	if err := unix.SetNonblock(fd, false); err != nil {
+		return nil, &os.PathError{Op: "open", Path: path, Err: err}
+	}
+	data, err := readOpen(fd, path, maxRegular, true)
+	var st unix.Stat_t
+	if err == nil && len(data) == 0 && unix.Fstat(fd, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFIFO {
+		err = fmt.Errorf("%s is a pipe, and nobody has written to it", path)
+	}
+	return data, err
 }
 
 // readOpen reads what fd is open on; path is for messages.

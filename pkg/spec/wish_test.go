@@ -196,7 +196,7 @@ func TestWishRefuses(t *testing.T) {
 		{`--device "/srv/env": /srv/env is a file, want a device`, Wish{Tree: true, Devices: []string{"/srv/env"}}},
 		{`--device "/dev/snd": no devices in this directory`, Wish{Tree: true, Devices: []string{"/dev/snd"}}},
 		{`--env-file "/none": open `, Wish{Tree: true, EnvFiles: []string{"/none"}}},
-		{`is a FIFO, want a regular file`, Wish{Tree: true, EnvFiles: []string{"/srv/fifo"}}},
+		{`is a pipe, and nobody has written to it`, Wish{Tree: true, EnvFiles: []string{"/srv/fifo"}}},
 		{`--env: invalid environment variable: "=x"`, Wish{Tree: true, Env: []string{"=x"}}},
 		{`--ulimit "nofile=2:1": the soft limit`, Wish{Tree: true, Ulimits: []string{"nofile=2:1"}}},
 		{`--cap-add "foo": unknown capability`, Wish{Tree: true, CapAdd: []string{"foo"}}},
