@@ -91,6 +91,11 @@ func (a *app) execIn(r *lifecycle.Runtime, e *execFlags, args []string) error {
 			a.warn("unknown capabilities are ignored: " + strings.Join(unknown, " "))
 		}
 		spec.SetHome(p, root)
+		if !e.detach {
+			if err := leaveTerminal(p.Terminal); err != nil {
+				return nil, err
+			}
+		}
 		o.Console, err = e.terminal(p, t)
 		return p, err
 	}
