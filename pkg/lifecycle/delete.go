@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/kernel"
 )
 
 // Delete removes a container that has stopped or was never started; force ends
@@ -36,7 +38,9 @@ func (r *Runtime) Delete(id string, force bool) error {
 		r.Warn(err.Error())
 	}
 	r.leaveShare(d)
-	d.remove()
+	if err := d.remove(); err != nil {
+		return r.because(kernel.Op{Do: kernel.UseRuntime, Path: r.Root}, err)
+	}
 	r.poststop(rec.Hooks, rec)
 	return nil
 }

@@ -290,15 +290,19 @@ func readRecord(dir string) (*Record, error) {
 }
 
 // remove deletes the directory; the lock ends with it.
-func (d *dir) remove() {
+func (d *dir) remove() error {
+	defer d.close()
 	// What is always there first; RemoveAll reads the directory.
 	_ = unix.Unlink(filepath.Join(d.path, recordFile))
 	_ = unix.Unlink(filepath.Join(d.path, pidLink))
 	_ = unix.Unlink(filepath.Join(d.path, groupLink))
-	if unix.Rmdir(d.path) != nil {
-		_ = os.RemoveAll(d.path)
+	if unix.Rmdir(d.path) == nil {
+		return nil
 	}
-	d.close()
+	if err := os.RemoveAll(d.path); err != nil {
+		return fmt.Errorf("remove the container's state: %w", err)
+	}
+	return nil
 }
 
 // inside is a path in the directory that fits a socket address whatever the

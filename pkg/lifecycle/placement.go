@@ -103,5 +103,7 @@ func (r *Runtime) discard(d *dir, rec *Record) {
 	if err := r.leaveGroup(d, rec); err != nil {
 		r.Warn(err.Error())
 	}
-	d.remove()
+	if err := d.remove(); err != nil {
+		r.Warn(err.Error())
+	}
 }

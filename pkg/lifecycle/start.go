@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"sandbox/pkg/kernel"
 	"sandbox/pkg/userns"
 )
 
@@ -57,6 +58,10 @@ func (r *Runtime) start(d *dir, rec *Record, notify string) (*notifier, error) {
 		return nil, errors.New("cannot start a paused container: resume it first")
 	case Running:
 		return nil, errors.New("cannot start an already running container")
+	}
+	// What is noted when it runs can be: nothing else would keep it from starting.
+	if err := unix.Access(d.path, unix.W_OK); err != nil {
+		return nil, r.because(kernel.Op{Do: kernel.UseRuntime, Path: r.Root}, fmt.Errorf("change the container's state: %w", err))
 	}
 	n, err := d.listenNotify(notify)
 	if err != nil {
