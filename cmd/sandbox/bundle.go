@@ -121,10 +121,13 @@ func (r *report) write(c *lifecycle.Container) error {
 		_ = r.f.Truncate(0) // a pipe has no length
 		_, err = r.f.Write(b)
 	}
+	if end := r.f.Close(); err == nil {
+		err = end
+	}
+	r.f = nil
 	if err != nil {
 		return fmt.Errorf("--report: %w", err)
 	}
-	r.fresh = false
 	return nil
 }
 

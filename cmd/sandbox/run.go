@@ -37,7 +37,7 @@ func (r *runFlags) add(f *pflag.FlagSet) {
 	w := &r.wish
 	f.BoolVarP(&r.detach, "detach", "d", false, "run in the background and print the container's id")
 	f.BoolVar(&r.keep, "keep", false, "keep the container when it has ended")
-	f.BoolVar(&r.rm, "rm", false, "remove it when it has ended; without -d the default")
+	f.BoolVar(&r.rm, "rm", false, "remove it when it has ended; without -d the default, with -d as soon as somebody lists containers or takes its name")
 	f.StringVar(&r.name, "name", "", "`ID` of the container (default: random)")
 	f.StringVar(&w.Rootfs, "rootfs", "", "root directory of the container, `DIR`")
 	f.BoolVarP(&r.interactive, "interactive", "i", false, "standard input; always passed on")

@@ -39,6 +39,11 @@ func (g Group) Signal(sig unix.Signal) error {
 	if was, err := g.Frozen(); err == nil && !was && g.Freeze(time.Second) == nil {
 		defer func() { _ = g.Thaw() }()
 	}
+	return g.SignalLoose(sig)
+}
+
+// SignalLoose does the same and lets them run meanwhile.
+func (g Group) SignalLoose(sig unix.Signal) error {
 	pids, err := g.Procs()
 	if err != nil {
 		return fmt.Errorf("look at the processes of cgroup %s: %w", g.Path, err)

@@ -9,22 +9,30 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ownerName is an extended attribute of the group's directory, which may be set on
-// cgroup v2 since Linux 5.7 by whoever owns the directory.
-const ownerName = "user.sandbox.container"
+// ownerNames are extended attributes of the group's directory. The first is root's
+// to set and to read; the second may be set since Linux 5.7 by whoever owns the
+// directory, a container that has it mounted writable too: it is no more than a hint.
+var ownerNames = []string{"trusted.sandbox.container", "user.sandbox.container"}
 
 // SetOwner notes which container has the group: names come again, and an empty
 // group may be taken over by another one. Older kernels take no note.
-func (g Group) SetOwner(owner string) { _ = unix.Setxattr(g.Dir(), ownerName, []byte(owner), 0) }
+func (g Group) SetOwner(owner string) {
+	for _, name := range ownerNames {
+		if unix.Setxattr(g.Dir(), name, []byte(owner), 0) == nil {
+			return
+		}
+	}
+}
 
 // Owner is who was noted last, "" where that is not known.
 func (g Group) Owner() string {
 	buf := make([]byte, unix.PathMax)
-	n, err := unix.Getxattr(g.Dir(), ownerName, buf)
-	if err != nil {
-		return ""
+	for _, name := range ownerNames {
+		if n, err := unix.Getxattr(g.Dir(), name, buf); err == nil {
+			return string(buf[:n])
+		}
 	}
-	return string(buf[:n])
+	return ""
 }
 
 // Delegate gives the group to a user, who can then make groups below it: the

@@ -67,7 +67,11 @@ func (p Placement) Update(h Host, writes []Write) error {
 		return err
 	}
 	defer s.close()
-	if err := s.call("SetUnitProperties", p.Unit, true, properties).Err; err != nil && !notTaken(err) {
+	err = s.call("SetUnitProperties", p.Unit, true, properties).Err
+	if older, newer := newer(properties); notTaken(err) && len(newer) > 0 && len(older) > 0 {
+		err = s.call("SetUnitProperties", p.Unit, true, older).Err
+	}
+	if err != nil && !notTaken(err) {
 		return fmt.Errorf("set the properties of %s: %w", p.Unit, err)
 	}
 	// Systemd writes them after it has answered, before it hears another question

@@ -3,6 +3,7 @@ package cgroup2
 import (
 	"iter"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -13,11 +14,26 @@ import (
 // (systemd.resource-control(5)). It is told of them so that it does not undo them
 // when it writes its values again (daemon-reload).
 func propertiesFor(writes []Write) []property {
+	weighed := slices.ContainsFunc(writes, func(w Write) bool { return w.File == "cpu.weight" })
 	var list []property
 	for _, w := range writes {
-		list = append(list, propertiesOf(w)...)
+		if w.File != "cpu.idle" || !weighed { // which is a weight too
+			list = append(list, propertiesOf(w)...)
+		}
 	}
 	return list
+}
+
+// newer parts from the properties the value that is refused before version 252.
+func newer(list []property) (older, newer []property) {
+	for _, p := range list {
+		if p.Name == "CPUWeight" && p.Value.Value() == uint64(0) {
+			newer = append(newer, p)
+		} else {
+			older = append(older, p)
+		}
+	}
+	return older, newer
 }
 
 // oomPolicy is memory.oom.group, which systemd hears of when the scope is made and

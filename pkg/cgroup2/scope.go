@@ -19,6 +19,7 @@ type scope struct {
 	own              bool // the name is ours to change
 	properties       []property
 	limits           []property // of the limits, which are also written
+	newer            []property // of these, what only a newer systemd knows
 
 	asked  bool // there is or was a unit of that name, for us
 	dialed chan struct{}
@@ -60,7 +61,8 @@ func (h Host) newScope(w Want, bus string) (*scope, error) {
 		// No order to others at shutdown: the container may be what serves them.
 		{"DefaultDependencies", dbus.MakeVariant(false)},
 	}
-	s.limits = append(propertiesFor(w.Writes), oomPolicy(w.Writes)...)
+	s.limits, s.newer = newer(propertiesFor(w.Writes))
+	s.newer = append(s.newer, oomPolicy(w.Writes)...)
 	asked, err := annotated(w.Annotations)
 	s.properties = append(s.properties, asked...)
 	return s, err
@@ -102,6 +104,10 @@ func (s *scope) start(pid int) error {
 	name, give := s.unit, time.Now().Add(collecting)
 	for try := 1; ; try++ {
 		err := s.startUnit(pid)
+		if notTaken(err) && len(s.newer) > 0 {
+			s.newer = nil
+			continue
+		}
 		if notTaken(err) && len(s.limits) > 0 {
 			s.limits = nil
 			continue
@@ -143,7 +149,7 @@ func (s *scope) flag() string {
 }
 
 func (s *scope) startUnit(pid int) error {
-	properties := slices.Concat(s.properties, s.limits, []property{{"PIDs", dbus.MakeVariant([]uint32{uint32(pid)})}})
+	properties := slices.Concat(s.properties, s.limits, s.newer, []property{{"PIDs", dbus.MakeVariant([]uint32{uint32(pid)})}})
 	var job dbus.ObjectPath
 	if err := s.conn.call("StartTransientUnit", s.unit, "fail", properties, []aux{}).Store(&job); err != nil {
 		return err

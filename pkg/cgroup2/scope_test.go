@@ -152,20 +152,22 @@ func TestScopeNever(t *testing.T) {
 	}
 }
 
-// TestScopeOlder: a limit that an older systemd does not know is written without it.
+// TestScopeOlder: a limit that an older systemd does not know is written without it, and it hears of the others.
 func TestScopeOlder(t *testing.T) {
 	for _, name := range []string{"PropertyReadOnly", "InvalidArgs"} {
-		asked := 0
+		asked, taken := 0, ""
 		h, _ := scopeHost(t, func(k *call) {
-			if asked++; strings.Contains(fmt.Sprint(k.body...), "CPUWeight") {
+			asked++
+			if taken = fmt.Sprint(k.body...); strings.Contains(taken, "CPUWeight") {
 				k.refuse("org.freedesktop.DBus.Error."+name, "Cannot set property CPUWeight, or unknown property.")
 				return
 			}
 			k.started("done")
 		})
 		h.inScope(t, "sandbox-web.scope")
-		if p, err := ask(t, h, Want{ID: "web", Writes: []Write{{File: "cpu.idle", Value: "1"}}}); err != nil || p.Path == "" || asked != 2 {
-			t.Errorf("%s: %+v, %v, asked %d times", name, p, err, asked)
+		p, err := ask(t, h, Want{ID: "web", Writes: []Write{{File: "pids.max", Value: "5"}, {File: "cpu.idle", Value: "1"}}})
+		if err != nil || p.Path == "" || asked != 2 || !strings.Contains(taken, "TasksMax") {
+			t.Errorf("%s: %+v, %v, asked %d times, at last %s", name, p, err, asked, taken)
 		}
 		asked = 0
 		if _, err := ask(t, h, Want{ID: "web", Annotations: map[string]string{PropertyPrefix + "CPUWeight": "uint64 0"}}); err == nil || asked != 1 {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -165,7 +166,9 @@ func (b *birth) ungrouped(err error) error {
 func (b *birth) limit() error {
 	g := b.group
 	group := b.program.run.Groups.Group(g.place.Path)
-	group.SetOwner(b.dir.path)
+	if dir, err := filepath.Abs(b.dir.path); err == nil {
+		group.SetOwner(dir)
+	}
 	can, missing, err := group.Split(g.writes)
 	if err != nil {
 		return err

@@ -104,15 +104,15 @@ func (r *Runtime) paused(rec *Record) bool {
 
 // killGroup signals every process in the container's group. For any signal but
 // SIGKILL they are stopped meanwhile, which must not be taken for a pause, nor undo
-// one.
+// one: not while somebody else changes the container, who may wait for us (a hook).
 func (r *Runtime) killGroup(dir string, rec *Record, sig unix.Signal) error {
 	g := r.Groups.Group(rec.Cgroup.Path)
 	if sig == unix.SIGKILL {
 		return g.Kill()
 	}
-	d, err := openDir(dir, unix.LOCK_EX)
+	d, err := openDir(dir, unix.LOCK_EX|unix.LOCK_NB)
 	if err != nil {
-		return notExist(nil, err)
+		return g.SignalLoose(sig)
 	}
 	defer d.close()
 	return g.Signal(sig)

@@ -66,8 +66,27 @@ func (r *Runtime) hasGroup(dir string, rec *Record) bool {
 	case rec.OwnPID || rec.Boot != bootID():
 		return false
 	}
-	owner := r.Groups.Group(rec.Cgroup.Path).Owner()
-	return owner == dir || owner == "" && rec.Cgroup.Unit == ""
+	if rec.Cgroup.Unit != "" { // a name that others may have, who write no note
+		return sameFile(r.Groups.Group(rec.Cgroup.Path).Owner(), dir)
+	}
+	return !r.takenOver(dir, rec.Cgroup)
+}
+
+// takenOver says whether another container has begun in a group that was empty when
+// this one had ended: it is noted there, and its own directory says so. A container
+// could have forged the note alone.
+func (r *Runtime) takenOver(dir string, p cgroup2.Placement) bool {
+	if p.Path == "" {
+		return false
+	}
+	owner := r.Groups.Group(p.Path).Owner()
+	return owner != "" && !sameFile(owner, dir) && groupOf(owner).Path == p.Path
+}
+
+func sameFile(a, b string) bool {
+	one, err1 := os.Stat(a)
+	other, err2 := os.Stat(b)
+	return err1 == nil && err2 == nil && os.SameFile(one, other)
 }
 
 // leaveGroup removes the container's cgroup. What its processes have left behind
@@ -79,8 +98,8 @@ func (r *Runtime) leaveGroup(d *dir, rec *Record) error {
 	if !p.Owned || rec != nil && rec.Boot != bootID() {
 		return nil // another boot had other groups
 	}
-	if owner := r.Groups.Group(p.Path).Owner(); p.Path != "" && owner != "" && owner != d.path {
-		return nil // it was empty when we had ended, and somebody else has begun there
+	if r.takenOver(d.path, p) {
+		return nil
 	}
 	if rec != nil && !rec.OwnPID {
 		g := r.Groups.Group(p.Path)

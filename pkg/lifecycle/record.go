@@ -31,7 +31,7 @@ type Record struct {
 	Created      string            `json:"created"` // RFC 3339, UTC
 	Owner        uint32            `json:"owner"`   // uid of who created it
 	Annotations  map[string]string `json:"annotations,omitempty"`
-	AutoRemove   bool              `json:"autoRemove,omitempty"` // a foreground run that removes it at its end
+	AutoRemove   bool              `json:"autoRemove,omitempty"` // it is to be gone when it has ended: a foreground run removes it, or whoever looks next
 	NoPivot      bool              `json:"noPivot,omitempty"`
 	OwnPID       bool              `json:"ownPID,omitempty"` // it has a pid namespace of its own
 	NoNewKeyring bool              `json:"noNewKeyring,omitempty"`

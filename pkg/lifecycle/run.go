@@ -76,6 +76,9 @@ func (c *Container) Forward(signals Signals) {
 // terminal that the shell reads its next command from. Its process group is what
 // the terminal would have stopped.
 func (c *Container) stop() {
+	if orphaned() {
+		return
+	}
 	tell := func(sig unix.Signal) {
 		if c.alive() {
 			_ = unix.Kill(-c.Pid, sig)
@@ -102,6 +105,23 @@ func forwarded() []os.Signal {
 		}
 	}
 	return list
+}
+
+// orphaned says whether nobody in our session could let us go on: the kernel does not
+// stop such a process group for SIGTSTP (setpgid(2)).
+func orphaned() bool {
+	ours := unix.Getpgrp()
+	parent := os.Getppid()
+	for parent > 1 {
+		group, err := unix.Getpgid(parent)
+		if err != nil || group != ours {
+			break
+		}
+		parent = parentOf(parent)
+	}
+	session, err1 := unix.Getsid(0)
+	theirs, err2 := unix.Getsid(parent)
+	return parent <= 0 || err1 != nil || err2 != nil || session != theirs
 }
 
 // kill ends a container of our own, with the init that is its parent.
