@@ -92,7 +92,7 @@ func (a *app) execIn(r *lifecycle.Runtime, e *execFlags, args []string) error {
 		}
 		spec.SetHome(p, root)
 		if !e.detach {
-			if err := leaveTerminal(p.Terminal); err != nil {
+			if err := leaveTerminal(p); err != nil {
 				return nil, err
 			}
 		}

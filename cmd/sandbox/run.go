@@ -273,7 +273,7 @@ func (a *app) launch(r *lifecycle.Runtime, f *runFlags, o lifecycle.Options) err
 	var signals lifecycle.Signals
 	if !f.detach {
 		signals = lifecycle.CatchSignals()
-		if err := leaveTerminal(o.Spec.Process.Terminal); err != nil {
+		if err := leaveTerminal(o.Spec.Process); err != nil {
 			return err
 		}
 	}
@@ -295,7 +295,7 @@ func (a *app) launch(r *lifecycle.Runtime, f *runFlags, o lifecycle.Options) err
 	if oom := c.OOM(); oom != nil {
 		a.warn(oomText(oom.Kills, oom.Limit, oom.Peak))
 	}
-	if !f.keep {
+	if o.AutoRemove {
 		r.Remove(c)
 	}
 	return err
@@ -304,9 +304,9 @@ func (a *app) launch(r *lifecycle.Runtime, f *runFlags, o lifecycle.Options) err
 // leaveTerminal gives a job in the background an empty standard input instead of the
 // terminal. The kernel would stop it when it reads; but the payload is in a session
 // of its own, and would take from the shell what is typed.
-func leaveTerminal(another bool) error {
+func leaveTerminal(p *specs.Process) error {
 	front, err := unix.IoctlGetInt(0, unix.TIOCGPGRP) // of our own terminal only
-	if err != nil || front == unix.Getpgrp() || another {
+	if err != nil || front == unix.Getpgrp() || p.Terminal {
 		return nil
 	}
 	null, err := os.Open(os.DevNull)
