@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"sandbox/pkg/console"
+	"sandbox/pkg/handle"
 	"sandbox/pkg/lifecycle"
 	"sandbox/pkg/spec"
 )
@@ -45,21 +46,25 @@ func (b *bundleFlags) options(id string) (lifecycle.Options, error) {
 	if err != nil {
 		return o, err
 	}
-	o.Bundle = dir
+	o.Bundle, o.Paths = dir, handle.Set{}
 	if err := spec.ValidID(id); err != nil {
 		return o, err
 	}
-	if o.Spec, err = spec.Load(dir); err != nil {
+	in, err := o.Paths.Open(dir)
+	if err != nil {
+		return o, spec.NoBundle(dir, err)
+	}
+	if o.Spec, err = spec.LoadFrom(in); err != nil {
 		return o, err
 	}
-	if err := spec.Validate(o.Spec, dir); err != nil {
+	if err := spec.ValidateIn(o.Paths, o.Spec, dir); err != nil {
 		return o, err
 	}
 	root := o.Spec.Root.Path
 	if !filepath.IsAbs(root) {
 		root = filepath.Join(dir, root)
 	}
-	spec.SetHome(o.Spec.Process, root)
+	spec.SetHome(o.Spec.Process, o.Paths[root])
 	return o, nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"sandbox/pkg/console"
+	"sandbox/pkg/handle"
 	"sandbox/pkg/lifecycle"
 	"sandbox/pkg/spec"
 )
@@ -80,7 +81,11 @@ func (a *app) execIn(r *lifecycle.Runtime, e *execFlags, args []string) error {
 		return err
 	}
 	o.Process = func(container *specs.Process, root string) (*specs.Process, error) {
-		p, err := e.describe(container, root, args[1:])
+		dir, _ := handle.Open(root) // a root that cannot be looked at has no passwd file for us
+		if dir != nil {
+			defer dir.Close()
+		}
+		p, err := e.describe(container, dir, args[1:])
 		if err != nil {
 			return nil, err
 		}
@@ -90,7 +95,7 @@ func (a *app) execIn(r *lifecycle.Runtime, e *execFlags, args []string) error {
 		if unknown := spec.UnknownCapabilities(p.Capabilities); len(unknown) > 0 {
 			a.warn("unknown capabilities are ignored: " + strings.Join(unknown, " "))
 		}
-		spec.SetHome(p, root)
+		spec.SetHome(p, dir)
 		if !e.detach {
 			if err := leaveTerminal(p); err != nil {
 				return nil, err
@@ -136,7 +141,7 @@ func (e *execFlags) terminal(p *specs.Process, t *foreground) (*os.File, error) 
 
 // describe is the process: the file's, or the container's own with what the
 // flags change.
-func (e *execFlags) describe(container *specs.Process, root string, args []string) (*specs.Process, error) {
+func (e *execFlags) describe(container *specs.Process, root *handle.Handle, args []string) (*specs.Process, error) {
 	if e.process != "" {
 		p, err := spec.LoadProcess(e.process)
 		if err == nil && e.tty {

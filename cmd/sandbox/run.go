@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/console"
+	"sandbox/pkg/handle"
 	"sandbox/pkg/kernel"
 	"sandbox/pkg/lifecycle"
 	"sandbox/pkg/spec"
@@ -44,6 +45,7 @@ func (r *runFlags) add(f *pflag.FlagSet) {
 	f.BoolVarP(&w.Terminal, "tty", "t", false, "give it a terminal")
 	f.VarP(each(&w.Env), "env", "e", "set `NAME=VALUE`, or pass NAME on")
 	f.Var(each(&w.EnvFiles), "env-file", "read environment variables from `FILE`")
+	f.Var(each(&w.EnvPass), "env-pass", "with --: which variables pass: `WHICH` all, none, default (no secrets), or names")
 	f.StringVarP(&w.Workdir, "workdir", "w", "", "working directory `DIR` inside")
 	f.StringVarP(&w.User, "user", "u", "", "`USER[:GROUP]` inside, names or numbers")
 	f.VarP(each(&w.Volumes), "volume", "v", "bind `SRC[:DST[:OPTIONS]]`; option O makes it copy-on-write")
@@ -225,6 +227,7 @@ func (a *app) wished(r *lifecycle.Runtime, f *runFlags, form form, args []string
 	}
 	o.Contract = contract
 	caller := whoTyped(r)
+	o.Paths = caller.Paths
 	var notices []spec.Notice
 	if o.Spec, notices, err = w.Spec(caller, ids); err != nil {
 		return o, err
@@ -234,16 +237,20 @@ func (a *app) wished(r *lifecycle.Runtime, f *runFlags, form form, args []string
 	}
 	o.Bundle = caller.Cwd
 	o.Init = w.Tree
-	return o, spec.Validate(o.Spec, o.Bundle)
+	return o, spec.ValidateIn(o.Paths, o.Spec, o.Bundle)
 }
 
 // whoTyped is the caller as a spec depends on it.
 func whoTyped(r *lifecycle.Runtime) spec.Caller {
-	cwd, _ := os.Getwd() // removed: the spec says what that means
-	return spec.Caller{
+	c := spec.Caller{
 		UID: r.Caller.UID, GID: r.Caller.GID, Groups: r.Caller.Groups, Name: r.Name(),
-		Home: os.Getenv("HOME"), PasswdHome: r.Home(), Cwd: cwd, Env: os.Environ(), Nested: !r.Self.InitialUserns(),
+		Home: os.Getenv("HOME"), PasswdHome: r.Home(), Env: os.Environ(), Nested: !r.Self.InitialUserns(),
+		RuntimeDir: os.Getenv("XDG_RUNTIME_DIR"), StateRoot: r.Root, Views: r.Kernel.Views, Sockets: r.Kernel.Sockets, Paths: handle.Set{},
 	}
+	if dir, err := handle.Cwd(); err == nil { // removed: the spec says what that means
+		c.Cwd, c.Dir = dir.Path, dir
+	}
+	return c
 }
 
 func randomID() (string, error) {

@@ -8,6 +8,7 @@ import (
 // mount is one line of /proc/PID/mountinfo, proc_pid_mountinfo(5).
 type mount struct {
 	id      int
+	dev     string // major:minor of the file system
 	root    string // the part of the file system that is mounted
 	point   string
 	options string // of this mount: rw,nosuid,...
@@ -46,7 +47,7 @@ func parseMountinfo(text string) []mount {
 		if err != nil {
 			continue
 		}
-		all = append(all, mount{id, unescape(left[3]), unescape(left[4]), left[5], right[0], right[len(right)-1]})
+		all = append(all, mount{id, left[2], unescape(left[3]), unescape(left[4]), left[5], right[0], right[len(right)-1]})
 	}
 	return all
 }

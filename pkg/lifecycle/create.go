@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/confine"
+	"sandbox/pkg/handle"
 	"sandbox/pkg/kernel"
 	"sandbox/pkg/userns"
 )
@@ -21,6 +22,9 @@ type Options struct {
 	ID     string
 	Bundle string // absolute
 	Spec   *specs.Spec
+	// Paths are the files of the host that were looked at for the spec. A start
+	// uses those, and lets go of them when it has ended.
+	Paths handle.Set
 
 	PidFile      string
 	Console      *os.File // connected socket that gets the terminal's master
@@ -65,6 +69,10 @@ func (r *Runtime) Create(o Options) (*Container, error) { return r.spawn(o, fals
 
 // spawn is create, or create and start in one.
 func (r *Runtime) spawn(o Options, started bool) (*Container, error) {
+	if o.Paths == nil {
+		o.Paths = handle.Set{}
+	}
+	defer o.Paths.Close()
 	if err := kernel.ValidFeatures(o.Require); err != nil {
 		return nil, err
 	}

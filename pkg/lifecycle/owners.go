@@ -43,7 +43,11 @@ func copyMount(c rootfs.Copy) (int, error) {
 	if c.Link {
 		flags |= unix.AT_SYMLINK_NOFOLLOW
 	}
-	fd, err := unix.OpenTree(unix.AT_FDCWD, c.Path, uint(flags))
+	dir, path := unix.AT_FDCWD, c.Path
+	if c.Of != nil {
+		dir, path, flags = c.Of.FD, "", flags|unix.AT_EMPTY_PATH
+	}
+	fd, err := unix.OpenTree(dir, path, uint(flags))
 	if err != nil {
 		return -1, err
 	}

@@ -41,6 +41,31 @@ func (p *Plan) Open(path string, flags int) *Step {
 	return p.OpenAt(Cwd(), path, flags, 0)
 }
 
+// OpenBelow resolves path below dir, through whatever is mounted there, and
+// follows no link.
+func (p *Plan) OpenBelow(dir Reg, path string, flags int) *Step {
+	again := p.Label("open again")
+	p.Here(again)
+	return p.openat2(R(dir), path, flags, 0, unix.RESOLVE_BENEATH|unix.RESOLVE_NO_SYMLINKS).On(unix.EAGAIN, again)
+}
+
+// Same refuses the file that fd is open on, with ESTALE, unless it is the one
+// that had these numbers when what, in words, was looked at.
+func (p *Plan) Same(fd Reg, what string, dev, ino uint64) {
+	act := p.act
+	defer func() { p.act = act }()
+	p.Act("find %s as it was when the start began", what)
+	// struct stat begins with st_dev and st_ino, 64 bits each, on every
+	// architecture that has 64 bits.
+	st := Bytes(make([]byte, 256)).Show(func() string { return "<stat>" })
+	p.Do("fstat", unix.SYS_FSTAT, R(fd), M(st))
+	for i, w := range []uint64{dev, dev >> 32, ino, ino >> 32} {
+		p.Expect(st, 4*i, ^uint32(0), uint32(w), unix.ESTALE).Text = []string{
+			"its device, low half", "its device, high half", "its inode, low half", "its inode, high half",
+		}[i]
+	}
+}
+
 // OpenAt is openat(2); O_CLOEXEC is added.
 func (p *Plan) OpenAt(dir Arg, path string, flags int, mode uint32) *Step {
 	return p.Do("openat", unix.SYS_OPENAT, dir, S(path), F(uintptr(flags|unix.O_CLOEXEC), openFlags), C(int(mode)))

@@ -60,7 +60,7 @@ type Step struct {
 	Mask  uint32 // Check: which bits count
 	Value uint32 // Check: what they must be
 	Errno unix.Errno
-	Text  string // Gate, Note: the name
+	Text  string // Gate, Note: the name; Check: what is expected, in words, where a number would say nothing
 
 	plan *Plan
 }

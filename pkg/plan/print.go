@@ -83,6 +83,9 @@ func (p *Plan) words(s *Step, i int) string {
 	case Store:
 		return fmt.Sprintf("put %s into %s at %d", p.arg(s.Args[0]), s.Mem, s.Off)
 	case Check:
+		if s.Text != "" {
+			return "expect " + s.Text + ", else " + errnoName(s.Errno)
+		}
 		return fmt.Sprintf("expect %#x at %d of %s, else %s", s.Value, s.Off, s.Mem, errnoName(s.Errno))
 	case Jump:
 		return "go to " + p.place(s.Zero, i)

@@ -50,6 +50,10 @@ func (t *Tree) readonly(p *plan.Plan, path string) {
 		p.SetAttr(t.root, unix.MOUNT_ATTR_RDONLY, 0, 0, false) // as root.readonly
 		return
 	}
+	if of := t.facts.Paths[path]; of != nil && of.InPlace && in == nil {
+		t.bindReadonly(p, t.below(p, path, of))
+		return
+	}
 	done := p.Label("done with " + path)
 	at := p.OpenInRoot(t.from(in), name, unix.O_PATH).On(unix.ENOENT, done).On(unix.ENOTDIR, done).To("place")
 	t.bindReadonly(p, at)

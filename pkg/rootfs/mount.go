@@ -10,6 +10,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"sandbox/pkg/handle"
 	"sandbox/pkg/kernel"
 	"sandbox/pkg/plan"
 )
@@ -44,10 +45,11 @@ type mount struct {
 	link       string // what that link says
 	placeFlags int    // for opening the destination
 
-	tree    plan.Reg // the mount, attached nowhere yet
-	context plan.Reg // of a filesystem being made
-	made    plan.Reg // zero where the kernel has refused to make it
-	file    bool     // bind of something that is no directory
+	of      *handle.Handle // bind, lower: what the source named when it was looked at
+	tree    plan.Reg       // the mount, attached nowhere yet
+	context plan.Reg       // of a filesystem being made
+	made    plan.Reg       // zero where the kernel has refused to make it
+	file    bool           // bind of something that is no directory
 }
 
 func (m *mount) bind() bool { return m.fstype == "" && !m.remount }
@@ -103,7 +105,9 @@ func (m *mount) finish(t *Tree) error {
 	case "devpts":
 		t.devptsGroup(m)
 	case "overlay":
-		m.lower = m.throwAway()
+		if m.lower = m.throwAway(); m.lower != "" {
+			m.of = t.facts.Paths[m.lower]
+		}
 	}
 	m.grouped = m.fstype == "cgroup2" && t.facts.Group != nil
 	t.label(m)
@@ -167,21 +171,60 @@ func (m *mount) finishBind(t *Tree) error {
 	if !filepath.IsAbs(m.source) {
 		m.source = filepath.Join(t.facts.Bundle, m.source)
 	}
-	look := os.Stat
-	if m.sourceLink || m.copyLink {
-		look = os.Lstat
-	}
-	info, err := look(m.source)
-	if err == nil && m.copyLink && info.Mode()&os.ModeSymlink != 0 {
-		m.link, err = os.Readlink(m.source)
-	} else if err == nil && m.copyLink && info.Mode()&os.ModeSymlink == 0 {
-		m.copyLink = false
-	}
-	if err != nil {
+	if err := m.lookAtSource(t); err != nil {
 		return fmt.Errorf("bind source: %w", err)
 	}
-	m.file = !info.IsDir()
+	m.file = !m.of.IsDir()
 	return nil
+}
+
+func (m *mount) lookAtSource(t *Tree) (err error) {
+	if !m.sourceLink && !m.copyLink {
+		m.of, err = t.facts.Paths.Open(m.source)
+		return err
+	}
+	if m.of, err = handle.OpenLink(m.source); err != nil {
+		return err
+	}
+	t.facts.Paths.Add(m.field, m.of) // two mounts may have the link and what it names
+	m.copyLink = m.copyLink && m.of.Kind() == unix.S_IFLNK
+	if m.copyLink {
+		m.link, err = os.Readlink(m.source)
+	}
+	return err
+}
+
+// inPlace says whether a bind puts what the container shows at its destination
+// anyway over itself, to make a mount point of it: nobody can rename or remove
+// one (rename(2), EBUSY).
+func (m *mount) inPlace() bool {
+	return m.bind() && m.of != nil && m.of.InPlace && m.source == m.dest && m.ids < 0
+}
+
+// pin puts a mount over what is there, looked up once.
+func (t *Tree) pin(p *plan.Plan, m *mount) {
+	p.Act("make a mount point of %s", m.dest)
+	at := t.below(p, m.dest, m.of)
+	m.tree = p.CloneTree(plan.R(at), "", m.recursive).To("copy")
+	setAttr(p, m.tree, m.attr, false, m.dest)
+	setAttr(p, m.tree, m.rattr, true, m.dest)
+	spread(p, m.tree, m.spread)
+	p.MoveMount(m.tree, at)
+}
+
+// below opens a file of the host where the container shows it, and no other: it
+// begins at the mount that shows it and follows no link, which a name for the
+// whole way could.
+func (t *Tree) below(p *plan.Plan, path string, of *handle.Handle) plan.Reg {
+	name, from := inside(path), t.root
+	for _, m := range t.mounts {
+		if base := inside(m.dest); m.tree != 0 && m.dest != path && m.bind() && within(inside(path), base) && base != "." {
+			name, from = inside(strings.TrimPrefix(inside(path), base)), m.tree
+		}
+	}
+	at := p.OpenBelow(from, name, unix.O_PATH).To("place")
+	t.same(p, at, of)
+	return at
 }
 
 func mapsGID(f Facts, value string) bool {
@@ -209,11 +252,12 @@ func (t *Tree) prepare(p *plan.Plan, m *mount) {
 	switch {
 	case m.lower != "":
 		p.Act("open %s below the copy-on-write layer of %s", m.lower, m.dest)
-		m.tree = p.Open(m.lower, unix.O_PATH|unix.O_DIRECTORY).To("lower")
-	case m.link != "" || !m.early():
+		m.tree = p.Open(Copy{Path: m.lower, Of: m.of}.name(), unix.O_PATH|unix.O_DIRECTORY).To("lower")
+		t.same(p, m.tree, m.of)
+	case m.link != "" || !m.early() || m.inPlace():
 	case m.bind():
 		p.Act("bind %s to %s", m.source, m.dest)
-		m.tree = t.clone(p, Copy{Path: m.source, Recursive: m.recursive, Link: m.sourceLink, IDs: m.ids, MapBelow: m.mapBelow}, m.field)
+		m.tree = t.clone(p, Copy{Path: m.source, Recursive: m.recursive, Link: m.sourceLink, IDs: m.ids, MapBelow: m.mapBelow, Of: m.of}, m.field)
 		setAttr(p, m.tree, m.attr, false, m.dest)
 		setAttr(p, m.tree, m.rattr, true, m.dest)
 		if len(m.spread) == 0 && t.shared() {
@@ -241,6 +285,9 @@ func (t *Tree) attach(p *plan.Plan, m *mount) {
 		t.createOverlay(p, m)
 	case m.copyUp:
 		t.createCopyUp(p, m)
+	case m.inPlace():
+		t.pin(p, m)
+		return
 	case !m.early():
 		t.create(p, m)
 	case !m.bind():

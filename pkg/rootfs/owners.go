@@ -8,6 +8,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"sandbox/pkg/handle"
 	"sandbox/pkg/plan"
 )
 
@@ -17,6 +18,8 @@ type Copy struct {
 	Recursive bool // with the mounts below
 	Link      bool // a link itself, not what it names
 	Device    bool // one device node
+
+	Of *handle.Handle // the file that Path named when it was looked at; nil: whatever it names
 
 	IDs      int  // user namespace whose map shows the owners; -1 none
 	MapBelow bool // on the mounts below too
@@ -101,12 +104,31 @@ func (t *Tree) given(p *plan.Plan, c Copy, fd int) plan.Reg {
 		return r
 	}
 	given, have := p.Label("take the given copy of "+c.Path), p.Label("have "+c.Path)
-	p.CloneTree(plan.Cwd(), c.Path, c.Recursive).On(unix.EACCES, given).On(unix.EINVAL, given).Into(r)
+	p.CloneTree(plan.Cwd(), c.name(), c.Recursive).On(unix.EACCES, given).On(unix.EINVAL, given).Into(r)
+	t.same(p, r, c.Of)
 	p.Goto(have)
 	p.Here(given)
 	p.Set(r, plan.C(fd))
 	p.Here(have)
 	return r
+}
+
+// name leads the child to the file. The kernel moves the working directory of a
+// process along into its new mount namespace, so that one has no name to be
+// mistaken for.
+func (c Copy) name() string {
+	if c.Of != nil && c.Of.Cwd {
+		return "."
+	}
+	return c.Path
+}
+
+// same refuses a file that has come into the place of the one that was looked
+// at: a command that ran here before may exchange names as often as it likes.
+func (t *Tree) same(p *plan.Plan, fd plan.Reg, of *handle.Handle) {
+	if of != nil && of.Path != "/" && !t.facts.Elsewhere {
+		p.Same(fd, of.Path, of.Dev, of.Ino)
+	}
 }
 
 // clone is a copy of a mount of the caller's tree, made now or by the child.
@@ -129,8 +151,9 @@ func (t *Tree) clone(p *plan.Plan, c Copy, field string) plan.Reg {
 	if c.Link {
 		p.CloneLink(c.Path).Into(r)
 	} else {
-		p.CloneTree(plan.Cwd(), c.Path, c.Recursive).Into(r)
+		p.CloneTree(plan.Cwd(), c.name(), c.Recursive).Into(r)
 	}
+	t.same(p, r, c.Of)
 	if mapped {
 		p.Act(ActMapIDs+"%s: %s.uidMappings", c.Path, field)
 		p.SetIDMap(r, c.IDs, c.MapBelow)

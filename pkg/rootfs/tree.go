@@ -7,6 +7,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"sandbox/pkg/handle"
 	"sandbox/pkg/kernel"
 	"sandbox/pkg/plan"
 )
@@ -20,7 +21,14 @@ type Facts struct {
 	NewMount bool                  // a mount namespace other than the caller's, new or joined
 	Whole    func() []string       // mount points of the caller's that show all of a procfs or sysfs
 	SELinux  bool                  // it is active on this host
-	Kcore    bool                  // this kernel has a /proc/kcore
+
+	// Paths are the files of the host that were looked at before; what they name
+	// must still be the same when it is mounted. Nil looks now.
+	Paths handle.Set
+	// Elsewhere says that paths of the spec are looked up in a mount namespace
+	// that is joined, where they may name other files than here.
+	Elsewhere bool
+	Kcore     bool // this kernel has a /proc/kcore
 
 	// Clone copies a mount of the caller's tree now, before the fork, and
 	// returns its fd; nil leaves that to the child.
@@ -72,6 +80,13 @@ func New(s *specs.Spec, f Facts) (*Tree, error) {
 	if !filepath.IsAbs(t.path) {
 		t.path = filepath.Join(f.Bundle, t.path)
 	}
+	if t.facts.Paths == nil {
+		t.facts.Paths = handle.Set{}
+		defer t.facts.Paths.Close() // their numbers are known
+	}
+	if t.path != "/" && f.NewMount {
+		_, _ = t.facts.Paths.Open(t.path) // what keeps us from it, the start tells
+	}
 	if err := checkLabel(s.Linux, f); err != nil {
 		return nil, err
 	}
@@ -117,7 +132,7 @@ func (t *Tree) Prepare(p *plan.Plan) {
 	t.detachFromHost(p)
 	if t.covers < 0 {
 		p.Act("open root %s", t.path)
-		t.root = t.clone(p, Copy{Path: t.path, Recursive: true, IDs: -1}, "root")
+		t.root = t.clone(p, Copy{Path: t.path, Recursive: true, IDs: -1, Of: t.facts.Paths[t.path]}, "root")
 	}
 	for _, m := range t.mounts {
 		t.prepare(p, m)

@@ -12,18 +12,28 @@ const pointers = `XDG_RUNTIME_DIR DBUS_SESSION_BUS_ADDRESS DBUS_STARTER_ADDRESS 
 	GPG_AGENT_INFO GNOME_KEYRING_CONTROL GNOME_KEYRING_PID WAYLAND_DISPLAY WAYLAND_SOCKET DISPLAY XAUTHORITY ICEAUTHORITY
 	SESSION_MANAGER AT_SPI_BUS_ADDRESS PULSE_SERVER PIPEWIRE_REMOTE XDG_SESSION_ID XDG_SEAT XDG_VTNR TMUX TMUX_PANE STY
 	NOTIFY_SOCKET WATCHDOG_USEC WATCHDOG_PID LISTEN_PID LISTEN_FDS LISTEN_FDNAMES JOURNAL_STREAM INVOCATION_ID
-	SYSTEMD_EXEC_PID CREDENTIALS_DIRECTORY RUNTIME_DIRECTORY`
+	SYSTEMD_EXEC_PID CREDENTIALS_DIRECTORY RUNTIME_DIRECTORY KRB5CCNAME DOCKER_HOST CONTAINER_HOST PODMAN_HOST
+	SSH_ASKPASS GIT_ASKPASS SUDO_ASKPASS VSCODE_GIT_ASKPASS_MAIN VSCODE_GIT_ASKPASS_NODE VSCODE_GIT_IPC_HANDLE VSCODE_IPC_HOOK_CLI
+	NVIM NVIM_LISTEN_ADDRESS KITTY_LISTEN_ON WEZTERM_UNIX_SOCKET ALACRITTY_SOCKET I3SOCK SWAYSOCK ZELLIJ ZELLIJ_SESSION_NAME`
 
 // env puts the environment together: what the form starts with, then --env-file, then --env; a later
 // value of a name replaces an earlier one.
 func (b *builder) env() error {
 	env := b.rootfsEnv
+	var err error
+	if b.pass, err = parseEnvPass(b.wish.EnvPass); err != nil {
+		return err
+	}
 	if b.wish.Tree {
 		env = b.treeEnv
 	}
 	list := env()
 	for _, file := range b.wish.EnvFiles {
-		data, err := readTyped(b.onHost(b.abs(file)))
+		h, err := b.typed(file)
+		if err != nil {
+			return fmt.Errorf("--env-file %q: %w", file, err)
+		}
+		data, err := readTyped(h.Name(), h.Path)
 		if err != nil {
 			return fmt.Errorf("--env-file %q: %w", file, err)
 		}
@@ -56,12 +66,14 @@ func (b *builder) rootfsEnv() []string {
 	return env
 }
 
-// treeEnv is the caller's own: it is their tree and their command.
+// treeEnv is the caller's own, without secrets: it is their tree and their command.
 func (b *builder) treeEnv() (env []string) {
-	for _, e := range b.caller.Env {
+	for _, e := range b.keepSecrets(b.caller.Env) {
 		name, value, ok := strings.Cut(e, "=")
 		switch {
-		case !ok || name == "" || contains(strings.Fields(pointers), name):
+		case !ok || name == "":
+			continue
+		case oneOf(name, pointers) && !b.pass.all && !b.pass.named(name):
 			continue
 		case name == "TMPDIR" && b.hidden(value):
 			continue // mktemp would fail; without it there is /tmp

@@ -10,6 +10,11 @@ import (
 // onHost is where a host path is looked at.
 func (b *builder) onHost(p string) string { return filepath.Join("/", b.wish.hostRoot, p) }
 
+// offHost is the name on the host of what is looked at.
+func (b *builder) offHost(p string) string {
+	return filepath.Clean("/" + strings.TrimPrefix(p, strings.TrimSuffix(b.wish.hostRoot, "/")))
+}
+
 // kind is the file type (S_IFDIR and so on) of what is at p itself, links not followed; 0 for nothing.
 func (b *builder) kind(p string) uint32 {
 	var st unix.Stat_t
@@ -28,7 +33,7 @@ func (b *builder) realDir(p string) string {
 	if err != nil {
 		return ""
 	}
-	real = filepath.Clean("/" + strings.TrimPrefix(real, strings.TrimSuffix(b.wish.hostRoot, "/")))
+	real = b.offHost(real)
 	if b.kind(real) != unix.S_IFDIR {
 		return ""
 	}

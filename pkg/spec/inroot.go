@@ -6,31 +6,21 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/handle"
 )
 
 // openInRoot opens p as the payload would see it: absolute links and ".." in a root that somebody else
-// made stay inside of it. Magic links (/proc/self/root) would lead out and are refused. A rename under
-// our feet makes the kernel say EAGAIN (openat2(2)); it is tried a few times.
-func openInRoot(root, p string, flags uint64) (int, error) {
-	dir, err := unix.Open(root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return -1, err
-	}
-	defer unix.Close(dir)
+// made stay inside of it. Magic links (/proc/self/root) would lead out and are refused.
+func openInRoot(root *handle.Handle, p string, flags uint64) (int, error) {
 	if flags&unix.O_PATH == 0 { // with O_PATH openat2 takes no other flags; it does not block either
 		flags |= unix.O_NONBLOCK | unix.O_NOCTTY
 	}
-	how := unix.OpenHow{Flags: flags | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS}
-	for try := 0; ; try++ {
-		fd, err := unix.Openat2(dir, strings.TrimPrefix(p, "/"), &how)
-		if err != unix.EAGAIN && err != unix.EINTR || try == 9 {
-			return fd, err
-		}
-	}
+	return root.OpenAt(strings.TrimPrefix(p, "/"), flags, unix.RESOLVE_IN_ROOT|unix.RESOLVE_NO_MAGICLINKS)
 }
 
 // readInRoot reads a regular file of a root.
-func readInRoot(root, p string, limit int64) ([]byte, error) {
+func readInRoot(root *handle.Handle, p string, limit int64) ([]byte, error) {
 	fd, err := openInRoot(root, p, unix.O_RDONLY)
 	if err != nil {
 		return nil, &os.PathError{Op: "open", Path: p, Err: err}
@@ -39,8 +29,30 @@ func readInRoot(root, p string, limit int64) ([]byte, error) {
 	return readOpen(fd, p, limit, false)
 }
 
+// openInRoot is that for the root of this wish.
+func (b *builder) openInRoot(p string, flags uint64) (int, error) {
+	root, err := b.rootDir()
+	if err != nil {
+		return -1, err
+	}
+	return openInRoot(root, p, flags)
+}
+
+// rootDir is the directory that becomes the root.
+func (b *builder) rootDir() (*handle.Handle, error) {
+	path := b.spec.Root.Path
+	if h := b.paths[path]; h != nil {
+		return h, nil
+	}
+	h, err := b.open(path)
+	if err != nil {
+		return nil, err
+	}
+	return b.paths.Add(path, h), nil
+}
+
 func (b *builder) isDirInRoot(p string) bool {
-	fd, err := openInRoot(b.onHost(b.spec.Root.Path), p, unix.O_PATH|unix.O_DIRECTORY)
+	fd, err := b.openInRoot(p, unix.O_PATH|unix.O_DIRECTORY)
 	if err != nil {
 		return false
 	}
@@ -50,7 +62,7 @@ func (b *builder) isDirInRoot(p string) bool {
 
 // emptyInRoot tells whether there is nothing at p that a tmpfs would have to copy.
 func (b *builder) emptyInRoot(p string) bool {
-	fd, err := openInRoot(b.onHost(b.spec.Root.Path), p, unix.O_RDONLY|unix.O_DIRECTORY)
+	fd, err := b.openInRoot(p, unix.O_RDONLY|unix.O_DIRECTORY)
 	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) {
 		return true
 	}

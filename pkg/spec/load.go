@@ -12,6 +12,8 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/handle"
 )
 
 // ConfigName is the file in a bundle that says what the container should be.
@@ -21,11 +23,36 @@ const ConfigName = "config.json"
 // ([Settle]). It checks syntax, types and the version, nothing else: see [Validate].
 // A bundle without config.json is reported with an error that is fs.ErrNotExist.
 func Load(bundle string) (*specs.Spec, error) {
+	dir, err := handle.Open(bundle)
+	if err != nil {
+		return nil, NoBundle(bundle, err)
+	}
+	defer dir.Close()
+	return LoadFrom(dir)
+}
+
+// NoBundle is what the error of opening a bundle says to people: that there is no configuration, where there is no such
+// directory.
+func NoBundle(bundle string, err error) error {
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ENOTDIR) {
+		return noConfig(bundle)
+	}
+	return err
+}
+
+// noConfig says what to do about a bundle that is none.
+func noConfig(bundle string) error {
+	return fmt.Errorf("%s is missing in bundle %q: make one with `sandbox spec -b %s`, or name another bundle with --bundle: %w",
+		ConfigName, bundle, bundle, unix.ENOENT)
+}
+
+// LoadFrom is Load for a bundle that is open, whatever its name leads to by now.
+func LoadFrom(dir *handle.Handle) (*specs.Spec, error) {
+	bundle := dir.Path
 	path := filepath.Join(bundle, ConfigName)
-	data, err := readRegular(path)
+	data, err := readRegularAt(dir.FD, ConfigName, path)
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("%s is missing in bundle %q: make one with `sandbox spec -b %s`, or name another bundle with --bundle: %w",
-			ConfigName, bundle, bundle, unix.ENOENT)
+		return nil, noConfig(bundle)
 	}
 	if err != nil {
 		return nil, err
@@ -43,7 +70,7 @@ func Load(bundle string) (*specs.Spec, error) {
 
 // LoadProcess reads the file of `exec --process`: the process object of a configuration by itself.
 func LoadProcess(path string) (*specs.Process, error) {
-	data, err := readTyped(path)
+	data, err := readTyped(path, path)
 	if err != nil {
 		return nil, err
 	}

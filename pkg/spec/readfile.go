@@ -14,8 +14,11 @@ const maxRegular = 8 << 20
 // readRegular reads a file that somebody else may have put there: a FIFO must not hang us, /dev/zero
 // must not fill the memory. O_NONBLOCK has no effect on regular files (open(2)). Plain descriptors
 // instead of os.File, which would set up the poller for one read.
-func readRegular(path string) ([]byte, error) {
-	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+func readRegular(path string) ([]byte, error) { return readRegularAt(unix.AT_FDCWD, path, path) }
+
+// readRegularAt is that for a name in an open directory; path is for messages.
+func readRegularAt(dir int, name, path string) ([]byte, error) {
+	fd, err := unix.Openat(dir, name, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, &os.PathError{Op: "open", Path: path, Err: err}
 	}
@@ -23,9 +26,9 @@ func readRegular(path string) ([]byte, error) {
 	return readOpen(fd, path, maxRegular, false)
 }
 
-// readTyped reads a file that the caller has named, which may be a pipe: of a shell, <(command).
-func readTyped(path string) ([]byte, error) {
-	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+// readTyped reads a file that the caller has named path and that at leads to, which may be a pipe: of a shell, <(command).
+func readTyped(at, path string) ([]byte, error) {
+	fd, err := unix.Open(at, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, &os.PathError{Op: "open", Path: path, Err: err}
 	}

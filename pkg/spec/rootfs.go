@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -8,6 +9,8 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/handle"
 )
 
 // root checks the directory of the second form and makes it absolute.
@@ -21,18 +24,26 @@ func (b *builder) root() error {
 		return fmt.Errorf("rootfs %q: want a directory", typed)
 	}
 	dir := b.abs(typed)
-	var st, host unix.Stat_t
-	if err := unix.Stat(b.onHost(dir), &st); err != nil {
-		return fmt.Errorf("rootfs %q: %w", typed, &os.PathError{Op: "stat", Path: dir, Err: err})
-	}
-	if st.Mode&unix.S_IFMT != unix.S_IFDIR {
-		return fmt.Errorf("rootfs %q is %s: %w", typed, kindOf(st.Mode), unix.ENOTDIR)
-	}
-	if unix.Stat("/", &host) == nil && st.Dev == host.Dev && st.Ino == host.Ino {
+	h, err := b.typed(typed)
+	var at *os.PathError
+	switch {
+	case errors.As(err, &at):
+		return fmt.Errorf("rootfs %q: %w", typed, &os.PathError{Op: "stat", Path: dir, Err: at.Err})
+	case err != nil:
+		return fmt.Errorf("rootfs %q: %w", typed, err)
+	case !h.IsDir():
+		return fmt.Errorf("rootfs %q is %s: %w", typed, kindOf(h.Mode), unix.ENOTDIR)
+	case isHostRoot(h.ID):
 		return fmt.Errorf("rootfs %q is this host's own root: use `sandbox run -- CMD` for the host's tree", typed)
 	}
 	b.spec.Root = &specs.Root{Path: dir, Readonly: b.wish.ReadOnly}
 	return nil
+}
+
+// isHostRoot says whether a directory is the root that we have.
+func isHostRoot(id handle.ID) bool {
+	var host unix.Stat_t
+	return unix.Stat("/", &host) == nil && id == handle.ID{Dev: host.Dev, Ino: host.Ino}
 }
 
 // rootfs is the form with a directory as root: what podman does for `run --rootfs DIR`.

@@ -146,7 +146,11 @@ func (b *builder) seccomp(value string) error {
 	if value == "" {
 		return fmt.Errorf("want unconfined or a file")
 	}
-	data, err := readTyped(b.onHost(b.abs(value)))
+	h, err := b.typed(value)
+	if err != nil {
+		return fmt.Errorf("opening seccomp profile failed: %w", err)
+	}
+	data, err := readTyped(h.Name(), h.Path)
 	if err != nil {
 		return fmt.Errorf("opening seccomp profile failed: %w", err)
 	}

@@ -6,24 +6,30 @@ import (
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"sandbox/pkg/handle"
 )
 
 // SetHome gives a process without HOME that of its user in the passwd file of a root, "/" where there is
-// none, as runc does: login shells and most tools do not work without.
-func SetHome(p *specs.Process, root string) {
+// none, as runc does (nil is a root that
+// cannot be looked at): login shells and most tools do not work without.
+func SetHome(p *specs.Process, root *handle.Handle) {
 	if !slices.ContainsFunc(p.Env, func(e string) bool { return strings.HasPrefix(e, "HOME=") }) {
 		p.Env = append(p.Env, homeOf(p.User.UID, root))
 	}
 }
 
 // ForgetHome drops what SetHome gave a process, for one that is to be another user's.
-func ForgetHome(p *specs.Process, uid uint32, root string) {
+func ForgetHome(p *specs.Process, uid uint32, root *handle.Handle) {
 	home := homeOf(uid, root)
 	p.Env = slices.DeleteFunc(slices.Clone(p.Env), func(e string) bool { return e == home })
 }
 
-func homeOf(uid uint32, root string) string {
+func homeOf(uid uint32, root *handle.Handle) string {
 	home := "/"
+	if root == nil {
+		return "HOME=/"
+	}
 	if data, err := readInRoot(root, "/etc/passwd", maxUserFile); err == nil {
 		if a, ok := findAccount(data, strconv.FormatUint(uint64(uid), 10)); ok && a.home != "" {
 			home = a.home

@@ -24,10 +24,10 @@ func (b *builder) tree() error {
 	}
 	base = append(base, b.cgroupsMount())
 	base = append(base, b.kernelMounts()[1:]...)
-	homes := b.homes()
+	homes := b.findHomes()
 	// Shallow before deep: a working directory of /var must not uncover /var/tmp, one of
 	// /tmp/x must not be covered by /tmp.
-	private := append(b.scratch(), b.homeMounts(homes)...)
+	private := append(b.scratch(), b.coverMounts(homes)...)
 	private, err := b.workdir(private, homes)
 	if err != nil {
 		return err
@@ -46,111 +46,39 @@ func (b *builder) tree() error {
 	return nil
 }
 
-// scratch are the shared writable directories of every host, replaced by private empty ones: only where
-// the host has a real directory, for there is no place to mount on in a read-only tree, and a link
-// (/var/run) leads to one that has its own turn.
+// scratchDirs are the shared writable directories of every host. /var/run is one where it is not the usual link to /run.
+var scratchDirs = []string{"/tmp", "/var/tmp", "/run", "/var/run"}
+
+// scratch replaces them by private empty ones: only where the host has a real directory, for there is no place to mount on
+// in a read-only tree, and a link leads to one that has its own turn.
 func (b *builder) scratch() (mounts []specs.Mount) {
-	for _, d := range []struct{ path, mode string }{{"/tmp", "1777"}, {"/var/tmp", "1777"}, {"/run", "755"}} {
-		if b.kind(d.path) == unix.S_IFDIR {
-			mounts = append(mounts, specs.Mount{Destination: d.path, Type: "tmpfs", Source: "tmpfs",
-				Options: []string{"nosuid", "nodev", "mode=" + d.mode}})
+	for _, path := range scratchDirs {
+		if b.kind(path) != unix.S_IFDIR {
+			continue
 		}
+		mode := "mode=1777"
+		if filepath.Base(path) == "run" {
+			mode = "mode=755"
+		}
+		mounts = append(mounts, specs.Mount{Destination: path, Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "nodev", mode}})
 	}
 	return mounts
 }
 
-// homes are the real directories to hide: $HOME and the user database's, which differ under sudo and
-// in CI, and either may hold keys and tokens.
-func (b *builder) homes() (homes []string) {
-	for _, h := range []string{b.caller.Home, b.caller.PasswdHome} {
-		dir := b.realDir(h)
-		switch {
-		case dir == "" || contains(homes, dir):
-		case isSystem(dir):
-			b.notice("home-not-hidden", "home directory %s belongs to the system: it is not hidden from the command", dir)
-		default:
-			homes = append(homes, dir)
-		}
-	}
-	return homes
-}
-
-// isSystem: the home of daemon is /usr/sbin, that of bin /bin, that of many containers' users "/". An
-// empty directory in their place would leave nothing to run.
-func isSystem(dir string) bool {
-	for _, d := range []string{"/proc", "/sys", "/dev", "/etc", "/bin", "/sbin", "/lib", "/lib64", "/usr/bin", "/usr/sbin", "/usr/lib", "/usr/lib64"} {
-		if under(dir, d) {
-			return true
-		}
-	}
-	return oneOf(dir, "/ /usr /usr/local /var /var/lib /opt /home /boot /run /tmp /var/tmp /srv /mnt /media")
-}
-
-func (b *builder) homeMounts(homes []string) (mounts []specs.Mount) {
-	options := []string{"nosuid", "nodev", "mode=0700"}
+// coverMounts are the empty directories in place of homes, and of what holds them.
+func (b *builder) coverMounts(h *homes) (mounts []specs.Mount) {
+	own := []string{"nosuid", "nodev", "mode=0700"}
 	if u := b.spec.Process.User; u.UID != 0 || u.GID != 0 {
-		options = append(options, fmt.Sprintf("uid=%d", u.UID), fmt.Sprintf("gid=%d", u.GID))
+		own = append(own, fmt.Sprintf("uid=%d", u.UID), fmt.Sprintf("gid=%d", u.GID))
 	}
-	for _, h := range homes {
-		mounts = append(mounts, specs.Mount{Destination: h, Type: "tmpfs", Source: "tmpfs", Options: options})
+	for _, c := range h.covers {
+		options := []string{"nosuid", "nodev", "mode=0755"}
+		if c.home {
+			options = own
+		}
+		mounts = append(mounts, specs.Mount{Destination: c.path, Type: "tmpfs", Source: "tmpfs", Options: options})
 	}
 	return mounts
-}
-
-// workdir adds the working directory to the private mounts unless that would show what they hide, and
-// sets where the payload starts.
-func (b *builder) workdir(private []specs.Mount, homes []string) ([]specs.Mount, error) {
-	cwd := b.realDir(b.caller.Cwd)
-	b.spec.Process.Cwd = "/"
-	switch why := b.unshared(cwd, homes); {
-	case cwd == "":
-		b.notice("cwd-not-shared", "the working directory cannot be found: the command starts in /")
-	case why == "":
-		b.spec.Process.Cwd = cwd
-		private = append(dropped(private, cwd), b.cwdMount(cwd))
-	default:
-		if !under(cwd, "/proc") && !under(cwd, "/sys") && !under(cwd, "/dev") {
-			b.spec.Process.Cwd = cwd // it is there, just not writable or empty
-		}
-		b.notice("cwd-not-shared", "working directory %s is not shared with the command, it %s: share what it needs with -v DIR (short for -v DIR:DIR)", cwd, why)
-	}
-	if w := b.wish.Workdir; w != "" {
-		if !filepath.IsAbs(w) || strings.IndexByte(w, 0) >= 0 {
-			return nil, fmt.Errorf("--workdir %q: must be an absolute path", w)
-		}
-		b.spec.Process.Cwd = filepath.Clean(w)
-	}
-	return private, nil
-}
-
-// unshared says why the working directory cannot be shown as it is.
-func (b *builder) unshared(cwd string, homes []string) string {
-	for _, h := range homes {
-		if cwd == h {
-			return "is your home directory"
-		}
-		if cwd != "" && under(h, cwd) {
-			return "contains your home directory"
-		}
-	}
-	switch {
-	case cwd == "/":
-		return "is the whole host"
-	case under(cwd, "/proc"), under(cwd, "/sys"), under(cwd, "/dev"):
-		return "belongs to the kernel"
-	}
-	return ""
-}
-
-func (b *builder) cwdMount(cwd string) specs.Mount {
-	if b.wish.Cow {
-		return overlayMount(cwd, cwd)
-	}
-	m := specs.Mount{Destination: cwd, Type: "bind", Source: cwd, Options: []string{"rbind", "rprivate", "rw"}}
-	if b.wish.ReadOnly {
-		m.Options[2] = "rro"
-	}
-	return m
 }
 
 // overlayMount is a copy-on-write view of dir. An overlay without an upperdir is our extension of the
@@ -168,7 +96,7 @@ func (b *builder) resolver() []specs.Mount {
 	if err != nil {
 		return nil
 	}
-	real = "/" + strings.TrimPrefix(strings.TrimPrefix(real, b.wish.hostRoot), "/")
+	real = b.offHost(real)
 	if !under(real, "/run") || b.kind(real) != unix.S_IFREG {
 		return nil
 	}

@@ -79,7 +79,11 @@ func (b *builder) lookup(uid string) (account, bool) {
 // userFile reads a file of the root; a missing one is empty. Files that cannot be read are an error only
 // where a name depends on them.
 func (b *builder) userFile(path string) ([]byte, error) {
-	data, err := readInRoot(b.onHost(b.spec.Root.Path), path, maxUserFile)
+	root, err := b.rootDir()
+	if err != nil {
+		return nil, err
+	}
+	data, err := readInRoot(root, path, maxUserFile)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) {
 		return nil, nil
 	}

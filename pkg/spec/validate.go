@@ -12,6 +12,8 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/handle"
 )
 
 // invalid is the form of every complaint: the field's path, then what is wrong with it.
@@ -25,6 +27,14 @@ func invalid(field, format string, args ...any) error {
 // asked for. It does not look at whether hook programs exist (they may live on another mount then) and
 // leaves seccomp, cgroup values and mount options to those who apply them.
 func Validate(s *specs.Spec, bundle string) error {
+	paths := handle.Set{}
+	defer paths.Close()
+	return ValidateIn(paths, s, bundle)
+}
+
+// ValidateIn is Validate for a start that uses the very files that are looked at here, the root for one: paths has those
+// that are open already, the bundle among them, and gets more.
+func ValidateIn(paths handle.Set, s *specs.Spec, bundle string) error {
 	if s.Process == nil {
 		return invalid("process", "missing")
 	}
@@ -41,13 +51,13 @@ func Validate(s *specs.Spec, bundle string) error {
 	if err := ValidateProcess(s.Process, s); err != nil {
 		return err
 	}
-	return checkRoot(s, bundle)
+	return checkRoot(s, bundle, paths)
 }
 
 // checkRoot follows a symbolic link at root.path, as crun does and podman needs for links above it; runc
 // 1.1 refuses one ("invalid rootfs: not an absolute path, or a symlink"). Nothing is lost: whoever can
 // write the link can write root.path.
-func checkRoot(s *specs.Spec, bundle string) error {
+func checkRoot(s *specs.Spec, bundle string, paths handle.Set) error {
 	if err := text("root.path", s.Root.Path); err != nil {
 		return err
 	}
@@ -55,19 +65,34 @@ func checkRoot(s *specs.Spec, bundle string) error {
 	if !filepath.IsAbs(dir) {
 		dir = filepath.Join(bundle, dir)
 	}
-	var st unix.Stat_t
-	if err := unix.Stat(dir, &st); err != nil {
-		return invalid("root.path", "%w", &os.PathError{Op: "stat", Path: dir, Err: err})
+	root, err := openRoot(paths, dir, s.Root.Path, bundle)
+	var at *os.PathError
+	switch {
+	case errors.As(err, &at):
+		return invalid("root.path", "%w", &os.PathError{Op: "stat", Path: dir, Err: at.Err})
+	case err != nil:
+		return invalid("root.path", "%w", err)
+	case !root.IsDir():
+		return invalid("root.path", "%s is %s: %w", dir, kindOf(root.Mode), unix.ENOTDIR)
 	}
-	if st.Mode&unix.S_IFMT != unix.S_IFDIR {
-		return invalid("root.path", "%s is %s: %w", dir, kindOf(st.Mode), unix.ENOTDIR)
-	}
-	if !ownerMapped(s.Linux, st.Uid) {
-		if err := unix.Faccessat(unix.AT_FDCWD, dir, unix.X_OK, unix.AT_EACCESS); err != nil {
+	if !ownerMapped(s.Linux, root.UID) {
+		if err := unix.Faccessat(unix.AT_FDCWD, root.Name(), unix.X_OK, unix.AT_EACCESS); err != nil {
 			return invalid("root.path", "cannot enter %s: %w", dir, err)
 		}
 	}
-	return checkHostRoot(s, dir, &st)
+	return checkHostRoot(s, dir, root.ID)
+}
+
+// openRoot begins a relative path at the bundle that is open.
+func openRoot(paths handle.Set, dir, typed, bundle string) (*handle.Handle, error) {
+	if in := paths[bundle]; in != nil && !filepath.IsAbs(typed) && paths[dir] == nil {
+		root, err := in.Open(typed)
+		if err != nil {
+			return nil, err
+		}
+		return paths.Add(dir, root), nil
+	}
+	return paths.Open(dir)
 }
 
 // ownerMapped: root in a user namespace passes over the mode bits of files whose owner is mapped
@@ -86,9 +111,8 @@ func ownerMapped(l *specs.Linux, owner uint32) bool {
 
 // checkHostRoot: pivot_root(2) onto the root we already have fails with EBUSY, in runc and crun too. A
 // mount on "/" puts something else there.
-func checkHostRoot(s *specs.Spec, dir string, st *unix.Stat_t) error {
-	var host unix.Stat_t
-	if unix.Stat("/", &host) != nil || st.Dev != host.Dev || st.Ino != host.Ino {
+func checkHostRoot(s *specs.Spec, dir string, root handle.ID) error {
+	if !isHostRoot(root) {
 		return nil
 	}
 	for _, m := range s.Mounts {

@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -8,6 +9,8 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/handle"
 )
 
 // volume is what -v or --mount says, before anything has been looked at.
@@ -156,8 +159,9 @@ func (v *volume) consistent() error {
 // bind looks at the source and makes the mount.
 func (b *builder) bind(v volume) (specs.Mount, error) {
 	source := b.abs(v.source)
-	if err := b.exists(source); err != nil {
-		return specs.Mount{}, err
+	h, err := b.typed(v.source)
+	if err != nil {
+		return specs.Mount{}, statError(source, err)
 	}
 	if v.relabel {
 		if b.kind("/sys/fs/selinux/enforce") != 0 {
@@ -166,45 +170,45 @@ func (b *builder) bind(v volume) (specs.Mount, error) {
 		b.notice("no-selinux", "%s: options z and Z have no effect, SELinux is not in use here", source)
 	}
 	if v.overlay {
-		return b.overlay(v, source)
+		return b.overlay(v, h)
 	}
 	options, err := mountOptions(v.words, bindDefaults())
 	return specs.Mount{Destination: v.destination, Type: "bind", Source: source, Options: options}, err
 }
 
-func (b *builder) overlay(v volume, source string) (specs.Mount, error) {
-	m := overlayMount(source, v.destination)
-	if err := b.isDir(source); err != nil {
+func (b *builder) overlay(v volume, source *handle.Handle) (specs.Mount, error) {
+	m := overlayMount(source.Path, v.destination)
+	if err := isDir(source); err != nil {
 		return m, err
 	}
 	for _, layer := range []struct{ key, dir string }{{"upperdir", v.upper}, {"workdir", v.work}} {
 		if layer.dir == "" {
 			continue
 		}
-		dir := b.abs(layer.dir)
-		if err := b.isDir(dir); err != nil {
-			return m, err
+		h, err := b.typed(layer.dir)
+		if err == nil {
+			err = isDir(h)
 		}
-		m.Options = append(m.Options, layer.key+"="+dir)
+		if err != nil {
+			return m, statError(b.abs(layer.dir), err)
+		}
+		m.Options = append(m.Options, layer.key+"="+h.Path)
 	}
 	return m, nil
 }
 
-func (b *builder) exists(p string) error {
-	var st unix.Stat_t
-	if err := unix.Stat(b.onHost(p), &st); err != nil {
-		return &os.PathError{Op: "statfs", Path: p, Err: err} // the word podman's users know
+// statError says of a source that cannot be opened what podman's users know.
+func statError(path string, err error) error {
+	var at *os.PathError
+	if errors.As(err, &at) {
+		return &os.PathError{Op: "statfs", Path: path, Err: at.Err}
 	}
-	return nil
+	return err
 }
 
-func (b *builder) isDir(p string) error {
-	var st unix.Stat_t
-	if err := unix.Stat(b.onHost(p), &st); err != nil {
-		return &os.PathError{Op: "statfs", Path: p, Err: err}
-	}
-	if st.Mode&unix.S_IFMT != unix.S_IFDIR {
-		return fmt.Errorf("%s is %s: %w", p, kindOf(st.Mode), unix.ENOTDIR)
+func isDir(h *handle.Handle) error {
+	if !h.IsDir() {
+		return fmt.Errorf("%s is %s: %w", h.Path, kindOf(h.Mode), unix.ENOTDIR)
 	}
 	return nil
 }

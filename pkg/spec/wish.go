@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"sandbox/pkg/handle"
 )
 
 // Wish is what a person typed for `sandbox run [flags] -- CMD` or `sandbox run [flags] ROOTFS [CMD]`. The
@@ -16,6 +18,7 @@ type Wish struct {
 	Entrypoint *string // a program, or a JSON array; "" clears it
 
 	Env, EnvFiles           []string
+	EnvPass                 []string // which of the caller's variables pass: all, default, none, names
 	Workdir, User, Hostname string
 	Umask                   string
 	GroupAdd                []string
@@ -44,8 +47,20 @@ type Caller struct {
 	Name     string
 	// Home is $HOME, PasswdHome what the user database says; they differ under sudo and in CI.
 	Home, PasswdHome string
-	Cwd              string
-	Env              []string
+	// Cwd is the working directory by name. Dir is that directory itself, which counts; nil opens Cwd.
+	Cwd string
+	Dir *handle.Handle
+	Env []string
+	// RuntimeDir is $XDG_RUNTIME_DIR, StateRoot where the state of containers lives; "" for none.
+	RuntimeDir, StateRoot string
+	// Views returns the other paths at which what lies at these ones can be seen, and those of parts of it
+	// ([kernel.Host.Views]). Nil for none.
+	Views func(paths []string) []string
+	// Sockets lists the unix sockets of the host that can be connected to ([kernel.Host.Sockets]). Nil for none.
+	Sockets func() []string
+	// Paths are the files of the host that were opened for this command; what the wish names is added. Nil makes a
+	// set that ends with the call.
+	Paths handle.Set
 	// Nested: the caller is in a user namespace already, so that uid 0 is not the host's root.
 	Nested bool
 }
@@ -72,7 +87,10 @@ type builder struct {
 
 	pid, ipc, uts, network, cgroup nsMode
 	home                           string // the payload's
-	profiled                       bool   // --security-opt said something about seccomp
+	paths                          handle.Set
+	pass                           passed
+	shared                         *handle.Handle // the working directory, where the command gets it
+	profiled                       bool           // --security-opt said something about seccomp
 	ours, theirs                   []specs.Mount
 }
 
@@ -86,6 +104,10 @@ func (w Wish) Spec(c Caller, ids IDs) (*specs.Spec, []Notice, error) {
 		Root:    &specs.Root{},
 		Linux:   &specs.Linux{},
 	}}
+	if b.paths = c.Paths; b.paths == nil {
+		b.paths = handle.Set{}
+		defer b.paths.Close()
+	}
 	if !ids.Userns() {
 		// A user namespace needs none: nobody can make a device node there (mknod(2), EPERM).
 		b.spec.Linux.Resources = denyDevices()
@@ -97,8 +119,8 @@ func (w Wish) Spec(c Caller, ids IDs) (*specs.Spec, []Notice, error) {
 	// The order matters: who the payload is depends on the root; mounts, capabilities and
 	// environment depend on who the payload is; what is masked comes after all of them.
 	for _, part := range []func() error{
-		b.oneLine, b.annotations, b.namespaces, b.root, b.user, form, b.args, b.mounts, b.init, b.devices,
-		b.env, b.limits, b.capabilities, b.security,
+		b.openWorkdir, b.oneLine, b.annotations, b.namespaces, b.root, b.user, form, b.args, b.mounts, b.init, b.devices,
+		b.env, b.limits, b.capabilities, b.security, b.closeDoors,
 	} {
 		if err := part(); err != nil {
 			return nil, nil, err

@@ -1,0 +1,144 @@
+package handle
+
+import (
+	"io/fs"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// ID tells a file from every other one on this host, whatever names it has.
+type ID struct{ Dev, Ino uint64 }
+
+// Handle is a file that stays the same while it is held. Its descriptor is O_PATH: it reads and writes nothing.
+type Handle struct {
+	ID
+	FD   int
+	Mode uint32 // of stat(2), with the file's type
+	UID  uint32 // of its owner
+	Path string // as it was named, absolute
+
+	// Cwd says that it is the working directory of this process, which a forked child has too, in whatever mount
+	// namespace: it needs no name.
+	Cwd bool
+
+	// InPlace says that a container shows this very file at Path, so that what is found there can be compared.
+	InPlace bool
+}
+
+// Open opens path, with its links followed, and does what the kernel does for a bind mount's source: an automount point is
+// mounted. It needs no right to read, only to pass the directories on the way. The error has its errno.
+func Open(path string) (*Handle, error) { return open(path, 0) }
+
+// OpenLink is Open of a link itself, where path names one.
+func OpenLink(path string) (*Handle, error) { return open(path, unix.AT_SYMLINK_NOFOLLOW) }
+
+func open(path string, flags uint) (*Handle, error) { return openAt(unix.AT_FDCWD, path, path, flags) }
+
+// Open is that for a path that begins at h, unless it is absolute. Links may lead anywhere.
+func (h *Handle) Open(name string) (*Handle, error) {
+	path := name
+	if !filepath.IsAbs(name) {
+		path = filepath.Join(h.Path, name)
+	}
+	return openAt(h.FD, name, path, 0)
+}
+
+func openAt(dir int, name, path string, flags uint) (*Handle, error) {
+	// open_tree(2) without OPEN_TREE_CLONE is open(2) with O_PATH, but for automounts (Linux 5.2).
+	fd, err := unix.OpenTree(dir, name, unix.OPEN_TREE_CLOEXEC|flags)
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
+	}
+	return from(fd, path)
+}
+
+// Cwd is the working directory of this process, by its own name now. A directory that was removed, or that lies outside
+// of our root, has none: ENOENT.
+func Cwd() (*Handle, error) {
+	h, err := Open(".")
+	if err != nil {
+		return nil, err
+	}
+	h.Cwd = true
+	if h.Path, err = unix.Getwd(); err == nil && !filepath.IsAbs(h.Path) {
+		err = unix.ENOENT // "(unreachable)", getcwd(2)
+	}
+	if err != nil {
+		h.Close()
+		return nil, &fs.PathError{Op: "getcwd", Path: ".", Err: err}
+	}
+	return h, nil
+}
+
+// Beneath opens name below h, on whatever mount, and follows no link: what leads elsewhere is ELOOP, ".." that leaves h is
+// EXDEV. Path is h's with name behind it.
+func (h *Handle) Beneath(name string) (*Handle, error) {
+	return h.at(name, unix.O_PATH, unix.RESOLVE_BENEATH|unix.RESOLVE_NO_SYMLINKS)
+}
+
+// Inside is Beneath, but follows links that stay below h. EXDEV is one that does not.
+func (h *Handle) Inside(name string) (*Handle, error) {
+	return h.at(name, unix.O_PATH, unix.RESOLVE_BENEATH|unix.RESOLVE_NO_MAGICLINKS)
+}
+
+// Link is what is at name below h itself, a link too.
+func (h *Handle) Link(name string) (*Handle, error) {
+	return h.at(name, unix.O_PATH|unix.O_NOFOLLOW, unix.RESOLVE_BENEATH|unix.RESOLVE_NO_MAGICLINKS)
+}
+
+func (h *Handle) at(name string, flags, resolve uint64) (*Handle, error) {
+	path := filepath.Join(h.Path, name)
+	fd, err := h.OpenAt(name, flags, resolve)
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
+	}
+	return from(fd, path)
+}
+
+// OpenAt is openat2(2) below h, close-on-exec. A rename or mount anywhere on the machine while the kernel goes through a
+// ".." is EAGAIN, for it could not be sure then; it is asked again, and gives up with that error.
+func (h *Handle) OpenAt(name string, flags, resolve uint64) (int, error) {
+	how := unix.OpenHow{Flags: flags | unix.O_CLOEXEC, Resolve: resolve}
+	for try := 0; ; try++ {
+		fd, err := unix.Openat2(h.FD, name, &how)
+		if err != unix.EAGAIN && err != unix.EINTR || try == 99 {
+			return fd, err
+		}
+	}
+}
+
+func from(fd int, path string) (*Handle, error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		unix.Close(fd)
+		return nil, &fs.PathError{Op: "stat", Path: path, Err: err}
+	}
+	return &Handle{ID: ID{st.Dev, st.Ino}, FD: fd, Mode: st.Mode, UID: st.Uid, Path: path}, nil
+}
+
+// IsDir says whether it is a directory.
+func (h *Handle) IsDir() bool { return h.Kind() == unix.S_IFDIR }
+
+// Kind is its type: S_IFDIR and so on.
+func (h *Handle) Kind() uint32 { return h.Mode & unix.S_IFMT }
+
+// Name is a path that leads to this file for as long as it is held, for calls that take no descriptor.
+func (h *Handle) Name() string { return "/proc/self/fd/" + strconv.Itoa(h.FD) }
+
+// Now is where the file is at this moment, "" when it was removed or lies outside of our root: for people, and for what
+// compares afterwards.
+func (h *Handle) Now() string {
+	var buf [unix.PathMax]byte
+	n, err := unix.Readlink(h.Name(), buf[:])
+	now := string(buf[:max(0, n)])
+	if err != nil || !filepath.IsAbs(now) || strings.HasSuffix(now, " (deleted)") {
+		return ""
+	}
+	return now
+}
+
+// Close lets go of it.
+func (h *Handle) Close() { unix.Close(h.FD) }

@@ -1,0 +1,130 @@
+package spec
+
+import (
+	"path"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Whoever may connect to a unix socket has what listens there do things outside: a container engine mounts the host, a
+// session bus starts programs. That a file system is read-only keeps nobody from it.
+
+// knownDoors are sockets that open the host, and that no list of this network namespace need have: the service may live
+// in another one, or start when somebody connects.
+var knownDoors = []string{
+	"/var/lib/incus/unix.socket", "/var/lib/incus/unix.socket.user", "/var/lib/lxd/unix.socket", "/var/lib/lxd/unix.socket.user",
+	"/var/snap/lxd/common/lxd/unix.socket", "/var/snap/lxd/common/lxd/unix.socket.user",
+	"/var/lib/kubelet/device-plugins/kubelet.sock", "/var/lib/kubelet/pod-resources/kubelet.sock", "/var/lib/rancher/k3s/agent/containerd/containerd.sock",
+	"/nix/var/nix/daemon-socket/socket",
+}
+
+// innerDoors are, by the last part of their path, sockets that belong to a tool of the caller's and not to the project in
+// whose directory they lie: they are closed where a project's own sockets, of a development database say, stay open.
+var innerDoors = []string{
+	"fsmonitor--daemon.ipc", // git, below .git: it runs hooks
+	"docker.sock", "docker-*.sock", "podman.sock", "podman-*.sock", "containerd.sock", "buildkitd.sock", "libvirt-sock*", "unix.socket", "lima.sock", "ha.sock",
+	"S.gpg-agent*", "S.dirmngr", "S.scdaemon", "S.keyboxd", "agent.[0-9]*", "ssh-agent*", "*agent.sock", "keyring*",
+	"vscode-*.sock", "code-*.sock", "*.vscode.sock", "nvim*", "*.nvim.sock", ".nvim*", "*.emacs.sock", "kitty*", "wezterm*",
+	"tmux*", "*.tmux", "zellij*", "watchman*", "mcp*.sock", "*.mcp.sock", "claude*", "codex*", "cursor*", "bus",
+}
+
+// doorDirs are directories, anywhere on a path, whose sockets are all a tool's.
+var doorDirs = []string{".git", ".vscode", ".vscode-server", ".idea", ".cursor", ".cursor-server", ".gnupg", ".ssh", ".tmux", ".watchman", ".claude", ".codex", ".devcontainer", ".emacs.d", ".lima", ".colima", ".docker"}
+
+// closeDoors hides the sockets that the command could connect to. One that -v names is given back.
+func (b *builder) closeDoors() error {
+	if !b.wish.Tree {
+		return nil
+	}
+	given := b.givenBack()
+	for _, p := range b.doors() {
+		p = filepath.Clean(p)
+		if !given[p] && b.reaches(p) {
+			b.spec.Linux.MaskedPaths = append(b.spec.Linux.MaskedPaths, p)
+		}
+	}
+	return nil
+}
+
+// doors are the sockets that there are, as far as that can be known.
+func (b *builder) doors() []string {
+	list := knownDoors
+	if b.shared != nil {
+		list = append(list[:len(list):len(list)], filepath.Join(b.shared.Path, ".git/fsmonitor--daemon.ipc"))
+	}
+	if b.caller.Sockets != nil {
+		list = append(list[:len(list):len(list)], b.caller.Sockets()...)
+	}
+	seen := map[string]bool{}
+	unique := list[:0:0]
+	for _, p := range list {
+		if !seen[p] {
+			seen[p] = true
+			unique = append(unique, p)
+		}
+	}
+	return unique
+}
+
+// reaches says whether the command would find a socket at p, and may connect to it: write(2)'s permission is what
+// connect(2) asks for (unix(7)).
+func (b *builder) reaches(p string) bool {
+	switch show := b.shownBy(p); {
+	case show == "tmpfs":
+		return false
+	case show == "bind" && !innerDoor(p):
+		return false
+	}
+	return b.kind(p) == unix.S_IFSOCK && unix.Faccessat(unix.AT_FDCWD, b.onHost(p), unix.W_OK, unix.AT_EACCESS) == nil
+}
+
+// shownBy is the type of the mount that shows a path of the host to the command, "" for the host's own tree. What the
+// command gets from us (/proc, an empty /run) is a tmpfs as far as that matters; a bind is somebody's decision.
+func (b *builder) shownBy(p string) string {
+	show, best := "", ""
+	for _, m := range b.spec.Mounts {
+		if at := m.Destination; at != "/" && under(p, at) && len(at) >= len(best) {
+			show, best = "tmpfs", at
+			if m.Type == "bind" || m.Type == "overlay" {
+				show = "bind"
+			}
+		}
+	}
+	return show
+}
+
+func innerDoor(p string) bool {
+	for _, pattern := range innerDoors {
+		if hit, _ := path.Match(pattern, filepath.Base(p)); hit {
+			return true
+		}
+	}
+	for _, dir := range strings.Split(filepath.Dir(p), "/") {
+		if contains(doorDirs, dir) {
+			return true
+		}
+	}
+	return false
+}
+
+// givenBack are the paths that -v and --mount name.
+func (b *builder) givenBack() map[string]bool {
+	given := map[string]bool{}
+	for _, m := range b.theirs {
+		given[m.Source], given[m.Destination] = true, true
+	}
+	return given
+}
+
+// DoorGroups names those of the caller's groups whose members have the host, or can look into it, without being asked for
+// a password: what belongs to such a group is the command's to use too, where it can be reached.
+func DoorGroups(caller []uint32, groupFile []byte) (names []string) {
+	for g := range groups(groupFile) {
+		if contains32(caller, g.gid) && oneOf(g.name, "docker podman incus incus-admin lxd libvirt disk kvm") {
+			names = append(names, g.name)
+		}
+	}
+	return names
+}

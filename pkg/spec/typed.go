@@ -1,0 +1,106 @@
+package spec
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/handle"
+)
+
+// typed opens a path that the caller typed, once: what is decided about it here, the start uses.
+//
+// A link that somebody other than root can have put on the way is followed only while it stays in the directory it
+// lies in: a command that ran here before, and could write there, may have left `rootfs -> ~/.ssh` for the next
+// start to share. What lies directly in the caller's home is the caller's own, for the home itself is never shared.
+func (b *builder) typed(path string) (*handle.Handle, error) {
+	abs := b.abs(path)
+	if h := b.paths[abs]; h != nil {
+		return h, nil
+	}
+	h, err := b.openTyped(abs)
+	if errors.Is(err, unix.EXDEV) {
+		return nil, b.leadsOut(abs)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return b.paths.Add(abs, h), nil
+}
+
+func (b *builder) openTyped(abs string) (*handle.Handle, error) {
+	base, rest := b.firstForeign(abs)
+	if rest == "" {
+		return b.open(abs)
+	}
+	dir, err := b.open(base)
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	dir.Path = base
+	return dir.Inside(rest)
+}
+
+// open opens a path of the host and keeps the name that it has there.
+func (b *builder) open(path string) (*handle.Handle, error) {
+	h, err := handle.Open(b.onHost(path))
+	if err == nil {
+		h.Path = path
+	}
+	return h, err
+}
+
+// firstForeign splits a path behind the first directory in which somebody other than root may have put what lies there;
+// "" behind the whole path where there is none. The kernel's own links, /dev/fd among them, are no files of anybody's.
+func (b *builder) firstForeign(abs string) (base, rest string) {
+	if under(abs, "/dev") || under(abs, "/proc") {
+		return abs, ""
+	}
+	if cwd := b.caller.Cwd; cwd != "" && cwd != "/" && under(abs, cwd) {
+		return cwd, strings.TrimPrefix(strings.TrimPrefix(abs, cwd), "/")
+	}
+	parts := strings.Split(strings.TrimPrefix(abs, "/"), "/")
+	dir := "/"
+	for i, part := range parts {
+		var st unix.Stat_t
+		if unix.Stat(b.onHost(dir), &st) != nil {
+			break // opening it says why
+		}
+		if st.Uid != 0 && !b.isHome(handle.ID{Dev: st.Dev, Ino: st.Ino}) {
+			return dir, strings.Join(parts[i:], "/")
+		}
+		dir = filepath.Join(dir, part)
+	}
+	return abs, ""
+}
+
+// isHome says whether a directory is the caller's home.
+func (b *builder) isHome(id handle.ID) bool {
+	for _, home := range []string{b.caller.Home, b.caller.PasswdHome} {
+		if have, ok := b.id(home); ok && have == id {
+			return true
+		}
+	}
+	return false
+}
+
+func (b *builder) leadsOut(abs string) error {
+	real, err := filepath.EvalSymlinks(b.onHost(abs))
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("%s is %s behind a link, which a command that ran here before may have put there: if that is meant, write %[2]s", abs, b.offHost(real))
+}
+
+// id is the file at a path of the host, links followed.
+func (b *builder) id(path string) (handle.ID, bool) {
+	var st unix.Stat_t
+	if !filepath.IsAbs(path) || unix.Stat(b.onHost(path), &st) != nil {
+		return handle.ID{}, false
+	}
+	return handle.ID{Dev: st.Dev, Ino: st.Ino}, true
+}
