@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/spf13/cobra"
@@ -17,6 +19,7 @@ import (
 	"sandbox/pkg/kernel"
 	"sandbox/pkg/lifecycle"
 	"sandbox/pkg/spec"
+	"sandbox/pkg/worktree"
 )
 
 // runFlags are those of run and plan, in all three forms.
@@ -29,6 +32,7 @@ type runFlags struct {
 	detach, keep, rm, interactive bool
 	init                          bool
 	entrypoint                    string
+	made                          spec.Made
 }
 
 func (r *runFlags) add(f *pflag.FlagSet) {
@@ -53,6 +57,8 @@ func (r *runFlags) add(f *pflag.FlagSet) {
 	f.Var(each(&w.Tmpfs), "tmpfs", "mount a tmpfs at `DST[:OPTIONS]`")
 	f.BoolVar(&w.ReadOnly, "read-only", false, "make the root read-only")
 	f.BoolVar(&w.Cow, "cow", false, "make the writable directory copy-on-write: the real one stays as it is")
+	f.Var(each(&w.Protect), "protect", "with --: make `PATH` of what is shared read-only, besides hooks and the like")
+	f.Var(each(&w.NoProtect), "no-protect", "with --: leave `PATH` writable, or all")
 	f.StringVar(&w.Hostname, "hostname", "", "`NAME` of the host inside")
 	f.Var(words(&w.CapAdd), "cap-add", "add `CAPABILITIES`")
 	f.Var(words(&w.CapDrop), "cap-drop", "drop `CAPABILITIES`")
@@ -227,13 +233,16 @@ func (a *app) wished(r *lifecycle.Runtime, f *runFlags, form form, args []string
 	}
 	o.Contract = contract
 	caller := whoTyped(r)
-	o.Paths = caller.Paths
+	caller.Made, o.Paths = &f.made, caller.Paths
 	var notices []spec.Notice
 	if o.Spec, notices, err = w.Spec(caller, ids); err != nil {
 		return o, err
 	}
 	for _, n := range notices {
 		a.warn(n.Text)
+	}
+	for _, f := range f.made.Files {
+		o.Files = append(o.Files, lifecycle.File(f))
 	}
 	o.Bundle = caller.Cwd
 	o.Init = w.Tree
@@ -247,6 +256,7 @@ func whoTyped(r *lifecycle.Runtime) spec.Caller {
 		Home: os.Getenv("HOME"), PasswdHome: r.Home(), Env: os.Environ(), Nested: !r.Self.InitialUserns(),
 		RuntimeDir: os.Getenv("XDG_RUNTIME_DIR"), StateRoot: r.Root, Views: r.Kernel.Views, Sockets: r.Kernel.Sockets, Paths: handle.Set{},
 	}
+	c.Binary, _ = handle.Open("/proc/self/exe")
 	if dir, err := handle.Cwd(); err == nil { // removed: the spec says what that means
 		c.Cwd, c.Dir = dir.Path, dir
 	}
@@ -298,7 +308,9 @@ func (a *app) launch(r *lifecycle.Runtime, f *runFlags, o lifecycle.Options) err
 		}
 		return nil
 	}
+	watchGuards(f.made.Guards, o.Spec.Process.Args)
 	a.exit, err = t.wait(c, signals)
+	a.checkGuards(f.made.Guards)
 	if oom := c.OOM(); oom != nil {
 		a.warn(oomText(oom.Kills, oom.Limit, oom.Peak))
 	}
@@ -306,6 +318,32 @@ func (a *app) launch(r *lifecycle.Runtime, f *runFlags, o lifecycle.Options) err
 		r.Remove(c)
 	}
 	return err
+}
+
+// watchGuards looks whether git is kept from writing its configuration, to tell of it: from the beginning where the words
+// of the command say so, else once it has run for a while.
+func watchGuards(guards []*worktree.Guard, args []string) {
+	const while = 50 * time.Millisecond
+	words := strings.Join(args, " ")
+	now := strings.Contains(words, "git") && slices.ContainsFunc([]string{"config", "push", "remote", "branch", "checkout", "switch", "submodule", "init"},
+		func(verb string) bool { return strings.Contains(words, verb) })
+	for _, g := range guards {
+		if now {
+			g.Watch()
+		} else {
+			time.AfterFunc(while, g.Watch)
+		}
+	}
+}
+
+// checkGuards moves aside what the command left for programs outside, and says so.
+func (a *app) checkGuards(guards []*worktree.Guard) {
+	for _, g := range guards {
+		for _, text := range g.Check() {
+			a.warn(text)
+		}
+		g.Close()
+	}
 }
 
 // leaveTerminal gives a job in the background an empty standard input instead of the

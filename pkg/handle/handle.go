@@ -23,9 +23,6 @@ type Handle struct {
 	// Cwd says that it is the working directory of this process, which a forked child has too, in whatever mount
 	// namespace: it needs no name.
 	Cwd bool
-
-	// InPlace says that a container shows this very file at Path, so that what is found there can be compared.
-	InPlace bool
 }
 
 // Open opens path, with its links followed, and does what the kernel does for a bind mount's source: an automount point is
@@ -138,6 +135,17 @@ func (h *Handle) Now() string {
 		return ""
 	}
 	return now
+}
+
+// Dup is the same file once more, to be closed by itself.
+func (h *Handle) Dup() (*Handle, error) {
+	fd, err := unix.FcntlInt(uintptr(h.FD), unix.F_DUPFD_CLOEXEC, 3)
+	if err != nil {
+		return nil, &fs.PathError{Op: "dup", Path: h.Path, Err: err}
+	}
+	d := *h
+	d.FD = fd
+	return &d, nil
 }
 
 // Close lets go of it.

@@ -28,6 +28,15 @@ func (s Set) Add(path string, h *Handle) *Handle {
 	return h
 }
 
+// shown is put before paths of a container; no path of the host begins so.
+const shown = "shown:"
+
+// Show notes that a container is to have this very file at a path of its own.
+func (s Set) Show(path string, h *Handle) { s.Add(shown+path, h) }
+
+// Shown is the file that a container is to have at a path of its own, nil where nothing was noted.
+func (s Set) Shown(path string) *Handle { return s[shown+path] }
+
 // Close lets go of all files.
 func (s Set) Close() {
 	closed := map[int]bool{}

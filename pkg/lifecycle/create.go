@@ -26,6 +26,8 @@ type Options struct {
 	// uses those, and lets go of them when it has ended.
 	Paths handle.Set
 
+	Files []File // that the container begins with, in directories of its own
+
 	PidFile      string
 	Console      *os.File // connected socket that gets the terminal's master
 	PidfdSocket  *os.File // connected socket that gets a pidfd of the container's process
@@ -51,6 +53,12 @@ type Options struct {
 
 	Contract kernel.Contract // what was decided before, such as the id range
 	Require  []string        // features that must be granted
+}
+
+// File is one that a container begins with: a throw-away one, of which nothing on the host knows.
+type File struct {
+	Path string // in the container
+	Data []byte
 }
 
 // Container is one that was just made by this process.

@@ -194,6 +194,9 @@ func (g *program) write() error {
 		keyring(p, g.ID)
 	}
 	g.tree.Assemble(p)
+	for _, f := range g.Files {
+		g.tree.Put(p, f.Path, f.Data, g.Spec.Process.User.UID, g.Spec.Process.User.GID)
+	}
 	g.enterGroup(p)
 	if g.Spec.Process.Terminal {
 		g.slave = terminal(p, g.tree.Root(), g.Spec.Process, g.Console, true)

@@ -83,5 +83,18 @@ func (t *Tree) make(p *plan.Plan, name string, dir bool, found plan.Reg, flags i
 	}
 }
 
+// Put makes a file with content where there is none, for an owner inside. Its directory is made where it is missing.
+func (t *Tree) Put(p *plan.Plan, path string, data []byte, uid, gid uint32) {
+	p.Act("write %s", path)
+	done := p.Label("have " + path)
+	dir := t.find(p, filepath.Dir(path), true, 0)
+	fd := p.OpenAt(plan.R(dir), filepath.Base(path), unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW, 0o644).On(unix.EEXIST, done).To("file")
+	text := plan.Bytes(data).Show(func() string { return "<content>" })
+	p.Do("write", unix.SYS_WRITE, plan.R(fd), plan.M(text), plan.C(len(data)))
+	p.Fchownat(fd, uid, gid).Ignore(unix.EPERM, unix.EINVAL)
+	p.Close(fd)
+	p.Here(done)
+}
+
 // Make makes a directory in the container where it is missing.
 func (t *Tree) Make(p *plan.Plan, path string) { t.find(p, path, true, 0) }

@@ -50,7 +50,7 @@ func (t *Tree) readonly(p *plan.Plan, path string) {
 		p.SetAttr(t.root, unix.MOUNT_ATTR_RDONLY, 0, 0, false) // as root.readonly
 		return
 	}
-	if of := t.facts.Paths[path]; of != nil && of.InPlace && in == nil {
+	if of := t.facts.Paths.Shown(path); of != nil && in == nil {
 		t.bindReadonly(p, t.below(p, path, of))
 		return
 	}

@@ -179,6 +179,10 @@ func (m *mount) finishBind(t *Tree) error {
 }
 
 func (m *mount) lookAtSource(t *Tree) (err error) {
+	if shown := t.facts.Paths.Shown(m.dest); shown != nil && m.source == m.dest {
+		m.of = shown
+		return nil
+	}
 	if !m.sourceLink && !m.copyLink {
 		m.of, err = t.facts.Paths.Open(m.source)
 		return err
@@ -197,14 +201,14 @@ func (m *mount) lookAtSource(t *Tree) (err error) {
 // inPlace says whether a bind puts what the container shows at its destination
 // anyway over itself, to make a mount point of it: nobody can rename or remove
 // one (rename(2), EBUSY).
-func (m *mount) inPlace() bool {
-	return m.bind() && m.of != nil && m.of.InPlace && m.source == m.dest && m.ids < 0
+func (t *Tree) inPlace(m *mount) bool {
+	return m.bind() && m.source == m.dest && m.ids < 0 && t.facts.Paths.Shown(m.dest) != nil
 }
 
 // pin puts a mount over what is there, looked up once.
 func (t *Tree) pin(p *plan.Plan, m *mount) {
 	p.Act("make a mount point of %s", m.dest)
-	at := t.below(p, m.dest, m.of)
+	at := t.below(p, m.dest, t.facts.Paths.Shown(m.dest))
 	m.tree = p.CloneTree(plan.R(at), "", m.recursive).To("copy")
 	setAttr(p, m.tree, m.attr, false, m.dest)
 	setAttr(p, m.tree, m.rattr, true, m.dest)
@@ -254,7 +258,7 @@ func (t *Tree) prepare(p *plan.Plan, m *mount) {
 		p.Act("open %s below the copy-on-write layer of %s", m.lower, m.dest)
 		m.tree = p.Open(Copy{Path: m.lower, Of: m.of}.name(), unix.O_PATH|unix.O_DIRECTORY).To("lower")
 		t.same(p, m.tree, m.of)
-	case m.link != "" || !m.early() || m.inPlace():
+	case m.link != "" || !m.early() || t.inPlace(m):
 	case m.bind():
 		p.Act("bind %s to %s", m.source, m.dest)
 		m.tree = t.clone(p, Copy{Path: m.source, Recursive: m.recursive, Link: m.sourceLink, IDs: m.ids, MapBelow: m.mapBelow, Of: m.of}, m.field)
@@ -285,7 +289,7 @@ func (t *Tree) attach(p *plan.Plan, m *mount) {
 		t.createOverlay(p, m)
 	case m.copyUp:
 		t.createCopyUp(p, m)
-	case m.inPlace():
+	case t.inPlace(m):
 		t.pin(p, m)
 		return
 	case !m.early():

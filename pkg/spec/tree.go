@@ -33,6 +33,7 @@ func (b *builder) tree() error {
 		return err
 	}
 	byDepth(private)
+	b.homes, b.base = homes, len(base)
 	b.ours = append(base, private...)
 	if !b.network.private() {
 		b.ours = append(b.ours, b.resolver()...)

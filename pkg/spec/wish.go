@@ -7,6 +7,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"sandbox/pkg/handle"
+	"sandbox/pkg/worktree"
 )
 
 // Wish is what a person typed for `sandbox run [flags] -- CMD` or `sandbox run [flags] ROOTFS [CMD]`. The
@@ -27,6 +28,7 @@ type Wish struct {
 	Devices                []string
 	ReadOnly               bool
 	Cow                    bool // the working directory (or the whole Rootfs) is copy-on-write
+	Protect, NoProtect     []string
 
 	CapAdd, CapDrop, Ulimits, SecurityOpt, Annotations []string
 
@@ -61,8 +63,23 @@ type Caller struct {
 	// Paths are the files of the host that were opened for this command; what the wish names is added. Nil makes a
 	// set that ends with the call.
 	Paths handle.Set
+	// Binary is this program. Made gets what goes with the Spec and has no place in it; nil drops that.
+	Binary *handle.Handle
+	Made   *Made
 	// Nested: the caller is in a user namespace already, so that uid 0 is not the host's root.
 	Nested bool
+}
+
+// Made is what a wish needs besides its Spec.
+type Made struct {
+	Guards []*worktree.Guard // of shared directories, to be asked when the command has ended
+	Files  []File            // in empty directories of the container's own
+}
+
+// File is one that the container begins with.
+type File struct {
+	Path string
+	Data []byte
 }
 
 // IDs are the mappings of the new user namespace; none means no user namespace.
@@ -89,8 +106,11 @@ type builder struct {
 	home                           string // the payload's
 	paths                          handle.Set
 	pass                           passed
-	shared                         *handle.Handle // the working directory, where the command gets it
-	profiled                       bool           // --security-opt said something about seccomp
+	homes                          *homes
+	forbidden                      map[handle.ID]string // directories that are not shared, and why
+	base                           int                  // how many of ours begin the tree, in that order
+	shared                         *handle.Handle       // the working directory, where the command gets it
+	profiled                       bool                 // --security-opt said something about seccomp
 	ours, theirs                   []specs.Mount
 }
 
@@ -120,7 +140,7 @@ func (w Wish) Spec(c Caller, ids IDs) (*specs.Spec, []Notice, error) {
 	// environment depend on who the payload is; what is masked comes after all of them.
 	for _, part := range []func() error{
 		b.openWorkdir, b.oneLine, b.annotations, b.namespaces, b.root, b.user, form, b.args, b.mounts, b.init, b.devices,
-		b.env, b.limits, b.capabilities, b.security, b.closeDoors,
+		b.env, b.limits, b.capabilities, b.security, b.guard, b.closeDoors,
 	} {
 		if err := part(); err != nil {
 			return nil, nil, err

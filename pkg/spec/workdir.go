@@ -16,18 +16,23 @@ import (
 // payload starts. It is decided about by its descriptor, which is what is shared then.
 func (b *builder) workdir(private []specs.Mount, h *homes) ([]specs.Mount, error) {
 	b.spec.Process.Cwd = "/"
-	dir := b.caller.Dir
+	dir, why := b.caller.Dir, ""
+	if dir != nil {
+		if why = b.unshared(dir, h); why == "" && b.inState(dir) {
+			why = "is a part of the state of your containers"
+		}
+	}
 	switch {
 	case dir == nil:
 		b.notice("cwd-not-shared", "the working directory cannot be found: the command starts in /")
-	case b.unshared(dir, h) == "":
+	case why == "":
 		b.spec.Process.Cwd, b.shared = dir.Path, dir
 		private = append(dropped(private, dir.Path), b.cwdMount(dir.Path))
 	default:
 		if b.kind(dir.Path) == unix.S_IFDIR && !b.kernels(dir.Path) {
 			b.spec.Process.Cwd = dir.Path // it is there, just not writable or empty
 		}
-		b.notice("cwd-not-shared", "working directory %s is not shared with the command, it %s: share what it needs with -v DIR (short for -v DIR:DIR)", dir.Path, b.unshared(dir, h))
+		b.notice("cwd-not-shared", "working directory %s is not shared with the command, it %s: share what it needs with -v DIR (short for -v DIR:DIR)", dir.Path, why)
 	}
 	if w := b.wish.Workdir; w != "" {
 		if !filepath.IsAbs(w) || strings.IndexByte(w, 0) >= 0 {
@@ -57,69 +62,63 @@ func (b *builder) openWorkdir() error {
 
 // unshared says why a directory cannot be shown as it is, "" for one that can. Whatever name it goes by.
 func (b *builder) unshared(dir *handle.Handle, h *homes) string {
-	same := func(path string) bool { id, ok := b.id(path); return ok && id == dir.ID }
-	for _, home := range h.own {
-		if same(home) {
-			return "is your home directory"
-		}
+	if b.forbidden == nil {
+		b.forbid(h)
 	}
-	for _, home := range h.own {
-		if b.above(dir, home) {
-			return "contains your home directory"
-		}
+	if why := b.forbidden[dir.ID]; why != "" {
+		return why
 	}
-	switch {
-	case same("/"):
-		return "is the whole host"
-	case b.kernels(dir.Path) || kernelFS(dir.FD):
+	if b.kernels(dir.Path) || kernelFS(dir.FD) {
 		return "belongs to the kernel"
-	case h.holds[dir.ID]:
-		return "contains home directories"
 	}
 	if id, ok := b.id(filepath.Dir(dir.Path)); ok && h.holds[id] && h.names[filepath.Base(dir.Path)] {
 		return "is a home directory"
 	}
-	for _, c := range h.covers {
-		if b.above(dir, c.path) {
-			return "contains your home directory"
-		}
-	}
-	return b.everybodys(dir)
-}
-
-// everybodys says whether all programs of the caller's meet in a directory, with sockets that do what they are told, or
-// whether it has what we write down of containers, hooks that run outside among it.
-func (b *builder) everybodys(dir *handle.Handle) string {
-	for _, p := range append([]string{b.caller.RuntimeDir, "/dev/shm", "/run/user"}, scratchDirs...) {
-		if id, ok := b.id(p); ok && id == dir.ID {
-			return fmt.Sprintf("is %s, where other programs have their files and sockets", p)
-		}
-	}
-	state := b.caller.StateRoot
-	if state == "" {
-		return ""
-	}
-	if id, ok := b.id(state); ok && id == dir.ID || b.above(dir, state) {
-		return "holds the state of your containers"
-	}
-	if id, ok := b.id(state); ok {
-		for p := filepath.Dir(dir.Path); ; p = filepath.Dir(p) {
-			if have, ok := b.id(p); ok && have == id {
-				return "is a part of the state of your containers"
-			}
-			if p == "/" {
-				break
-			}
-		}
-	}
 	return ""
 }
 
-// above says whether dir is one of the directories that path lies in, whatever they are called.
-func (b *builder) above(dir *handle.Handle, path string) bool {
-	for p := path; p != "/"; {
+// forbid notes which directories are not to be shared, whatever the working directory is: homes, what they lie in, where
+// all programs of the caller's meet with files and sockets, and where we write down of containers which hooks are to run
+// outside. The first reason counts.
+func (b *builder) forbid(h *homes) {
+	b.forbidden = map[handle.ID]string{}
+	note := func(path, why string) {
+		if id, ok := b.id(path); ok && b.forbidden[id] == "" {
+			b.forbidden[id] = why
+		}
+	}
+	above := func(path, why string) {
+		for path != "/" && filepath.IsAbs(path) {
+			path = filepath.Dir(path)
+			note(path, why)
+		}
+	}
+	for _, home := range h.own {
+		note(home, "is your home directory")
+	}
+	for _, home := range h.own {
+		above(home, "contains your home directory")
+	}
+	note("/", "is the whole host")
+	for _, c := range h.covers {
+		note(c.path, "contains home directories")
+		above(c.path, "contains home directories")
+	}
+	for _, p := range append([]string{b.caller.RuntimeDir, "/dev/shm", "/run/user"}, scratchDirs...) {
+		note(p, fmt.Sprintf("is %s, where other programs have their files and sockets", p))
+	}
+	if b.caller.StateRoot != "" {
+		note(b.caller.StateRoot, "holds the state of your containers")
+		above(b.caller.StateRoot, "holds the state of your containers")
+	}
+}
+
+// inState says whether a directory lies in the state of containers.
+func (b *builder) inState(dir *handle.Handle) bool {
+	state, ok := b.id(b.caller.StateRoot)
+	for p := dir.Path; ok && p != "/"; {
 		p = filepath.Dir(p)
-		if id, ok := b.id(p); ok && id == dir.ID {
+		if id, found := b.id(p); found && id == state {
 			return true
 		}
 	}

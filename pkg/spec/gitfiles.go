@@ -1,0 +1,71 @@
+package spec
+
+import (
+	"path/filepath"
+
+	"sandbox/pkg/handle"
+	"sandbox/pkg/worktree"
+)
+
+// gitConfig is what of the caller's own git configuration a command may know, and needs to: who commits, how lines end.
+type gitConfig struct {
+	home   string
+	config []byte
+	ignore []byte
+	hooks  string // core.hooksPath
+}
+
+// ownGitConfig reads the caller's files as git does, the later one wins (git-config(1), "FILES"). The files themselves are
+// never shown: they hold tokens, and programs to run.
+func (b *builder) ownGitConfig() (own gitConfig) {
+	for _, h := range b.homes.covers {
+		if h.home && (own.home == "" || h.path == b.caller.Home) {
+			own.home = h.path
+		}
+	}
+	if own.home == "" {
+		return own
+	}
+	dir, err := b.open(own.home)
+	if err != nil {
+		return own
+	}
+	defer dir.Close()
+	var texts [][]byte
+	for _, name := range []string{".config/git/config", ".gitconfig"} {
+		if data, err := readBelowHome(dir, name); err == nil {
+			texts = append(texts, data)
+		}
+	}
+	safe := worktree.Safe(texts)
+	own.config, own.hooks = safe.Config, safe.Hooks
+	ignore := ".config/git/ignore"
+	if safe.Ignore != "" {
+		ignore = safe.Ignore
+	}
+	own.ignore, _ = readBelowHome(dir, ignore)
+	return own
+}
+
+// readBelowHome reads a file of the caller's, who may keep it behind a link to another place in their home.
+func readBelowHome(dir *handle.Handle, name string) ([]byte, error) {
+	h, err := dir.Inside(name)
+	if err != nil {
+		return nil, err
+	}
+	defer h.Close()
+	return readRegular(h.Name())
+}
+
+// gitFiles puts them into the empty home, where the command may change them for itself.
+func (b *builder) gitFiles(own gitConfig) {
+	if b.caller.Made == nil || own.home == "" {
+		return
+	}
+	for _, f := range []File{{".gitconfig", own.config}, {".config/git/ignore", own.ignore}} {
+		f.Path = filepath.Join(own.home, f.Path)
+		if len(f.Data) > 0 && b.shownBy(f.Path) == "tmpfs" && mountOn(b.theirs, f.Path) < 0 {
+			b.caller.Made.Files = append(b.caller.Made.Files, f)
+		}
+	}
+}

@@ -1,0 +1,126 @@
+package spec
+
+import (
+	"path/filepath"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"sandbox/pkg/handle"
+	"sandbox/pkg/worktree"
+)
+
+// guard keeps what the command shares from acting outside when it has ended (pkg/worktree): the working directory, and
+// each directory that -v adds for writing.
+func (b *builder) guard() error {
+	if !b.wish.Tree {
+		return nil
+	}
+	ask := worktree.Ask{None: contains(b.wish.NoProtect, "all"), Binary: b.caller.Binary, May: func(dir *handle.Handle) bool {
+		return b.unshared(dir, b.homes) == ""
+	}}
+	for _, p := range b.wish.Protect {
+		ask.Protect = append(ask.Protect, b.abs(p))
+	}
+	for _, p := range b.wish.NoProtect {
+		ask.Except = append(ask.Except, b.abs(p))
+	}
+	for _, m := range b.theirs {
+		ask.Except = append(ask.Except, m.Source) // named by itself, it is what was asked for
+	}
+	own := b.ownGitConfig()
+	ask.Hooks = own.hooks
+	var ours, last []specs.Mount
+	if b.shared != nil {
+		ours = b.guardWorkdir(ask)
+	}
+	for _, m := range b.theirs {
+		if h := b.paths[m.Source]; m.Type == "bind" && h != nil && h.IsDir() && !contains(m.Options, "ro") && !contains(m.Options, "rro") {
+			ask := ask
+			ask.Except = without(ask.Except, []string{m.Source})
+			g := worktree.Find(h, ask)
+			last = append(last, b.show(m.Destination, g.Inside)...)
+			b.made(g)
+		}
+	}
+	theirs := b.spec.Mounts[len(b.ours):]
+	private := append(b.spec.Mounts[b.base:len(b.ours):len(b.ours)], ours...)
+	byDepth(private)
+	b.spec.Mounts = append(append(append(b.spec.Mounts[:b.base:b.base], private...), theirs...), last...)
+	b.gitFiles(own)
+	return nil
+}
+
+// guardWorkdir guards the working directory, and shows git what it needs of the repository that this is a part of.
+func (b *builder) guardWorkdir(ask worktree.Ask) (mounts []specs.Mount) {
+	g := worktree.Find(b.shared, ask)
+	if g.InGit != "" && !ask.None {
+		b.notice("cwd-not-writable", "working directory %s is read-only for the command, it lies in the git directory %s: --no-protect=all lets it", b.shared.Path, g.InGit)
+		if i := mountOn(b.spec.Mounts, b.shared.Path); i >= 0 && b.spec.Mounts[i].Type == "bind" {
+			b.spec.Mounts[i].Options = []string{"rbind", "rprivate", "rro"}
+		}
+		g.Close()
+		return nil
+	}
+	if t := g.Tree; t != nil {
+		b.paths.Add(t.Path, t.Handle)
+		mounts = append(mounts, specs.Mount{Destination: t.Path, Type: "bind", Source: t.Path, Options: []string{"rbind", "rprivate", "rro"}})
+	}
+	for _, d := range g.GitDirs {
+		b.paths.Add(d.Path, d.Handle)
+		switch {
+		case b.wish.Cow:
+			mounts = append(mounts, overlayMount(d.Path, d.Path))
+			continue
+		case b.wish.ReadOnly:
+			mounts = append(mounts, specs.Mount{Destination: d.Path, Type: "bind", Source: d.Path, Options: []string{"rbind", "rprivate", "rro"}})
+			continue
+		}
+		mounts = append(mounts, specs.Mount{Destination: d.Path, Type: "bind", Source: d.Path, Options: []string{"rbind", "rprivate", "rw"}})
+		mounts = append(mounts, b.show(d.Path, d.Parts)...)
+	}
+	if b.wish.Cow || b.wish.ReadOnly {
+		g.Close() // nothing of the command's stays
+		return mounts
+	}
+	b.made(g)
+	return append(mounts, b.show(b.shared.Path, g.Inside)...)
+}
+
+// show makes mount points of the parts of a directory that the container has at a path.
+func (b *builder) show(at string, parts []worktree.Part) (mounts []specs.Mount) {
+	for _, p := range parts {
+		path := filepath.Join(at, p.Rel)
+		b.paths.Show(path, p.Handle)
+		if p.ReadOnly {
+			b.spec.Linux.ReadonlyPaths = append(b.spec.Linux.ReadonlyPaths, path)
+			continue
+		}
+		mounts = append(mounts, specs.Mount{Destination: path, Type: "bind", Source: path, Options: []string{"rbind", "rprivate"}})
+	}
+	return mounts
+}
+
+func (b *builder) made(g *worktree.Guard) {
+	if b.caller.Made == nil {
+		g.Close()
+		return
+	}
+	b.caller.Made.Guards = append(b.caller.Made.Guards, g)
+	for _, e := range g.Env() {
+		name, _, _ := strings.Cut(e, "=")
+		if !hasEnv(b.spec.Process.Env, name) {
+			b.spec.Process.Env = append(b.spec.Process.Env, e)
+			b.notice("hooks-not-installed", "%s is set for the command: the hooks it would install are read-only", e)
+		}
+	}
+}
+
+func hasEnv(env []string, name string) bool {
+	for _, e := range env {
+		if strings.HasPrefix(e, name+"=") {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,264 @@
+package worktree
+
+import (
+	"errors"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/handle"
+)
+
+// Guard is what of one shared directory must not change, and what must not come into being.
+type Guard struct {
+	dir   *handle.Handle // the shared directory
+	ask   Ask
+	since unix.Timespec // of its beginning, by the clock of file times
+
+	InGit    string // the git directory that dir is a part of, "" for none
+	Tree     *Dir   // the whole work tree that dir is a part of; nil where there is none, or dir is all of it
+	GitDirs  []*Dir // git directories that lie outside of dir, with what is protected in them
+	Inside   []Part // of dir
+	missing  []missing
+	links    []link
+	known    map[handle.ID]bool // repositories that were there at the start
+	watched  watch
+	wantsEnv []string
+}
+
+// Dir is a directory besides the shared one that git needs, and what is protected in it.
+type Dir struct {
+	*handle.Handle
+	Parts []Part
+}
+
+// Part is a file or directory that becomes a mount point of its own: read-only, or as it is so that nobody renames it.
+type Part struct {
+	*handle.Handle
+	Rel      string // its path below the directory it was found in
+	ReadOnly bool
+}
+
+// Ask is what the caller has said, and what is known of this start.
+type Ask struct {
+	Protect []string // paths besides the usual ones, absolute
+	Except  []string // absolute paths that are not protected
+	None    bool     // nothing is
+	Binary  *handle.Handle
+	Hooks   string // core.hooksPath of the caller's own configuration
+	// May says whether a directory above the shared one may be shown to the command.
+	May func(*handle.Handle) bool
+}
+
+// missing is a name that was not there, in a directory that is kept open.
+type missing struct {
+	dir  *handle.Handle
+	name string
+	path string // below the shared directory or absolute, for people
+}
+
+// link is a symbolic link in a place that cannot be mounted on.
+type link struct {
+	missing
+	target string
+}
+
+// usual are the files and directories of a project that editors and shells act on when they see them.
+var usual = []string{".gitmodules", ".vscode", ".idea", ".envrc", ".devcontainer", ".mise.toml", ".exrc", ".nvim.lua"}
+
+// Find looks at a directory that is going to be shared. It changes nothing. What cannot be read is protected as it is.
+func Find(dir *handle.Handle, ask Ask) *Guard {
+	g := &Guard{dir: dir, ask: ask, known: map[handle.ID]bool{}}
+	if own, err := dir.Dup(); err == nil {
+		g.dir, dir = own, own
+	}
+	_ = unix.ClockGettime(unix.CLOCK_REALTIME_COARSE, &g.since)
+	names, _ := list(dir, make([]byte, 32<<10))
+	has := map[string]uint8{}
+	for _, e := range names {
+		has[e.name] = e.kind
+	}
+	for _, name := range usual {
+		if _, ok := has[name]; ok {
+			g.protect(dir, &g.Inside, name)
+		} else {
+			g.miss(dir, name, name)
+		}
+	}
+	g.findGit(has)
+	g.findNested(names)
+	for _, path := range ask.Protect {
+		if rel, ok := below(path, dir.Path); ok && rel != "." {
+			g.protect(dir, &g.Inside, rel)
+		}
+	}
+	g.findBinary()
+	return g
+}
+
+// Env are variables that keep tools from failing on what is read-only, where the caller has not set them.
+func (g *Guard) Env() []string { return g.wantsEnv }
+
+// findBinary protects this program where it lies in the shared directory: the next start runs it outside.
+func (g *Guard) findBinary() {
+	b := g.ask.Binary
+	if b == nil {
+		return
+	}
+	if rel, ok := below(b.Now(), g.dir.Path); ok && rel != "." {
+		if h, err := g.dir.Beneath(rel); err == nil && h.ID == b.ID {
+			g.protect(g.dir, &g.Inside, rel)
+			h.Close()
+		}
+	}
+}
+
+// protect makes one path below dir read-only and every directory on the way to it a mount point.
+func (g *Guard) protect(dir *handle.Handle, to *[]Part, rel string) {
+	rel = filepath.Clean(rel)
+	if g.excepted(filepath.Join(dir.Path, rel)) || covered(*to, rel) {
+		return
+	}
+	h, err := dir.Beneath(rel)
+	switch {
+	case errors.Is(err, unix.ENOENT):
+		g.miss(dir, rel, g.shown(dir, rel))
+		return
+	case errors.Is(err, unix.ELOOP):
+		g.protectLink(dir, to, rel)
+		return
+	case err != nil:
+		return
+	}
+	if k := h.Kind(); k != unix.S_IFDIR && k != unix.S_IFREG {
+		h.Close()
+		return
+	}
+	g.pinParents(dir, to, rel)
+	add(to, Part{h, rel, true})
+}
+
+// protectLink protects what a link inside dir leads to, as far as that is inside too, and remembers what it says.
+func (g *Guard) protectLink(dir *handle.Handle, to *[]Part, rel string) {
+	parent, name, ok := g.parent(dir, rel)
+	if !ok {
+		return
+	}
+	var buf [unix.PathMax]byte
+	n, err := unix.Readlinkat(parent.FD, name, buf[:])
+	if err != nil {
+		return // a directory on the way is the link
+	}
+	g.links = append(g.links, link{missing{parent, name, g.shown(dir, rel)}, string(buf[:n])})
+	real, err := dir.Inside(rel)
+	if err != nil {
+		return
+	}
+	defer real.Close()
+	if at, ok := below(real.Now(), dir.Now()); ok && at != "." && at != rel {
+		g.protect(dir, to, at)
+	}
+}
+
+// pin makes a directory a mount point, with those on the way to it.
+func (g *Guard) pin(dir *handle.Handle, to *[]Part, rel string) bool {
+	if rel == "." || rel == "" || covered(*to, rel) {
+		return true
+	}
+	h, err := dir.Beneath(rel)
+	if err != nil {
+		return false
+	}
+	g.pinParents(dir, to, rel)
+	add(to, Part{h, rel, false})
+	return true
+}
+
+func (g *Guard) pinParents(dir *handle.Handle, to *[]Part, rel string) {
+	if up := filepath.Dir(rel); up != "." {
+		g.pin(dir, to, up)
+	}
+}
+
+// add keeps the parts in an order in which each can be mounted: what contains another comes first.
+func add(to *[]Part, p Part) {
+	for i, have := range *to {
+		if have.Rel == p.Rel {
+			if p.ReadOnly {
+				(*to)[i].ReadOnly = true
+			}
+			p.Close()
+			return
+		}
+	}
+	*to = append(*to, p)
+}
+
+// covered says whether a path is there already, or lies in a part that is read-only as a whole.
+func covered(parts []Part, rel string) bool {
+	for _, p := range parts {
+		if _, in := below("/"+rel, "/"+p.Rel); in && (p.ReadOnly || p.Rel == rel) {
+			return p.ReadOnly || p.Rel == rel
+		}
+	}
+	return false
+}
+
+func (g *Guard) excepted(path string) bool {
+	if g.ask.None {
+		return true
+	}
+	for _, e := range g.ask.Except {
+		if _, in := below(path, e); in {
+			return true
+		}
+	}
+	return false
+}
+
+// miss remembers that a name is not there.
+func (g *Guard) miss(dir *handle.Handle, rel, shown string) {
+	if g.excepted(filepath.Join(dir.Path, rel)) {
+		return
+	}
+	if parent, name, ok := g.parent(dir, rel); ok {
+		g.missing = append(g.missing, missing{parent, name, shown})
+	}
+}
+
+// parent opens the directory that a path below dir lies in.
+func (g *Guard) parent(dir *handle.Handle, rel string) (*handle.Handle, string, bool) {
+	up, name := filepath.Split(rel)
+	switch {
+	case up == "" && dir == g.dir:
+		return dir, name, true
+	case up == "":
+		h, err := dir.Dup()
+		return h, name, err == nil
+	}
+	h, err := dir.Beneath(filepath.Clean(up))
+	return h, name, err == nil
+}
+
+// shown is a path as people know it: below the shared directory where it is there.
+func (g *Guard) shown(dir *handle.Handle, rel string) string {
+	path := filepath.Join(dir.Path, rel)
+	if in, ok := below(path, g.dir.Path); ok {
+		return in
+	}
+	return path
+}
+
+// below is path relative to dir, "." for dir itself; both are absolute and clean.
+func below(path, dir string) (string, bool) {
+	switch {
+	case path == dir:
+		return ".", true
+	case dir == "/" && strings.HasPrefix(path, "/"):
+		return path[1:], true
+	case dir != "" && strings.HasPrefix(path, dir+"/"):
+		return path[len(dir)+1:], true
+	}
+	return "", false
+}
