@@ -119,6 +119,7 @@ func (a *app) runtime() (*lifecycle.Runtime, error) {
 	if a.systemdCgroup && a.cgroupManager == "" {
 		a.cgroupManager = "systemd"
 	}
+	r.Tell = a.tell
 	r.Warn, r.Kernel.Exe, r.CgroupManager = a.warn, a.exe, a.cgroupManager
 	return r, nil
 }

@@ -60,6 +60,15 @@ func (a *app) warn(text string) {
 	}
 }
 
+// tell is warn for what concerns the caller's safety, which no verb keeps to itself.
+func (a *app) tell(text string) {
+	text = oneLine(text)
+	if a.log != "" {
+		a.warnings = append(a.warnings, text)
+	}
+	fmt.Fprintln(os.Stderr, "sandbox: "+text)
+}
+
 // logWarnings comes when all has gone well: podman takes the whole file for one object,
 // and in a failure that is the error.
 func (a *app) logWarnings() {

@@ -239,10 +239,19 @@ func (a *app) wished(r *lifecycle.Runtime, f *runFlags, form form, args []string
 		return o, err
 	}
 	for _, n := range notices {
-		a.warn(n.Text)
+		a.tell(n.Text)
 	}
 	for _, f := range f.made.Files {
 		o.Files = append(o.Files, lifecycle.File(f))
+	}
+	for _, g := range f.made.Guards {
+		if n := g.Note(); n != nil {
+			o.Guards = append(o.Guards, n)
+		}
+	}
+	o.Scoped = w.Tree && (w.Network == "host" || w.PID == "host")
+	if w.Tree {
+		o.Contract = append(o.Contract, doorGroups(r)...)
 	}
 	o.Bundle = caller.Cwd
 	o.Init = w.Tree
@@ -259,6 +268,18 @@ func whoTyped(r *lifecycle.Runtime) spec.Caller {
 	c.Binary, _ = handle.Open("/proc/self/exe")
 	if dir, err := handle.Cwd(); err == nil { // removed: the spec says what that means
 		c.Cwd, c.Dir = dir.Path, dir
+	}
+	return c
+}
+
+// doorGroups tells, in the report, of groups that the command is in because its caller is.
+func doorGroups(r *lifecycle.Runtime) (c kernel.Contract) {
+	if len(r.Caller.Groups) == 0 {
+		return nil
+	}
+	text, _ := kernel.ReadFile("/etc/group")
+	if names := spec.DoorGroups(r.Caller.Groups, text); len(names) > 0 {
+		c = append(c, kernel.Outcome{Feature: kernel.FeatGroups, Result: kernel.Degraded, Lost: "the command is in " + strings.Join(names, ", ") + ", as you are (" + string(kernel.DoorGroup) + ")"})
 	}
 	return c
 }
@@ -311,6 +332,7 @@ func (a *app) launch(r *lifecycle.Runtime, f *runFlags, o lifecycle.Options) err
 	watchGuards(f.made.Guards, o.Spec.Process.Args)
 	a.exit, err = t.wait(c, signals)
 	a.checkGuards(f.made.Guards)
+	r.Settled(c)
 	if oom := c.OOM(); oom != nil {
 		a.warn(oomText(oom.Kills, oom.Limit, oom.Peak))
 	}
@@ -340,7 +362,7 @@ func watchGuards(guards []*worktree.Guard, args []string) {
 func (a *app) checkGuards(guards []*worktree.Guard) {
 	for _, g := range guards {
 		for _, text := range g.Check() {
-			a.warn(text)
+			a.tell(text)
 		}
 		g.Close()
 	}

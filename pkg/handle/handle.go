@@ -44,8 +44,16 @@ func (h *Handle) Open(name string) (*Handle, error) {
 }
 
 func openAt(dir int, name, path string, flags uint) (*Handle, error) {
-	// open_tree(2) without OPEN_TREE_CLONE is open(2) with O_PATH, but for automounts (Linux 5.2).
+	// open_tree(2) without OPEN_TREE_CLONE is open(2) with O_PATH, but for automounts (Linux 5.2). The seccomp filters of
+	// container engines refuse it together with what needs privileges.
 	fd, err := unix.OpenTree(dir, name, unix.OPEN_TREE_CLOEXEC|flags)
+	if err == unix.EPERM || err == unix.ENOSYS {
+		how := unix.O_PATH | unix.O_CLOEXEC
+		if flags&unix.AT_SYMLINK_NOFOLLOW != 0 {
+			how |= unix.O_NOFOLLOW
+		}
+		fd, err = unix.Openat(dir, name, how, 0)
+	}
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
 	}

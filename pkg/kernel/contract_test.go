@@ -105,7 +105,7 @@ func TestContractJSON(t *testing.T) {
 func TestFeaturesAreUnique(t *testing.T) {
 	all := Features()
 	slices.Sort(all)
-	if len(slices.Compact(slices.Clone(all))) != len(all) || len(all) != 30 {
+	if len(slices.Compact(slices.Clone(all))) != len(all) || len(all) != 31 {
 		t.Errorf("got %q", all)
 	}
 }

@@ -30,8 +30,9 @@ const (
 	FeatCow          = "cow"
 	FeatTerminal     = "terminal"
 	FeatCaps         = "capabilities"
-	FeatOOM          = "oom"    // the out-of-memory score
-	FeatMounts       = "mounts" // as asked for; only a loss is recorded
+	FeatOOM          = "oom"            // the out-of-memory score
+	FeatScope        = "landlock.scope" // abstract sockets and signals of its own only
+	FeatMounts       = "mounts"         // as asked for; only a loss is recorded
 )
 
 // Features lists every feature name, in the order of a start.
@@ -40,6 +41,6 @@ func Features() []string {
 		FeatUserns, FeatIDRange, FeatMountns, FeatPidns, FeatIpcns, FeatUtsns, FeatCgroupns, FeatNetns, FeatTimens,
 		FeatProcFresh, FeatSysfsFresh, FeatCgroup, FeatCgroupMemory, FeatCgroupCPU, FeatCgroupPids, FeatCgroupCpuset, FeatCgroupIO,
 		FeatSeccomp, FeatAppArmor, FeatSELinux, FeatRlimits, FeatDevices, FeatGroups, FeatKeyring,
-		FeatNetwork, FeatCow, FeatTerminal, FeatCaps, FeatOOM, FeatMounts,
+		FeatNetwork, FeatCow, FeatTerminal, FeatCaps, FeatOOM, FeatScope, FeatMounts,
 	}
 }

@@ -34,6 +34,9 @@ type Host struct {
 	// the real one, and does not know otherwise.
 	Filtered func(call string) (yes, known bool)
 
+	// Landlock is the version of that interface; nil asks the kernel.
+	Landlock func() int
+
 	// lstat and access are the owner and permission questions of RuntimeDir
 	// and Check; tests answer them for users they cannot become.
 	lstat  func(path string, st *unix.Stat_t) error

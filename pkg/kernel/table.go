@@ -265,4 +265,10 @@ var table = []entry{
 	{MountBelow, "a directory with mounts below it can only be bound with them",
 		"In a user namespace the mounts that came from outside are locked to each other: without them one could see what they hide (mount_namespaces(7)).",
 		[]Fix{{You, "bind it recursively: rbind, and rro instead of ro", ""}}},
+	{LandlockOld, "this kernel cannot keep a command from abstract sockets and from other processes by name",
+		"Abstract unix sockets belong to the network namespace and have no file whose permissions count: with --network host every one of the host's can be connected to. Landlock keeps them apart from Linux 6.12 on.",
+		[]Fix{{You, "leave out --network host and --pid host", ""}, {Admin, "boot Linux 6.12 or later, with landlock among the lsm= it starts", ""}}},
+	{DoorGroup, "a group of the caller's opens the host to whoever is in it",
+		"Members of docker, podman, incus, lxd and libvirt can have the host's root by asking a service, those of disk and kvm by a device. The sockets are covered and the devices are not there; but the command is in the group, and what such a group may read it can read.",
+		[]Fix{{You, "nothing, unless you share such a socket or device with -v or --device", ""}, {Admin, "sudo gpasswd -d {NAME} docker", "and use it through sudo"}}},
 }

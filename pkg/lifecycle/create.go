@@ -15,6 +15,7 @@ import (
 	"sandbox/pkg/handle"
 	"sandbox/pkg/kernel"
 	"sandbox/pkg/userns"
+	"sandbox/pkg/worktree"
 )
 
 // Options say how a container is to be started; what it is, the spec says.
@@ -25,6 +26,12 @@ type Options struct {
 	// Paths are the files of the host that were looked at for the spec. A start
 	// uses those, and lets go of them when it has ended.
 	Paths handle.Set
+
+	// Scoped: the payload shares a namespace with the host and is to reach nothing
+	// there by name.
+	Scoped bool
+
+	Guards []*worktree.Note // what is to be compared when it has ended
 
 	Files []File // that the container begins with, in directories of its own
 
@@ -294,7 +301,7 @@ func (b *birth) newRecord() Record {
 		Owner: b.program.run.Caller.UID, Annotations: s.Annotations,
 		AutoRemove: b.AutoRemove, NoPivot: b.NoPivot || !b.ownTree(), OwnPID: b.fresh(unix.CLONE_NEWPID),
 		Process: s.Process, Hooks: s.Hooks, Contract: b.contract, NoNewKeyring: b.NoNewKeyring, Seccomp: b.filter.Filter,
-		Helper: b.network.recorded(), Share: b.share,
+		Helper: b.network.recorded(), Share: b.share, Guards: b.Guards,
 	}
 	if s.Linux != nil {
 		rec.Personality, rec.MemoryPolicy = s.Linux.Personality, s.Linux.MemoryPolicy

@@ -29,6 +29,7 @@ func (r *Runtime) Delete(id string, force bool) error {
 		d.close()
 		return err
 	}
+	r.settle(rec)
 	rec.endNetwork(filepath.Join(d.path, networkDir))
 	if err := r.leaveGroup(d, rec); err != nil {
 		if !force {

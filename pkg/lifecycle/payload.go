@@ -44,6 +44,7 @@ func (g *program) payload() error {
 		return err
 	}
 	g.proc.Drop(p)
+	g.scope()
 	g.proc.Cwd(p)
 	program := g.proc.Find(p)
 	g.wipe()

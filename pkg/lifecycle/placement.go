@@ -118,6 +118,7 @@ func (r *Runtime) leaveGroup(d *dir, rec *Record) error {
 
 // discard removes a container's directory and what it leads to, as far as that goes.
 func (r *Runtime) discard(d *dir, rec *Record) {
+	r.settle(rec)
 	r.leaveShare(d)
 	if err := r.leaveGroup(d, rec); err != nil {
 		r.Warn(err.Error())

@@ -277,6 +277,7 @@ func (g *program) features() kernel.Contract {
 	if w := g.network; w != nil && w.short == nil && w.job.Kind != slirp.None {
 		c.Grant(kernel.FeatNetwork)
 	}
+	g.scopeOutcome(&c)
 	if g.Spec.Process.OOMScoreAdj != nil {
 		c.Grant(kernel.FeatOOM) // or there is no start
 	}

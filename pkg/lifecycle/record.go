@@ -14,6 +14,7 @@ import (
 	"sandbox/pkg/resctrl"
 	"sandbox/pkg/seccomp"
 	"sandbox/pkg/userns"
+	"sandbox/pkg/worktree"
 )
 
 // Record is what is written down about a container: what state and list print,
@@ -44,6 +45,8 @@ type Record struct {
 	Share *resctrl.Share `json:"share,omitempty"` // of caches and memory bandwidth
 
 	Helper *Helper `json:"helper,omitempty"` // who holds its network
+
+	Guards []*worktree.Note `json:"guards,omitempty"` // what is to be compared when it has ended
 
 	// What exec takes from the container and not from the process.
 	Personality  *specs.LinuxPersonality  `json:"personality,omitempty"`

@@ -40,6 +40,9 @@ type Runtime struct {
 	// Warn is told what the caller should know although all went well.
 	Warn func(text string)
 
+	// Tell is told of what a container has left that concerns the caller's safety.
+	Tell func(text string)
+
 	// Rewrite, when set, may change a plan before it runs. Tests inject a
 	// failure into every step with it.
 	Rewrite func(*plan.Plan)
@@ -51,7 +54,7 @@ type Runtime struct {
 // New looks at the current process. root "" is the default state directory
 // for this caller.
 func New(root string) (*Runtime, error) {
-	r := &Runtime{Warn: func(string) {}}
+	r := &Runtime{Warn: func(string) {}, Tell: func(string) {}}
 	r.Self = r.Kernel.Self()
 	r.Caller = idmap.Caller{UID: r.Self.EUID, GID: r.Self.EGID, Groups: r.Self.Groups}
 	r.Groups = cgroup2.Host{

@@ -1,7 +1,9 @@
 package rootfs
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -172,6 +174,10 @@ func (m *mount) finishBind(t *Tree) error {
 		m.source = filepath.Join(t.facts.Bundle, m.source)
 	}
 	if err := m.lookAtSource(t); err != nil {
+		var at *fs.PathError
+		if errors.As(err, &at) {
+			at.Op = "stat" // all that is done with it here
+		}
 		return fmt.Errorf("bind source: %w", err)
 	}
 	m.file = !m.of.IsDir()

@@ -1,0 +1,52 @@
+package lifecycle
+
+import (
+	"errors"
+	"io/fs"
+
+	"golang.org/x/sys/unix"
+)
+
+// settle compares the directories that a container shared with what they were, where whoever started it has not done so:
+// it was killed, or left the container to itself. What is there now and acts outside is moved aside and told.
+func (r *Runtime) settle(rec *Record) {
+	if rec == nil {
+		return
+	}
+	for _, n := range rec.Guards {
+		g, err := n.Open()
+		if err != nil {
+			if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ENOTDIR) {
+				r.Tell("not looked at what the command has left: " + err.Error())
+			}
+			continue
+		}
+		for _, text := range g.Check() {
+			r.Tell(text)
+		}
+		g.Close()
+	}
+	rec.Guards = nil
+}
+
+// Settled says that the caller has compared what the container shared, and that nobody else needs to.
+func (r *Runtime) Settled(c *Container) {
+	if len(c.Guards) == 0 {
+		return
+	}
+	c.Guards = nil
+	if c.AutoRemove {
+		return // the record goes anyway
+	}
+	d, rec, err := r.lock(c.ID)
+	if err != nil {
+		return
+	}
+	defer d.close()
+	if rec.Pid == c.Pid && rec.Begin == c.Begin {
+		rec.Guards = nil
+		if err := d.rewrite(rec); err != nil {
+			r.Warn("record that " + c.ID + " was looked at: " + err.Error())
+		}
+	}
+}
