@@ -30,19 +30,22 @@ func newMachine() *machine {
 		// Standard output and a line of its own: hack/test collects these, with and without -v.
 		say: func(line string) { fmt.Println(line) },
 		probes: map[string]func() error{
-			"root":    func() error { return wantUID(os.Getuid() == 0, "the caller is not root") },
-			"user":    func() error { return wantUID(os.Getuid() != 0, "the caller is root") },
-			"placed":  wantPlaced,
-			"subids":  func() error { return self().subids() },
-			"userns":  func() error { return tryUserns(0) },
-			"proc":    func() error { return tryRun("unshare", "-U", "-r", "-p", "-f", "--mount-proc", "true") },
-			"busybox": func() error { _, err := busybox(); return err },
-			"static":  wantStatic,
-			"overlay": func() error { return wantFilesystem("overlay") },
-			"cgroup2": wantCgroup2,
-			"group":   wantGroup,
-			"memory":  func() error { return wantController("memory") },
-			"tun":     func() error { return tryOpen("/dev/net/tun") },
+			"root":   func() error { return wantUID(os.Getuid() == 0, "the caller is not root") },
+			"user":   func() error { return wantUID(os.Getuid() != 0, "the caller is root") },
+			"placed": wantPlaced,
+			"subids": func() error { return self().subids() },
+			"userns": func() error { return tryUserns(0) },
+			"proc":   func() error { return tryRun("unshare", "-U", "-r", "-p", "-f", "--mount-proc", "true") },
+			// A mount namespace of this caller's in which it may mount, with everything of the host's in it.
+			"hostmounts": wantHostMounts,
+			"scopes":     wantScopes,
+			"busybox":    func() error { _, err := busybox(); return err },
+			"static":     wantStatic,
+			"overlay":    func() error { return wantFilesystem("overlay") },
+			"cgroup2":    wantCgroup2,
+			"group":      wantGroup,
+			"memory":     func() error { return wantController("memory") },
+			"tun":        func() error { return tryOpen("/dev/net/tun") },
 			// A limit above one's own: CAP_SYS_RESOURCE of the host, which containers lack.
 			"raise":    func() error { return tryRun("sh", "-c", "ulimit -n 200; ulimit -Hn 300") },
 			"fuse":     func() error { return tryOpen("/dev/fuse") },
@@ -53,6 +56,22 @@ func newMachine() *machine {
 			"selinux":  func() error { _, err := os.Stat("/sys/fs/selinux/enforce"); return err },
 		},
 	}
+}
+
+// wantScopes is about Landlock, version 6 of its interface (Linux 6.12).
+func wantScopes() error {
+	abi, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
+	if errno != 0 || abi < 6 {
+		return fmt.Errorf("the kernel's Landlock has no scopes: version %d, %w", abi, errno)
+	}
+	return nil
+}
+
+func wantHostMounts() error {
+	if os.Getuid() == 0 {
+		return tryRun("unshare", "-m", "mount", "--bind", "/etc", "/etc")
+	}
+	return tryRun("unshare", "-Urm", "mount", "--bind", "/etc", "/etc")
 }
 
 // probe reports whether the named fact holds. A false one is said aloud; one that was promised for this machine is an error.

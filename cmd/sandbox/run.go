@@ -263,9 +263,11 @@ func whoTyped(r *lifecycle.Runtime) spec.Caller {
 	c := spec.Caller{
 		UID: r.Caller.UID, GID: r.Caller.GID, Groups: r.Caller.Groups, Name: r.Name(),
 		Home: os.Getenv("HOME"), PasswdHome: r.Home(), Env: os.Environ(), Nested: !r.Self.InitialUserns(),
-		RuntimeDir: os.Getenv("XDG_RUNTIME_DIR"), StateRoot: r.Root, Views: r.Kernel.Views, Sockets: r.Kernel.Sockets, Paths: handle.Set{},
+		RuntimeDir: os.Getenv("XDG_RUNTIME_DIR"), StateRoot: absolute(r.Root), Views: r.Kernel.Views, Sockets: r.Kernel.Sockets, Paths: handle.Set{},
 	}
-	c.Binary, _ = handle.Open("/proc/self/exe")
+	if c.Binary, _ = handle.Open("/proc/self/exe"); r.Kernel.Exe != "" { // that is a sealed copy
+		c.Binary, _ = handle.Open(r.Kernel.Exe)
+	}
 	if dir, err := handle.Cwd(); err == nil { // removed: the spec says what that means
 		c.Cwd, c.Dir = dir.Path, dir
 	}
@@ -282,6 +284,14 @@ func doorGroups(r *lifecycle.Runtime) (c kernel.Contract) {
 		c = append(c, kernel.Outcome{Feature: kernel.FeatGroups, Result: kernel.Degraded, Lost: "the command is in " + strings.Join(names, ", ") + ", as you are (" + string(kernel.DoorGroup) + ")"})
 	}
 	return c
+}
+
+// absolute is a path of ours wherever we stand; one that cannot be had stays as it is.
+func absolute(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return path
 }
 
 func randomID() (string, error) {

@@ -62,13 +62,20 @@ func (b *builder) guardWorkdir(ask worktree.Ask) (mounts []specs.Mount) {
 		g.Close()
 		return nil
 	}
-	if t := g.Tree; t != nil {
+	if t := g.Tree; t != nil && b.wish.Cow {
+		// As a whole: git looks for its directory in one file system.
+		b.paths.Add(t.Path, t.Handle)
+		b.spec.Mounts, b.ours = dropped(b.spec.Mounts, b.shared.Path), dropped(b.ours, b.shared.Path)
+		mounts = append(mounts, overlayMount(t.Path, t.Path))
+	} else if t != nil {
 		b.paths.Add(t.Path, t.Handle)
 		mounts = append(mounts, specs.Mount{Destination: t.Path, Type: "bind", Source: t.Path, Options: []string{"rbind", "rprivate", "rro"}})
 	}
 	for _, d := range g.GitDirs {
 		b.paths.Add(d.Path, d.Handle)
 		switch {
+		case b.wish.Cow && g.Tree != nil && under(d.Path, g.Tree.Path):
+			continue
 		case b.wish.Cow:
 			mounts = append(mounts, overlayMount(d.Path, d.Path))
 			continue

@@ -1,0 +1,108 @@
+package tests
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+func init() { attacks["listen"], attacks["connect"], attacks["hop"] = listenAt, connectTo, hop }
+
+// socketName is a path, or with an "@" before it a name in the abstract namespace.
+func socketName(name string) *unix.SockaddrUnix { return &unix.SockaddrUnix{Name: name} }
+
+// listenAt SECONDS PATH [FILE] is a service outside: it answers everybody who connects, and makes FILE for them.
+func listenAt(args []string) error {
+	seconds, err := strconv.ParseFloat(args[0], 64)
+	if err != nil {
+		return err
+	}
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(unix.Bind(fd, socketName(args[1])), unix.Listen(fd, 16)); err != nil {
+		return err
+	}
+	if !strings.HasPrefix(args[1], "@") {
+		defer os.Remove(args[1])
+	}
+	fmt.Println("LISTENS")
+	for end := time.Now().Add(time.Duration(seconds * float64(time.Second))); time.Now().Before(end); {
+		ready := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+		if n, _ := unix.Poll(ready, 50); n == 0 {
+			if _, err := os.Stat("stop"); err == nil {
+				return nil
+			}
+			continue
+		}
+		conn, _, err := unix.Accept(fd)
+		if err != nil {
+			return err
+		}
+		if len(args) > 2 {
+			_ = os.WriteFile(args[2], []byte("done\n"), 0o644)
+		}
+		_, _ = unix.Write(conn, []byte("done\n"))
+		unix.Close(conn)
+	}
+	return nil
+}
+
+// connectTo PATH... asks each service to act for us.
+func connectTo(paths []string) error {
+	for _, path := range paths {
+		fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			return err
+		}
+		if err := unix.Connect(fd, socketName(path)); err != nil {
+			fmt.Println("SAW", path, err)
+			unix.Close(fd)
+			continue
+		}
+		answer := make([]byte, 16)
+		n, _ := unix.Read(fd, answer)
+		fmt.Printf("GOT %q from %s\n", answer[:max(0, n)], path)
+		unix.Close(fd)
+	}
+	return nil
+}
+
+// hop SECONDS A B exchanges two names as fast as it can, until the file "stop" is there: the payload of an earlier sandbox,
+// in the directory that it shared.
+func hop(args []string) error {
+	seconds, err := strconv.ParseFloat(args[0], 64)
+	if err != nil {
+		return err
+	}
+	n := 0
+	for end := time.Now().Add(time.Duration(seconds * float64(time.Second))); time.Now().Before(end); {
+		for range 64 {
+			if unix.Renameat2(unix.AT_FDCWD, args[1], unix.AT_FDCWD, args[2], unix.RENAME_EXCHANGE) == nil {
+				n++
+			}
+		}
+		if _, err := os.Stat("stop"); err == nil {
+			break
+		}
+	}
+	fmt.Println("SAW", n, "exchanges")
+	return nil
+}
+
+func init() { attacks["look"] = look }
+
+// look PATH... prints what it can read.
+func look(paths []string) error {
+	for _, path := range paths {
+		text, err := os.ReadFile(path)
+		fmt.Printf("SAW %s %q %v\n", path, text, err)
+	}
+	return nil
+}
