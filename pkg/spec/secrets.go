@@ -73,8 +73,12 @@ func secretURL(value string) bool {
 			continue
 		}
 		authority := rest
-		if i := strings.IndexAny(rest, "/?#"); i >= 0 && !strings.Contains(rest[i:], "@") {
-			authority = rest[:i]
+		if i := strings.IndexAny(rest, "/?#"); i >= 0 {
+			// A password with such a character in it, which nobody has escaped, begins like a port that is no number.
+			_, port, _ := strings.Cut(rest[:i], ":")
+			if strings.Trim(port, "0123456789") == "" || !strings.Contains(rest[i:], "@") {
+				authority = rest[:i]
+			}
 		}
 		at := strings.LastIndexByte(authority, '@')
 		if at < 0 {

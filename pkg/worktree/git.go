@@ -48,7 +48,7 @@ func (g *Guard) findGit(has map[string]uint8) {
 		if err != nil || next.ID == up.ID {
 			return
 		}
-		if up = next; g.ask.May == nil || !g.ask.May(up) {
+		if up = next; g.ask.May != nil && !g.ask.May(up) {
 			up.Close()
 			return
 		}

@@ -15,7 +15,10 @@ type variable struct {
 
 // name is how git config(1) writes it.
 func (v variable) name() string {
-	if v.subsection == "" {
+	switch {
+	case v.section == "" && v.subsection == "":
+		return v.key
+	case v.subsection == "":
 		return v.section + "." + v.key
 	}
 	return v.section + "." + v.subsection + "." + v.key
@@ -27,13 +30,16 @@ var errSyntax = errors.New("not a git configuration")
 // here, for a file that two parsers read in two ways is a hiding place. What was read before the error is returned with
 // it, for git has acted on that.
 func parseConfig(data []byte) (list []variable, err error) {
-	p := &configParser{text: strings.TrimPrefix(string(data), "\ufeff")}
+	text, _, nul := strings.Cut(string(data), "\x00") // which ends a value in git, somewhere
+	p := &configParser{text: strings.TrimPrefix(text, "\ufeff")}
 	for p.err == nil {
 		c, ok := p.next()
 		switch {
+		case !ok && nul:
+			return list, errSyntax
 		case !ok:
 			return list, nil
-		case c == '\n' || c == ' ' || c == '\t' || c == '\r' || c == '\v' || c == '\f':
+		case c == '\n' || c == ' ' || c == '\t' || c == '\r':
 		case c == '#' || c == ';':
 			p.line()
 		case c == '[':
@@ -86,8 +92,11 @@ func (p *configParser) header() {
 			p.err = errSyntax
 			return
 		case c == ']':
-			p.section, p.subsection, _ = strings.Cut(strings.ToLower(p.text[start:p.at-1]), ".")
-			if p.section == "" {
+			name := strings.ToLower(p.text[start : p.at-1])
+			if p.section, p.subsection, _ = strings.Cut(name, "."); p.subsection == "" {
+				p.section = name // "a." is none of "a"
+			}
+			if name == "" {
 				p.err = errSyntax
 			}
 			return
@@ -148,13 +157,11 @@ func (p *configParser) variable() variable {
 	if ok {
 		end--
 	}
-	v.key = strings.ToLower(p.text[start:end])
+	v.key = strings.ToLower(strings.TrimSuffix(p.text[start:end], "\r")) // of the line's end
 	for ok && (c == ' ' || c == '\t') {
 		c, ok = p.next()
 	}
 	switch {
-	case p.section == "":
-		p.err = errSyntax
 	case !ok || c == '\n':
 		v.bare = true
 	case c != '=':
@@ -180,7 +187,7 @@ func (p *configParser) value() string {
 		case !quote && (c == '#' || c == ';'):
 			p.line()
 			return b.String()
-		case !quote && (c == ' ' || c == '\t' || c == '\r' || c == '\v' || c == '\f'):
+		case !quote && (c == ' ' || c == '\t' || c == '\r'):
 			if b.Len() > 0 {
 				space++
 			}
@@ -206,8 +213,7 @@ func (p *configParser) value() string {
 func (p *configParser) escape(b *strings.Builder) {
 	c, ok := p.next()
 	if !ok {
-		p.err = errSyntax
-		return
+		return // the end of the file is the end of a line
 	}
 	switch c {
 	case '\n':
