@@ -50,6 +50,11 @@ func (b *bundleFlags) options(id string) (lifecycle.Options, error) {
 	if err := spec.ValidID(id); err != nil {
 		return o, err
 	}
+	if b.bundle == "" || b.bundle == "." {
+		if here, err := handle.Cwd(); err == nil {
+			o.Paths.Add(dir, here).Path = dir // by the name that the shell has for it
+		}
+	}
 	in, err := o.Paths.Open(dir)
 	if err != nil {
 		return o, spec.NoBundle(dir, err)

@@ -263,7 +263,7 @@ func whoTyped(r *lifecycle.Runtime) spec.Caller {
 	c := spec.Caller{
 		UID: r.Caller.UID, GID: r.Caller.GID, Groups: r.Caller.Groups, Name: r.Name(),
 		Home: os.Getenv("HOME"), PasswdHome: r.Home(), Env: os.Environ(), Nested: !r.Self.InitialUserns(),
-		RuntimeDir: os.Getenv("XDG_RUNTIME_DIR"), StateRoot: absolute(r.Root), Views: r.Kernel.Views, Sockets: r.Kernel.Sockets, Paths: handle.Set{},
+		RuntimeDir: os.Getenv("XDG_RUNTIME_DIR"), StateRoot: absolute(r.Root), Mounts: r.Kernel.Table(), Sockets: r.Kernel.Sockets, Paths: handle.Set{},
 	}
 	if c.Binary, _ = handle.Open("/proc/self/exe"); r.Kernel.Exe != "" { // that is a sealed copy
 		c.Binary, _ = handle.Open(r.Kernel.Exe)

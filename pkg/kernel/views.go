@@ -8,13 +8,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// Table is the mount table as it was when it was read.
+type Table struct {
+	host   Host
+	mounts []mount
+}
+
+// Table reads the mount table of this process.
+func (h Host) Table() *Table { return &Table{h, h.mounts("self")} }
+
 // Views returns the other paths at which what lies at paths can be seen, as the mount table has it: where their file
 // system, or a part of it with them, is mounted again, and where a part of what they hold is. A path that no longer leads
 // to such a mount, because another one lies over it, is none. Each is there once, in the table's order.
 //
 // It is about mounts of one file system. A copy (a snapshot), or an overlay with them below, is another one.
-func (h Host) Views(paths []string) []string {
-	all := h.mounts("self")
+func (t *Table) Views(paths []string) []string {
+	h, all := t.host, t.mounts
 	var views []string
 	for _, path := range paths {
 		own, ok := mountOf(all, path)
@@ -52,9 +61,9 @@ func (h Host) shows(path string, m mount) bool {
 
 // KernelMounts lists the mount points strictly below dir of file systems through which the kernel is told things: a
 // directory that is shared would bring them along.
-func (h Host) KernelMounts(dir string) []string {
+func (t *Table) KernelMounts(dir string) []string {
 	var points []string
-	for _, m := range h.mounts("self") {
+	for _, m := range t.mounts {
 		if m.point != dir && under(m.point, dir) && slices.Contains(kernelTypes, m.fstype) && !slices.Contains(points, m.point) {
 			points = append(points, m.point)
 		}

@@ -19,7 +19,7 @@ func TestViews(t *testing.T) {
 28 20 0:9 / /proc rw - proc proc rw
 29 21 0:9 / /home/ann/jail/proc rw - proc proc rw
 30 21 0:10 / /home/ann/jail/sys rw - sysfs sysfs rw
-`})
+`}).Table()
 	for paths, want := range map[string]string{
 		"/home":           "/srv/h /srv/src",
 		"/home/ann":       "/srv/h/ann /srv/src",

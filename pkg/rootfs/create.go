@@ -59,7 +59,7 @@ func (t *Tree) begin(p *plan.Plan, m *mount) {
 	if m.attr.set&unix.MOUNT_ATTR_RDONLY != 0 && !virtual[m.fstype] {
 		p.FsFlag(fs, "ro") // a read-only device cannot be mounted without
 	}
-	configure(p, fs, m.data)
+	configure(p, fs, t.layers(p, m))
 	m.fall(p.FsCreate(fs), refused)
 	if _, bound := ladders[m.fstype]; bound {
 		p.Set(m.made, plan.C(1))

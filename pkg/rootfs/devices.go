@@ -8,11 +8,13 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"sandbox/pkg/handle"
 	"sandbox/pkg/plan"
 )
 
 // node is one device file.
 type node struct {
+	of       *handle.Handle // what host named when it was looked at; nil for the host's own /dev
 	path     string
 	host     string // the same device in the caller's tree
 	mode     uint32 // S_IF* and permissions
@@ -102,7 +104,7 @@ func (t *Tree) prepareDevices(p *plan.Plan) {
 			continue
 		}
 		p.Act("take the host's %s", n.host)
-		n.source = t.clone(p, Copy{Path: n.host, IDs: -1, Device: true}, "")
+		n.source = t.clone(p, Copy{Path: n.host, IDs: -1, Device: true, Of: n.of}, "")
 	}
 }
 

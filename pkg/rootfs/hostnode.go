@@ -22,6 +22,13 @@ func (t *Tree) hostNode(n *node, d specs.LinuxDevice) error {
 			continue
 		}
 		n.host = path
+		if !within(inside(path), "dev") { // which is root's
+			h, err := t.facts.Paths.Open(path)
+			if err != nil || unix.Fstat(h.FD, &st) != nil || st.Rdev != n.dev || st.Mode&unix.S_IFMT != n.mode&unix.S_IFMT {
+				continue
+			}
+			n.of = h
+		}
 		if d.FileMode != nil && st.Mode&0o777 != n.mode&0o777 || n.uid != 0 || n.gid != 0 {
 			t.losses.Degrade(kernel.FeatDevices, n.path+" has the host's mode and owner", kernel.New(kernel.MknodRefused, "it is the host's "+path))
 		}

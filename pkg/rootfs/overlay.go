@@ -61,6 +61,29 @@ func (t *Tree) overlay(p *plan.Plan, m *mount, below, room plan.Reg, path string
 	p.FsFlag(m.context, "userxattr")
 }
 
+// layers are an overlay's options with the directories that were looked at named by their descriptors. The kernel takes
+// descriptors themselves only from Linux 6.13 on.
+func (t *Tree) layers(p *plan.Plan, m *mount) []option {
+	if m.fstype != "overlay" {
+		return m.data
+	}
+	data := slices.Clone(m.data)
+	for i, o := range data {
+		of := t.facts.Paths[unescape(o.value)]
+		if of == nil || o.key != "lowerdir" && o.key != "upperdir" && o.key != "workdir" {
+			continue
+		}
+		const far = 512 // below the usual soft limit, and above what is open by then
+		number := far + 3*slices.Index(t.mounts, m) + i%3
+		dir := p.Open(Copy{Path: unescape(o.value), Of: of}.name(), unix.O_PATH|unix.O_DIRECTORY).To("layer")
+		t.same(p, dir, of)
+		p.Dup2(dir, number)
+		p.Close(dir)
+		data[i].value = "/proc/self/fd/" + strconv.Itoa(number)
+	}
+	return data
+}
+
 func (t *Tree) finishOverlay(p *plan.Plan, m *mount) {
 	p.FsCreate(m.context)
 	m.tree = p.Fsmount(m.context, m.attr.set).To("overlay")

@@ -8,6 +8,8 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/handle"
 )
 
 // maxDevices bounds what one directory may bring.
@@ -104,6 +106,9 @@ func (b *builder) deviceDir(real, dst, access string) error {
 
 func (b *builder) node(real, dst, access string, st *unix.Stat_t) {
 	if b.ids.Userns() {
+		if h, err := handle.Open(real); err == nil && h.Kind() == st.Mode&unix.S_IFMT {
+			b.paths.Add(real, h) // what is bound is what was looked at
+		}
 		b.spec.Mounts = append(b.spec.Mounts, specs.Mount{Destination: dst, Type: "bind", Source: real,
 			Options: []string{"bind", "rprivate", "nosuid", "noexec", "rw"}})
 		return

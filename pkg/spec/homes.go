@@ -130,14 +130,14 @@ func (b *builder) firstPerson() uint32 {
 
 // findViews adds the other places where what is covered can be seen: a second mount of its file system, or of a part.
 func (b *builder) findViews(h *homes) {
-	if b.caller.Views == nil {
+	if b.caller.Mounts == nil {
 		return
 	}
 	paths := make([]string, len(h.covers))
 	for i, c := range h.covers {
 		paths[i] = c.path
 	}
-	for _, view := range b.caller.Views(paths) {
+	for _, view := range b.caller.Mounts.Views(paths) {
 		if !h.covered(view) && !b.kernels(view) {
 			h.covers = append(h.covers, cover{path: view})
 		}

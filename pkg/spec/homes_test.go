@@ -62,7 +62,7 @@ func TestCovers(t *testing.T) {
 		if got := coverPaths(b.findHomes()); got != want {
 			t.Errorf("%q: %s, want %s", passwd, got, want)
 		}
-		b.caller.Views = func(paths []string) []string { return []string{"/srv/h", "/home/ann/x", "/proc/x", "/srv/h/y"} }
+		b.caller.Mounts = table{views: []string{"/srv/h", "/home/ann/x", "/proc/x", "/srv/h/y"}}
 		if got := coverPaths(b.findHomes()); got != want+" /srv/h" {
 			t.Errorf("%q with another view: %s", passwd, got)
 		}
@@ -73,6 +73,27 @@ func TestCovers(t *testing.T) {
 	}
 	if n := (&builder{wish: Wish{hostRoot: host}}).firstPerson(); n != 500 {
 		t.Errorf("people begin at %d", n)
+	}
+}
+
+// table is a mount table that answers always the same.
+type table struct{ views, kernels []string }
+
+func (t table) Views([]string) []string      { return t.views }
+func (t table) KernelMounts(string) []string { return t.kernels }
+
+// TestKernelBelow: what of the kernel is mounted in a directory is not shared with it.
+func TestKernelBelow(t *testing.T) {
+	host := fakeHost(t)
+	c := ann()
+	c.Cwd, c.Mounts = "/srv/up", table{kernels: []string{"/srv/up/proc"}}
+	s, notices, err := Wish{Tree: true, hostRoot: host}.Spec(c, kept())
+	if err != nil {
+		t.Fatal(err)
+	}
+	i, j := mountOn(s.Mounts, "/srv/up"), mountOn(s.Mounts, "/srv/up/proc")
+	if i < 0 || j < i || s.Mounts[j].Type != "tmpfs" || len(notices) != 1 || notices[0].Code != "kernel-not-shared" {
+		t.Errorf("mounts %v, notices %v", s.Mounts, notices)
 	}
 }
 

@@ -55,9 +55,8 @@ type Caller struct {
 	Env []string
 	// RuntimeDir is $XDG_RUNTIME_DIR, StateRoot where the state of containers lives; "" for none.
 	RuntimeDir, StateRoot string
-	// Views returns the other paths at which what lies at these ones can be seen, and those of parts of it
-	// ([kernel.Host.Views]). Nil for none.
-	Views func(paths []string) []string
+	// Mounts is the host's mount table, [kernel.Table]. Nil is one without mounts.
+	Mounts MountTable
 	// Sockets lists the unix sockets of the host that can be connected to ([kernel.Host.Sockets]). Nil for none.
 	Sockets func() []string
 	// Paths are the files of the host that were opened for this command; what the wish names is added. Nil makes a
@@ -68,6 +67,12 @@ type Caller struct {
 	Made   *Made
 	// Nested: the caller is in a user namespace already, so that uid 0 is not the host's root.
 	Nested bool
+}
+
+// MountTable answers what the mounts of a host show where.
+type MountTable interface {
+	Views(paths []string) []string    // the other paths at which these, or parts of them, can be seen
+	KernelMounts(dir string) []string // mount points below dir through which the kernel is told things
 }
 
 // Made is what a wish needs besides its Spec.

@@ -28,6 +28,7 @@ func (b *builder) workdir(private []specs.Mount, h *homes) ([]specs.Mount, error
 	case why == "":
 		b.spec.Process.Cwd, b.shared = dir.Path, dir
 		private = append(dropped(private, dir.Path), b.cwdMount(dir.Path))
+		private = append(private, b.kernelBelow(dir.Path)...)
 	default:
 		if b.kind(dir.Path) == unix.S_IFDIR && !b.kernels(dir.Path) {
 			b.spec.Process.Cwd = dir.Path // it is there, just not writable or empty
@@ -41,6 +42,22 @@ func (b *builder) workdir(private []specs.Mount, h *homes) ([]specs.Mount, error
 		b.spec.Process.Cwd = filepath.Clean(w)
 	}
 	return private, nil
+}
+
+// kernelBelow covers what of the kernel is mounted in a directory that is shared, a chroot say: with /proc of the host's own
+// processes root has the host.
+func (b *builder) kernelBelow(dir string) (mounts []specs.Mount) {
+	if b.caller.Mounts == nil || b.wish.Cow { // a copy has no mounts below
+		return nil
+	}
+	points := b.caller.Mounts.KernelMounts(dir)
+	for _, p := range points {
+		mounts = append(mounts, specs.Mount{Destination: p, Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "nodev", "noexec", "ro", "mode=0555"}})
+	}
+	if len(points) > 0 {
+		b.notice("kernel-not-shared", "not shared with the command, for they belong to the kernel: %s; -v PATH shares one", strings.Join(shorten(points, 6), " "))
+	}
+	return mounts
 }
 
 // openWorkdir opens the working directory where nobody has yet.
