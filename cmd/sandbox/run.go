@@ -80,8 +80,9 @@ const runLong = `Run a command in a new container, in one of three forms.
 
   sandbox run [flags] -- CMD [ARG...]
       On this host's tree. You stay who you are. The host is read-only; the working
-      directory is the real one and writable; the rest of your home is an empty
-      throw-away directory; /tmp, /var/tmp and /run are private. -v adds paths.
+      directory is the real one and writable, but for hooks, .git/config and the like;
+      the rest of your home is an empty throw-away directory; /tmp, /var/tmp and /run
+      are private; secrets of your environment stay outside. -v adds paths.
   sandbox run [flags] ROOTFS [CMD...]
       In a directory tree (a word with a slash, or --rootfs DIR).
   sandbox run -b BUNDLE [flags] ID
@@ -93,6 +94,7 @@ failed, 126 when the command cannot be run, 127 when it is not found.`
 const runExample = `  sandbox run -- make test
   sandbox run --cow -- rm -rf .
   sandbox run -v ~/.cache/go-build -- go build ./...
+  sandbox run -e NPM_TOKEN --no-protect=.git/config -- npm publish
   sandbox run -it ./rootfs sh
   sandbox run -u 1000 --read-only --tmpfs /tmp ./rootfs id
   sandbox run -b ./bundle web`
