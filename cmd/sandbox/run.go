@@ -278,7 +278,7 @@ func whoTyped(r *lifecycle.Runtime) spec.Caller {
 
 // doorGroups tells, in the report, of groups that the command is in because its caller is.
 func doorGroups(r *lifecycle.Runtime) (c kernel.Contract) {
-	if len(r.Caller.Groups) == 0 {
+	if !slices.ContainsFunc(r.Caller.Groups, func(g uint32) bool { return g != r.Caller.GID }) {
 		return nil
 	}
 	text, _ := kernel.ReadFile("/etc/group")

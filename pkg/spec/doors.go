@@ -13,11 +13,10 @@ import (
 
 // knownDoors are sockets that open the host, and that no list of this network namespace need have: the service may live
 // in another one, or start when somebody connects.
-var knownDoors = []string{
-	"/var/lib/incus/unix.socket", "/var/lib/incus/unix.socket.user", "/var/lib/lxd/unix.socket", "/var/lib/lxd/unix.socket.user",
-	"/var/snap/lxd/common/lxd/unix.socket", "/var/snap/lxd/common/lxd/unix.socket.user",
-	"/var/lib/kubelet/device-plugins/kubelet.sock", "/var/lib/kubelet/pod-resources/kubelet.sock", "/var/lib/rancher/k3s/agent/containerd/containerd.sock",
-	"/nix/var/nix/daemon-socket/socket",
+var knownDoors = [...]struct{ dir, names string }{
+	{"/var/lib/incus", "unix.socket unix.socket.user"}, {"/var/lib/lxd", "unix.socket unix.socket.user"}, {"/var/snap/lxd/common/lxd", "unix.socket unix.socket.user"},
+	{"/var/lib/kubelet", "device-plugins/kubelet.sock pod-resources/kubelet.sock"}, {"/var/lib/rancher", "k3s/agent/containerd/containerd.sock"},
+	{"/nix/var/nix", "daemon-socket/socket"},
 }
 
 // innerDoors are, by the last part of their path, sockets that belong to a tool of the caller's and not to the project in
@@ -49,13 +48,19 @@ func (b *builder) closeDoors() error {
 }
 
 // doors are the sockets that there are, as far as that can be known.
-func (b *builder) doors() []string {
-	list := knownDoors
+func (b *builder) doors() (list []string) {
+	for _, d := range knownDoors {
+		if b.kind(d.dir) == unix.S_IFDIR {
+			for _, name := range strings.Fields(d.names) {
+				list = append(list, filepath.Join(d.dir, name))
+			}
+		}
+	}
 	if b.shared != nil {
-		list = append(list[:len(list):len(list)], filepath.Join(b.shared.Path, ".git/fsmonitor--daemon.ipc"))
+		list = append(list, filepath.Join(b.shared.Path, ".git/fsmonitor--daemon.ipc"))
 	}
 	if b.caller.Sockets != nil {
-		list = append(list[:len(list):len(list)], b.caller.Sockets()...)
+		list = append(list, b.caller.Sockets()...)
 	}
 	seen := map[string]bool{}
 	unique := list[:0:0]

@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"sandbox/pkg/handle"
 )
 
@@ -39,6 +41,7 @@ func (b *builder) findHomes() *homes {
 		}
 	}
 	h.hide(b.people(h))
+	h.covers = b.passable(h.covers)
 	h.hide(h.own)
 	for _, c := range h.covers {
 		if id, ok := b.id(c.path); ok && !contains(h.own, c.path) {
@@ -50,6 +53,17 @@ func (b *builder) findHomes() *homes {
 		h.covers[i].home = contains(h.own, c.path)
 	}
 	return h
+}
+
+// passable leaves out what the caller may not enter: nor may the command, which has no more rights over it.
+func (b *builder) passable(covers []cover) []cover {
+	kept := covers[:0]
+	for _, c := range covers {
+		if unix.Faccessat(unix.AT_FDCWD, b.onHost(c.path), unix.X_OK, unix.AT_EACCESS) != unix.EACCES {
+			kept = append(kept, c)
+		}
+	}
+	return kept
 }
 
 // hide adds directories to cover, but for those that lie in one that is covered already. The caller's own homes are there
@@ -87,13 +101,25 @@ func (b *builder) people(h *homes) (dirs []string) {
 	if err != nil {
 		return nil
 	}
-	from := b.firstPerson()
+	from := uint32(0)
 	holders := map[string]string{} // as passwd names them -> real
 	for a := range accounts(data) {
-		if a.uid < from && a.uid != 0 || !filepath.IsAbs(a.home) {
+		if !filepath.IsAbs(a.home) {
 			continue
 		}
 		home := filepath.Clean(a.home)
+		if a.uid != 0 && a.uid < usualPerson {
+			// Nearly all of these live among the system's own, so that the file that says need not be read.
+			if holdsSystem(filepath.Dir(home)) {
+				continue
+			}
+			if from == 0 {
+				from = b.firstPerson()
+			}
+			if a.uid < from {
+				continue
+			}
+		}
 		holder, known := holders[filepath.Dir(home)]
 		if !known {
 			holder = b.realDir(filepath.Dir(home))
@@ -115,17 +141,26 @@ func (b *builder) people(h *homes) (dirs []string) {
 	return dirs
 }
 
+// usualPerson is UID_MIN where nobody has said otherwise.
+const usualPerson = 1000
+
 // firstPerson is UID_MIN of login.defs(5).
 func (b *builder) firstPerson() uint32 {
 	data, _ := readRegular(b.onHost("/etc/login.defs"))
-	for line := range lines(data) {
+	text := "\n" + string(data)
+	for {
+		i := strings.Index(text, "\nUID_MIN")
+		if i < 0 {
+			return usualPerson
+		}
+		line, _, _ := strings.Cut(text[i+1:], "\n")
 		if f := strings.Fields(line); len(f) > 1 && f[0] == "UID_MIN" {
 			if n, err := strconv.ParseUint(f[1], 10, 32); err == nil {
 				return uint32(n)
 			}
 		}
+		text = text[i+1:]
 	}
-	return 1000
 }
 
 // findViews adds the other places where what is covered can be seen: a second mount of its file system, or of a part.

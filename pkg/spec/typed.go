@@ -98,9 +98,16 @@ func (b *builder) leadsOut(abs string) error {
 
 // id is the file at a path of the host, links followed.
 func (b *builder) id(path string) (handle.ID, bool) {
-	var st unix.Stat_t
-	if !filepath.IsAbs(path) || unix.Stat(b.onHost(path), &st) != nil {
-		return handle.ID{}, false
+	id, known := b.known[path]
+	if !known {
+		var st unix.Stat_t
+		if filepath.IsAbs(path) && unix.Stat(b.onHost(path), &st) == nil {
+			id = handle.ID{Dev: st.Dev, Ino: st.Ino}
+		}
+		if b.known == nil {
+			b.known = map[string]handle.ID{}
+		}
+		b.known[path] = id
 	}
-	return handle.ID{Dev: st.Dev, Ino: st.Ino}, true
+	return id, id != handle.ID{}
 }

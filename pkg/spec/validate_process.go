@@ -172,4 +172,20 @@ func extentsText(extents []specs.LinuxIDMapping) string {
 	return "there are " + strings.Join(parts, ", ")
 }
 
-func oneOf(v, list string) bool { return v != "" && contains(strings.Fields(list), v) }
+func oneOf(v, list string) bool {
+	blank := func(i int) bool {
+		return i < 0 || i >= len(list) || list[i] == ' ' || list[i] == '\n' || list[i] == '\t'
+	}
+	if v == "" || strings.ContainsAny(v, " \n\t") {
+		return false
+	}
+	for at := 0; ; at++ {
+		i := strings.Index(list[at:], v)
+		if i < 0 {
+			return false
+		}
+		if at += i; blank(at-1) && blank(at+len(v)) {
+			return true
+		}
+	}
+}

@@ -112,6 +112,7 @@ type builder struct {
 	paths                          handle.Set
 	pass                           passed
 	homes                          *homes
+	known                          map[string]handle.ID // what paths were found to name
 	forbidden                      map[handle.ID]string // directories that are not shared, and why
 	base                           int                  // how many of ours begin the tree, in that order
 	shared                         *handle.Handle       // the working directory, where the command gets it
