@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/kernel"
+	"sandbox/pkg/outfile"
 	"sandbox/pkg/spec"
 )
 
@@ -193,16 +194,10 @@ func writeFile(path string, b []byte, mode os.FileMode) error {
 	return replace(path, path+".new", unix.O_TRUNC, b, mode)
 }
 
-// writePid is for --pid-file, in a directory where somebody else may write too:
-// nobody knows the name on the way, and nothing is written through.
+// writePid is for --pid-file.
 func writePid(path string, pid int) error {
-	var random [8]byte
-	_, err := unix.Getrandom(random[:], 0)
-	if err == nil {
-		// Without a newline: containerd parses the whole file as a number.
-		err = replace(path, filepath.Join(filepath.Dir(path), fmt.Sprintf(".pid-%x", random)), unix.O_EXCL, []byte(strconv.Itoa(pid)), 0o644)
-	}
-	if err != nil {
+	// Without a newline: containerd parses the whole file as a number.
+	if err := outfile.Replace(path, []byte(strconv.Itoa(pid)), 0o644); err != nil {
 		return fmt.Errorf("write the pid file %s: %w", path, rootCause(err))
 	}
 	return nil
