@@ -8,6 +8,8 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/rootfs"
 )
 
 // The files of a container that speak of its network.
@@ -42,17 +44,38 @@ func (r *Runtime) showFiles(w *network, o *Options) error {
 		if content == nil {
 			continue
 		}
-		source := filepath.Join(w.dir, filepath.Base(name))
-		err := write(source, unix.O_TRUNC, content, 0o644)
-		if err == nil {
-			err = os.Chmod(source, 0o644) // whatever our umask is: users in the container read it
+		if err := writeAt(w.dir, filepath.Base(name), content, 0o644); err != nil {
+			return fmt.Errorf("write the container's %s: %w", name, err)
 		}
+		source, err := r.ours(w.dir, filepath.Base(name))
 		if err != nil {
 			return fmt.Errorf("write the container's %s: %w", name, err)
 		}
 		r.showFile(s, o.Bundle, name, source)
 	}
 	return nil
+}
+
+// ours is the path of what we show a container, and a note of what is there. The child
+// has to open it again, in its own mount namespace, and must not take anything else for
+// it that somebody has put in its way.
+func (r *Runtime) ours(dir *os.File, name string) (string, error) {
+	var st unix.Stat_t
+	if err := unix.Fstatat(int(dir.Fd()), name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		return "", err
+	}
+	if notOurs(&st) != "" || st.Mode&unix.S_IFMT != unix.S_IFREG && st.Mode&unix.S_IFMT != unix.S_IFDIR {
+		return "", errUnfit
+	}
+	path, err := filepath.Abs(filepath.Join(dir.Name(), name))
+	if err != nil {
+		return "", err
+	}
+	if r.sources == nil {
+		r.sources = map[string]rootfs.FileID{}
+	}
+	r.sources[path] = rootfs.FileID{Dev: st.Dev, Ino: st.Ino}
+	return path, nil
 }
 
 // showFile binds a file in the container, behind the links that are there.
@@ -75,10 +98,14 @@ func (r *Runtime) showFile(s *specs.Spec, bundle, name, source string) {
 
 // shareFiles shows a container the files of the one whose network it joins, whose
 // directory that is.
-func (r *Runtime) shareFiles(s *specs.Spec, dir string) {
+func (r *Runtime) shareFiles(s *specs.Spec, d *dir) {
+	dir, err := d.openSub(networkDir)
+	if err != nil {
+		return // it has none
+	}
+	defer dir.Close()
 	for _, name := range []string{hostsFile, resolvFile} {
-		source := filepath.Join(dir, networkDir, filepath.Base(name))
-		if _, err := os.Lstat(source); err == nil {
+		if source, err := r.ours(dir, filepath.Base(name)); err == nil {
 			r.showFile(s, "", name, source)
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"sandbox/pkg/kernel"
 	"sandbox/pkg/plan"
 	"sandbox/pkg/resctrl"
+	"sandbox/pkg/rootfs"
 	"sandbox/pkg/spec"
 )
 
@@ -46,6 +47,10 @@ type Runtime struct {
 
 	looked bool   // in the user database
 	home   string // what it says
+
+	state   *os.File                 // the state root, opened once
+	ownRoot bool                     // it is the default one, and ours alone
+	sources map[string]rootfs.FileID // what we show containers of our own, by path: what the child finds there must be this
 }
 
 // New looks at the current process. root "" is the default state directory
@@ -69,7 +74,7 @@ func New(root string) (*Runtime, error) {
 	if notice != nil {
 		r.Warn(notice.String())
 	}
-	r.Root = dir
+	r.Root, r.ownRoot = dir, true
 	return r, nil
 }
 

@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"encoding/binary"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -64,6 +66,25 @@ func (p *Plan) Mknodat(dir Arg, name string, mode uint32, dev uint64) *Step {
 // Fchownat changes the owner of the file fd itself.
 func (p *Plan) Fchownat(fd Reg, uid, gid uint32) *Step {
 	return p.Do("fchownat", unix.SYS_FCHOWNAT, R(fd), S(""), C(int(uid)), C(int(gid)), F(unix.AT_EMPTY_PATH, atFlags))
+}
+
+// Same fails with ESTALE unless fd is the file with that number on that device:
+// what the parent has looked at by a descriptor, and the child had to open again by
+// its name (statx(2), Linux 4.11).
+func (p *Plan) Same(fd Reg, dev, ino uint64) {
+	const inode, major, minor, size = 0x20, 0x88, 0x8c, 0x100 // of struct statx
+	found := Bytes(make([]byte, size)).Show(func() string { return "<statx>" })
+	p.Do("statx", unix.SYS_STATX, R(fd), S(""), F(unix.AT_EMPTY_PATH, atFlags), C(unix.STATX_INO), M(found))
+	number := Longs(ino).Data
+	for _, w := range []struct {
+		off   int
+		value uint32
+	}{
+		{inode, binary.NativeEndian.Uint32(number)}, {inode + 4, binary.NativeEndian.Uint32(number[4:])},
+		{major, unix.Major(dev)}, {minor, unix.Minor(dev)},
+	} {
+		p.Expect(found, w.off, ^uint32(0), w.value, unix.ESTALE)
+	}
 }
 
 // Close closes an fd; plans with many mounts would else run into

@@ -214,6 +214,11 @@ func (t *Tree) prepare(p *plan.Plan, m *mount) {
 	case m.bind():
 		p.Act("bind %s to %s", m.source, m.dest)
 		m.tree = t.clone(p, Copy{Path: m.source, Recursive: m.recursive, Link: m.sourceLink, IDs: m.ids, MapBelow: m.mapBelow}, m.field)
+		if id, ours := t.facts.Sources[m.source]; ours {
+			p.Act("find %s as it was made", m.source)
+			p.Same(m.tree, id.Dev, id.Ino)
+			p.Act("bind %s to %s", m.source, m.dest)
+		}
 		setAttr(p, m.tree, m.attr, false, m.dest)
 		setAttr(p, m.tree, m.rattr, true, m.dest)
 		if len(m.spread) == 0 && t.shared() {
