@@ -23,6 +23,7 @@ import (
 var attacks = map[string]func(args []string) error{
 	"configs":     configsHelper,
 	"descriptors": descriptors,
+	"displace":    displace,
 	"groups":      dropGroups,
 	"interpreted": interpreted,
 	"loader":      loader,

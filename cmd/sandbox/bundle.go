@@ -1,10 +1,7 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 
 	"github.com/spf13/pflag"
@@ -12,6 +9,7 @@ import (
 	"sandbox/pkg/console"
 	"sandbox/pkg/handle"
 	"sandbox/pkg/lifecycle"
+	"sandbox/pkg/outfile"
 	"sandbox/pkg/spec"
 )
 
@@ -101,21 +99,17 @@ func (b *bundleFlags) dial(o *lifecycle.Options, detached bool) error {
 	return nil
 }
 
-// report is the file of --report. It is opened before there is a container: a name
-// that cannot be written is known then.
-type report struct {
-	f     *os.File
-	fresh bool
-}
+// report is the file of --report. Its place is found before there is a container: a
+// name that cannot be written is known then.
+type report struct{ f *outfile.File }
 
 func openReport(path string) (*report, error) {
 	r := &report{}
 	if path == "" {
 		return r, nil
 	}
-	_, err := os.Lstat(path)
-	r.fresh = errors.Is(err, fs.ErrNotExist)
-	if r.f, err = os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o644); err != nil {
+	var err error
+	if r.f, err = outfile.Open(path); err != nil {
 		return nil, fmt.Errorf("--report: %w", err)
 	}
 	return r, nil
@@ -128,26 +122,16 @@ func (r *report) write(c *lifecycle.Container) error {
 	}
 	b, err := indent(c.Contract)
 	if err == nil {
-		_ = r.f.Truncate(0) // a pipe has no length
-		_, err = r.f.Write(b)
+		err = r.f.Write(b, 0o644)
 	}
-	if end := r.f.Close(); err == nil {
-		err = end
-	}
-	r.f = nil
 	if err != nil {
 		return fmt.Errorf("--report: %w", err)
 	}
 	return nil
 }
 
-// close leaves no empty file behind where nothing was written.
 func (r *report) close() {
-	if r.f == nil {
-		return
-	}
-	r.f.Close()
-	if r.fresh {
-		os.Remove(r.f.Name())
+	if r.f != nil {
+		r.f.Close()
 	}
 }

@@ -100,7 +100,7 @@ func (n *networkFlags) join(r *lifecycle.Runtime, o *lifecycle.Options, bundle b
 	case another != "" && given != "":
 		return fmt.Errorf("%s: with --network %s the container has that one's files; leave %[1]s out", given, n.mode)
 	case another != "":
-		return r.JoinNetwork(o.Spec, another)
+		return r.JoinNetwork(o.Spec, o.Paths, another)
 	case given == "":
 		return nil // it has the host's files
 	}

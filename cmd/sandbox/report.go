@@ -10,6 +10,8 @@ import (
 	"unicode"
 
 	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/outfile"
 )
 
 // report tells an error: once to standard error, in one write, because a
@@ -24,7 +26,7 @@ func (a *app) report(err error) {
 }
 
 func (a *app) logLine(level, text string) {
-	f, openErr := os.OpenFile(a.log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+	f, openErr := outfile.Append(a.log, 0o644)
 	if openErr != nil {
 		fmt.Fprintln(os.Stderr, "sandbox: open the log: "+openErr.Error())
 		return

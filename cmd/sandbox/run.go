@@ -307,6 +307,7 @@ func randomID() (string, error) {
 // launch runs it: in the foreground until the payload ends, or in the
 // background.
 func (a *app) launch(r *lifecycle.Runtime, f *runFlags, o lifecycle.Options) error {
+	defer r.Sweep() // when nobody waits for the command any more
 	o.Attached = !f.detach
 	o.AutoRemove = !f.keep && (!f.detach || f.rm)
 	o.Silent, o.KeepSignals = f.detach && a.human, a.human

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/outfile"
 )
 
 // Mode says what a Receiver does with the consoles it gets.
@@ -57,7 +59,7 @@ func RecvTTY(ctx context.Context, r Receiver) error {
 	// A deadline in the past wakes an accept that waits; closing would race with its use of the descriptor.
 	defer context.AfterFunc(ctx, func() { _ = listener.SetDeadline(time.Unix(1, 0)) })()
 	if r.PIDFile != "" {
-		if err := os.WriteFile(r.PIDFile, []byte(strconv.Itoa(os.Getpid())), 0o644); err != nil {
+		if err := outfile.Replace(r.PIDFile, []byte(strconv.Itoa(os.Getpid())), 0o644); err != nil {
 			return fmt.Errorf("writing the pid file: %w", err)
 		}
 	}
@@ -171,15 +173,20 @@ func listen(path string) (listener *os.File, remove func(), err error) {
 		return nil, nil, err
 	}
 	listener = os.NewFile(uintptr(fd), path)
-	err = withShortPath(path, func(short string) error { return unix.Bind(fd, &unix.SockaddrUnix{Name: short}) })
+	dir, name, err := outfile.Find(path)
 	if err != nil {
 		listener.Close()
+		return nil, nil, err
+	}
+	if err = unix.Bind(fd, &unix.SockaddrUnix{Name: fmt.Sprintf("/proc/self/fd/%d/%s", dir.Fd(), name)}); err != nil {
+		listener.Close()
+		dir.Close()
 		if errors.Is(err, unix.EADDRINUSE) {
 			err = fmt.Errorf("the file exists; remove it when no other receiver uses it: %w", err)
 		}
 		return nil, nil, err
 	}
-	remove = sync.OnceFunc(removerOf(path))
+	remove = sync.OnceFunc(removerOf(dir, name))
 	if err = unix.Listen(fd, 128); err != nil {
 		remove()
 		listener.Close()
@@ -188,11 +195,14 @@ func listen(path string) (listener *os.File, remove func(), err error) {
 	return listener, remove, nil
 }
 
-func removerOf(path string) func() {
-	bound, err := os.Lstat(path)
+func removerOf(dir *os.File, name string) func() {
+	var bound, now unix.Stat_t
+	look := func(st *unix.Stat_t) error { return unix.Fstatat(int(dir.Fd()), name, st, unix.AT_SYMLINK_NOFOLLOW) }
+	err := look(&bound)
 	return func() {
-		if now, e := os.Lstat(path); err == nil && e == nil && os.SameFile(bound, now) {
-			_ = os.Remove(path)
+		if err == nil && look(&now) == nil && now.Dev == bound.Dev && now.Ino == bound.Ino {
+			_ = unix.Unlinkat(int(dir.Fd()), name, 0)
 		}
+		dir.Close()
 	}
 }

@@ -60,6 +60,11 @@ func openAt(dir int, name, path string, flags uint) (*Handle, error) {
 	return from(fd, path)
 }
 
+// At is what lies in the directory of a descriptor under a name itself, a link too; path is what it is to be called.
+func At(dir int, name, path string) (*Handle, error) {
+	return openAt(dir, name, path, unix.AT_SYMLINK_NOFOLLOW)
+}
+
 // Cwd is the working directory of this process, by its own name now. A directory that was removed, or that lies outside
 // of our root, has none: ENOENT.
 func Cwd() (*Handle, error) {

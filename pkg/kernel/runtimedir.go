@@ -86,6 +86,32 @@ func (h Host) ours(dir string, euid int) string {
 	return ""
 }
 
+// OursAlone is a [Refusal] unless the runtime directory, which is open, belongs to us and
+// nobody else can write it. Its name was looked at before; what counts is what was opened.
+func (h Host) OursAlone(fd int, dir string, euid int) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return fmt.Errorf("using runtime directory %q: %w", dir, err)
+	}
+	why := ""
+	switch name := strconv.QuoteToGraphic(dir); {
+	case int64(st.Uid) != int64(euid):
+		why = fmt.Sprintf("%s belongs to uid %d", name, st.Uid)
+	case st.Mode&0o022 != 0:
+		why = fmt.Sprintf("%s can be written by others (mode %04o)", name, st.Mode&0o7777)
+	default:
+		return nil
+	}
+	return foreignDir(dir, why)
+}
+
+// foreignDir refuses a directory. EPERM is ours: what the kernel would say if it knew
+// whose state this is.
+func foreignDir(dir, why string) error {
+	return &Refusal{fill(RuntimeForeign, []string{"PATH", shellWord(dir)}, why),
+		fmt.Errorf("using runtime directory %q: %w", dir, unix.EPERM)}
+}
+
 // fallbackDir is keyed by the boot, since /tmp may survive one and state must
 // not: after a reboot every pid in it is somebody else's.
 func (h Host) fallbackDir(euid int) (string, error) {
@@ -112,7 +138,5 @@ func (h Host) makeOurs(dir string, euid int) error {
 	if why == "" {
 		return nil
 	}
-	// EPERM is ours: what the kernel would say if it knew whose state this is.
-	return &Refusal{fill(RuntimeForeign, []string{"PATH", shellWord(dir)}, why),
-		fmt.Errorf("using runtime directory %q: %w", dir, unix.EPERM)}
+	return foreignDir(dir, why)
 }

@@ -217,3 +217,25 @@ func TestRuntimeDirCannotBeMade(t *testing.T) {
 		}
 	}
 }
+
+func TestOursAlone(t *testing.T) {
+	dir := t.TempDir()
+	f, err := os.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for mode, want := range map[os.FileMode]string{0o700: "", 0o755: "", 0o770: "(mode 0770)", 0o702: "(mode 0702)", 0o777 | os.ModeSticky: "(mode 1777)"} {
+		if err := os.Chmod(dir, mode); err != nil {
+			t.Fatal(err)
+		}
+		err := (Host{}).OursAlone(int(f.Fd()), dir, os.Geteuid())
+		var r *Refusal
+		if (err == nil) != (want == "") || err != nil && (!errors.As(err, &r) || r.Cause.Code != RuntimeForeign || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%v: %v, want %q", mode, err, want)
+		}
+	}
+	if err := (Host{}).OursAlone(int(f.Fd()), dir, os.Geteuid()+1); err == nil || !strings.Contains(err.Error(), "belongs to uid") {
+		t.Errorf("another's: %v", err)
+	}
+}

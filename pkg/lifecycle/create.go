@@ -103,15 +103,19 @@ func (r *Runtime) spawn(o Options, started bool) (*Container, error) {
 	defer d.close()
 	var undo cleanup
 	defer undo.run()
-	undo.add(func() { r.discard(d, nil) })
-	if err := d.offerNotify(&o); err != nil {
+	undo.add(func() {
+		if err := r.discard(d, nil, r.Warn); err != nil {
+			r.Warn(err.Error())
+		}
+	})
+	if err := r.offerNotify(d, &o); err != nil {
 		return nil, err
 	}
 	if err := r.offerNetwork(d, &o); err != nil {
 		return nil, err
 	}
 	defer o.network.close()
-	g, err := r.newProgram(o, d.path, int(d.f.Fd()))
+	g, err := r.newProgram(o, d)
 	if err != nil {
 		return nil, err
 	}

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
 
 	"golang.org/x/sys/unix"
 
@@ -16,21 +14,22 @@ import (
 // a running one first, removes whatever a killed create has left, and is
 // content when there is nothing.
 func (r *Runtime) Delete(id string, force bool) error {
+	defer r.Sweep()
 	d, rec, err := r.lock(id)
 	if err != nil {
 		return r.deleteLeftover(id, d, err, force)
 	}
-	status := r.statusIn(d.path, rec)
+	status := r.statusIn(d, rec)
 	if status != Stopped && status != Created && !force {
 		d.close()
 		return fmt.Errorf("cannot delete container %s that is not stopped: %s", id, status)
 	}
-	if err := rec.end(); err != nil {
+	if err := rec.end(endPatience); err != nil {
 		d.close()
 		return err
 	}
 	r.settle(rec)
-	rec.endNetwork(filepath.Join(d.path, networkDir))
+	rec.endNetwork(d)
 	if err := r.leaveGroup(d, rec); err != nil {
 		if !force {
 			d.close()
@@ -54,12 +53,7 @@ func (r *Runtime) deleteLeftover(id string, d *dir, err error, force bool) error
 	case d == nil:
 		return err
 	case force:
-		if err := d.process().end(); err != nil {
-			d.close()
-			return err
-		}
-		r.discard(d, nil)
-		return nil
+		return r.deleteForced(d, err)
 	case errors.Is(err, fs.ErrNotExist):
 		d.close()
 		return ErrNotExist
@@ -68,27 +62,45 @@ func (r *Runtime) deleteLeftover(id string, d *dir, err error, force bool) error
 	return err
 }
 
-// deleteStranger frees an id whose place something takes that is no directory.
-func (r *Runtime) deleteStranger(id string) error {
-	path, err := r.path(id)
-	if err != nil {
+// deleteForced removes a directory whose record says nothing.
+func (r *Runtime) deleteForced(d *dir, err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := d.leftover(); err != nil {
+			d.close()
+			return err
+		}
+	}
+	if err := d.process().end(endPatience); err != nil {
+		d.close()
 		return err
 	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	return r.discard(d, nil, r.Warn)
+}
+
+// deleteStranger frees an id whose place something of ours takes that is no directory.
+func (r *Runtime) deleteStranger(id string) error {
+	d, err := r.open(id)
+	var stranger *strangerError
+	switch {
+	case err == nil: // made meanwhile
+		d.close()
+		return nil
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case !errors.As(err, &stranger) || !stranger.ours:
 		return err
+	}
+	if err := unix.Unlinkat(int(r.state.Fd()), id, 0); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return &fs.PathError{Op: "remove", Path: stranger.path, Err: err}
 	}
 	return nil
 }
 
 // Remove removes a container of our own that has ended.
 func (r *Runtime) Remove(c *Container) {
-	path, err := r.path(c.ID)
+	d, err := r.hold(c.ID)
 	if err != nil {
-		return
-	}
-	d, err := openDir(path, unix.LOCK_EX)
-	if err != nil {
-		if !errors.Is(err, os.ErrNotExist) {
+		if !errors.Is(err, ErrNotExist) {
 			r.Warn("remove the container's state: " + err.Error())
 		}
 		return
@@ -98,7 +110,9 @@ func (r *Runtime) Remove(c *Container) {
 		d.close()
 		return
 	}
-	c.endNetwork(filepath.Join(d.path, networkDir))
-	r.discard(d, &c.Record)
+	c.endNetwork(d)
+	if err := r.discard(d, &c.Record, r.Warn); err != nil {
+		r.Warn(err.Error())
+	}
 	r.poststop(c.Hooks, &c.Record)
 }

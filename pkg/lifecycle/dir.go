@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -14,7 +13,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/kernel"
-	"sandbox/pkg/spec"
 )
 
 // The files of a container's directory.
@@ -24,27 +22,28 @@ const (
 	groupLink  = "group"      // a link to the cgroup2.Placement as JSON: what is made before there is a record can be removed
 	shareLink  = "share"      // a link to the groups of resctrl that end with the container, as JSON
 	startFile  = "start"      // the socket on which a created container waits; gone once it was started
+
+	newSuffix = ".new" // of what becomes one of them by rename
 )
 
-// dir is one container's directory, open and locked. Holding the lock is
-// holding the right to change the container. flock(2) ends with the process,
-// so a verb that is killed leaves no lock behind.
+// dir is one container's directory, open. All that is done there goes through the descriptor. It is locked for a change:
+// holding the lock is holding the right to change the container. flock(2) ends with the process, so a verb that is killed
+// leaves no lock behind.
 type dir struct {
-	path string
-	f    *os.File
+	id     string
+	path   string // where it was found, for people
+	root   *os.File
+	f      *os.File
+	marked bool // it was made by claim
 }
 
-// path is where a container's state lives. Ids are checked here, once for
-// every verb, because an id becomes a path.
-func (r *Runtime) path(id string) (string, error) {
-	if err := spec.ValidID(id); err != nil {
-		return "", err
-	}
-	if len(id) > unix.NAME_MAX {
-		return "", fmt.Errorf("invalid container ID format: %d bytes, and a directory name has at most %d", len(id), unix.NAME_MAX)
-	}
-	return filepath.Join(r.Root, id), nil
-}
+func (d *dir) fd() int { return int(d.f.Fd()) }
+
+func (d *dir) close() { d.f.Close() }
+
+// claimPatience is how long a start waits while somebody holds the lock of a directory that has no record: whoever sweeps
+// it needs a moment, whoever makes a container of that id keeps it.
+const claimPatience = 100 * time.Millisecond
 
 // claim makes the directory of a new container. What a killed create left
 // behind, and a foreground run that was killed, make room; anything else with
@@ -54,63 +53,91 @@ func (r *Runtime) claim(id string) (*dir, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(r.Root, 0o700); err != nil {
-		return nil, r.because(kernel.Op{Do: kernel.UseRuntime, Path: r.Root}, err)
-	}
-	for {
-		err := os.Mkdir(path, 0o700)
-		if err != nil && !errors.Is(err, fs.ErrExist) {
-			return nil, r.because(kernel.Op{Do: kernel.UseRuntime, Path: r.Root}, err)
-		}
-		d, openErr := openDir(path, unix.LOCK_EX|unix.LOCK_NB)
+	late := time.Now().Add(claimPatience)
+	for range 1000 { // others make and remove the same id meanwhile; not so often
+		d, err := r.tryClaim(id)
 		switch {
-		case errors.Is(openErr, fs.ErrNotExist):
-			continue // a delete was quicker
-		case errors.Is(openErr, unix.EWOULDBLOCK):
-			return nil, fmt.Errorf("container with given ID already exists: %q is being changed by another process", id)
-		case openErr != nil:
-			return nil, openErr
 		case err == nil:
 			return d, nil
-		}
-		rec, err := r.evict(d, id)
-		if err != nil {
-			d.close()
+		case errors.Is(err, errAgain):
+		case errors.Is(err, unix.EWOULDBLOCK) && time.Now().Before(late):
+			time.Sleep(time.Millisecond)
+		case errors.Is(err, unix.EWOULDBLOCK):
+			return nil, fmt.Errorf("container with given ID already exists: %q is being changed by another process", id)
+		default:
 			return nil, err
 		}
-		r.discard(d, rec)
 	}
+	return nil, fmt.Errorf("make %s: others make and remove it all the time", path)
 }
 
-// evict says whether what is in d may make room; the record is nil where there is
-// none.
-func (r *Runtime) evict(d *dir, id string) (*Record, error) {
-	rec, err := d.read()
-	if errors.Is(err, fs.ErrNotExist) || err == nil && rec.AutoRemove && !rec.alive() {
-		return rec, nil
-	}
-	return nil, fmt.Errorf("container with given ID already exists: %s", quote(id))
-}
+// errAgain says that the place has changed meanwhile, or is free now.
+var errAgain = errors.New("try again")
 
-// openDir opens and locks. The directory may be removed while we wait for the
-// lock; then it is fs.ErrNotExist.
-func openDir(path string, how int) (*dir, error) {
-	// Not os.OpenFile, which sets up the poller for something never polled.
-	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+// tryClaim makes the directory, or makes room for it. It is EWOULDBLOCK while somebody has it who has written no record.
+func (r *Runtime) tryClaim(id string) (*dir, error) {
+	root, err := r.makeRoot()
 	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", path, err)
+		return nil, r.because(kernel.Op{Do: kernel.UseRuntime, Path: r.Root}, err)
 	}
-	f := os.NewFile(uintptr(fd), path)
-	if err := flock(f, how); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("lock %s: %w", path, err)
+	made := unix.Mkdirat(int(root.Fd()), id, marked)
+	if made != nil && !errors.Is(made, unix.EEXIST) {
+		return nil, r.because(kernel.Op{Do: kernel.UseRuntime, Path: r.Root}, &fs.PathError{Op: "mkdir", Path: r.Root + "/" + id, Err: made})
+	}
+	d, err := r.open(id)
+	if err == nil {
+		if err = d.lock(unix.LOCK_EX | unix.LOCK_NB); err == nil && made == nil {
+			return d, nil
+		}
+	}
+	var stranger *strangerError
+	var foreign *foreignError
+	switch {
+	case err == nil:
+		return nil, r.evict(d)
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, errAgain // a delete was quicker
+	case errors.As(err, &stranger), errors.As(err, &foreign):
+		return nil, fmt.Errorf("container with given ID already exists: %w", err)
+	case errors.Is(err, unix.EWOULDBLOCK) && d.recorded():
+		err = fmt.Errorf("container with given ID already exists: %q is being changed by another process", id)
+	}
+	if d != nil {
+		d.close()
+	}
+	return nil, err
+}
+
+// evict removes what may make room, and closes d.
+func (r *Runtime) evict(d *dir) error {
+	rec, err := d.read()
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if err = r.clear(d, r.Warn); errors.Is(err, errNotLeft) {
+			err = fmt.Errorf("container with given ID already exists: %w", err)
+		}
+	case err == nil && rec.AutoRemove && !rec.alive():
+		err = r.discard(d, rec, r.Warn)
+	default:
+		d.close()
+		return fmt.Errorf("container with given ID already exists: %s", quote(d.id))
+	}
+	if err != nil {
+		return err
+	}
+	return errAgain
+}
+
+// lock locks the directory. It may be removed while we wait; then it is fs.ErrNotExist.
+func (d *dir) lock(how int) error {
+	if err := flock(d.f, how); err != nil {
+		return fmt.Errorf("lock %s: %w", d.path, err)
 	}
 	var st unix.Stat_t
-	if err := unix.Fstat(int(f.Fd()), &st); err != nil || st.Nlink == 0 {
-		f.Close()
-		return nil, fs.ErrNotExist
+	if err := unix.Fstat(d.fd(), &st); err != nil || st.Nlink == 0 {
+		return fs.ErrNotExist
 	}
-	return &dir{path: path, f: f}, nil
+	return nil
 }
 
 // lockPatience is how long a verb waits for another one on the same container.
@@ -127,17 +154,25 @@ func flock(f *os.File, how int) error {
 	}
 }
 
-// hold opens an existing container's directory for a change.
-func (r *Runtime) hold(id string) (*dir, error) {
-	path, err := r.path(id)
-	if err != nil {
-		return nil, err
-	}
-	d, err := openDir(path, unix.LOCK_EX)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) {
+// known opens a container's directory. What is no directory is no container.
+func (r *Runtime) known(id string) (*dir, error) {
+	d, err := r.open(id)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) {
 		return nil, ErrNotExist
 	}
 	return d, err
+}
+
+// hold opens an existing container's directory for a change.
+func (r *Runtime) hold(id string) (*dir, error) {
+	d, err := r.known(id)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.lock(unix.LOCK_EX); err != nil {
+		return nil, notExist(d, err)
+	}
+	return d, nil
 }
 
 // lock opens an existing container for a change, with its record.
@@ -153,32 +188,64 @@ func (r *Runtime) lock(id string) (*dir, *Record, error) {
 	return d, rec, nil
 }
 
-func (d *dir) close() { d.f.Close() }
-
-// write records the state: complete or not at all, also on a full disk.
-func (d *dir) write(rec *Record) error {
-	// A link is made whole or not at all, in one call.
-	if err := os.Symlink(fmt.Sprintf("%d %d %s", rec.Pid, rec.Begin, rec.Boot), filepath.Join(d.path, pidLink)); err != nil {
-		return err
+// find opens an existing container to look at it.
+func (r *Runtime) find(id string) (*dir, *Record, error) {
+	d, err := r.known(id)
+	if err != nil {
+		return nil, nil, err
 	}
-	return d.rewrite(rec)
+	rec, err := d.read()
+	if err != nil {
+		return nil, nil, notExist(d, err)
+	}
+	return d, rec, nil
 }
 
-// rewrite replaces a record that is there.
-func (d *dir) rewrite(rec *Record) error {
-	b, err := json.Marshal(rec)
-	if err != nil {
-		return err
+// notExist closes what may have been opened; a directory without a record is
+// no container.
+func notExist(d *dir, err error) error {
+	if d != nil {
+		d.close()
 	}
-	return writeFile(filepath.Join(d.path, recordFile), b, 0o600)
+	if errors.Is(err, os.ErrNotExist) {
+		return ErrNotExist
+	}
+	return err
+}
+
+// has says whether a name is there, whatever it is.
+func (d *dir) has(name string) bool {
+	var st unix.Stat_t
+	return unix.Fstatat(d.fd(), name, &st, unix.AT_SYMLINK_NOFOLLOW) == nil
+}
+
+// recorded says whether there is a record, good or not.
+func (d *dir) recorded() bool { return d.has(recordFile) }
+
+// link is the text of a link of ours, "" without one.
+func (d *dir) link(name string) string {
+	fd, err := unix.Openat(d.fd(), name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return ""
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if unix.Fstat(fd, &st) != nil || notOurs(&st) != "" {
+		return ""
+	}
+	var text [unix.PathMax]byte
+	n, err := unix.Readlinkat(fd, "", text[:]) // of anything else it is an error
+	if err != nil {
+		return ""
+	}
+	return string(text[:n])
 }
 
 // process is what pidLink says, as far as a record that can be ended.
 func (d *dir) process() *Record {
 	rec := &Record{}
-	text, err := os.Readlink(filepath.Join(d.path, pidLink))
-	words := strings.Split(text, " ")
-	if err != nil || len(words) != 3 {
+	words := strings.Split(d.link(pidLink), " ")
+	if len(words) != 3 {
 		return rec
 	}
 	rec.Pid, _ = strconv.Atoi(words[0])
@@ -187,127 +254,90 @@ func (d *dir) process() *Record {
 	return rec
 }
 
-// writeFile replaces a file of ours by rename, so that a reader sees the old one or
-// the new one.
-func writeFile(path string, b []byte, mode os.FileMode) error {
-	return replace(path, path+".new", unix.O_TRUNC, b, mode)
-}
-
-// writePid is for --pid-file, in a directory where somebody else may write too:
-// nobody knows the name on the way, and nothing is written through.
-func writePid(path string, pid int) error {
-	var random [8]byte
-	_, err := unix.Getrandom(random[:], 0)
+// note writes down, before it is made, what a killed create leaves outside of the
+// directory. A link is there whole or not at all.
+func (d *dir) note(name string, what any) error {
+	b, err := json.Marshal(what)
 	if err == nil {
-		// Without a newline: containerd parses the whole file as a number.
-		err = replace(path, filepath.Join(filepath.Dir(path), fmt.Sprintf(".pid-%x", random)), unix.O_EXCL, []byte(strconv.Itoa(pid)), 0o644)
+		err = unix.Symlinkat(string(b), d.fd(), name+newSuffix)
 	}
-	if err != nil {
-		return fmt.Errorf("write the pid file %s: %w", path, rootCause(err))
-	}
-	return nil
-}
-
-// rootCause is an error without the name of a file that nobody has heard of.
-func rootCause(err error) error {
-	var at *fs.PathError
-	var from *os.LinkError
-	switch {
-	case errors.As(err, &at):
-		return at.Err
-	case errors.As(err, &from):
-		return from.Err
-	}
-	return err
-}
-
-func replace(path, tmp string, how int, b []byte, mode os.FileMode) error {
-	err := write(tmp, how, b, mode)
 	if err == nil {
-		err = os.Rename(tmp, path)
+		err = unix.Renameat(d.fd(), name+newSuffix, d.fd(), name)
 	}
 	if err != nil {
-		os.Remove(tmp)
-		return err
+		return fmt.Errorf("record the container's %s: %w", name, err)
 	}
 	return nil
 }
 
-// write is os.WriteFile without the poller, which package os sets up for every
-// file.
-func write(path string, how int, b []byte, mode os.FileMode) error {
-	fd, err := unix.Open(path, unix.O_WRONLY|unix.O_CREAT|unix.O_CLOEXEC|how, uint32(mode.Perm()))
-	if err != nil {
-		return &fs.PathError{Op: "open", Path: path, Err: err}
+// sub makes a directory of its own in the container's, and opens it.
+func (d *dir) sub(name string, mode uint32) (*os.File, error) {
+	if err := unix.Mkdirat(d.fd(), name, 0o700); err != nil {
+		return nil, err
 	}
-	for len(b) > 0 && err == nil {
-		var n int
-		n, err = unix.Write(fd, b)
-		b = b[max(0, n):]
-		if errors.Is(err, unix.EINTR) {
-			err = nil
-		}
-	}
-	if end := unix.Close(fd); err == nil {
-		err = end
-	}
-	if err != nil {
-		return &fs.PathError{Op: "write", Path: path, Err: err}
-	}
-	return nil
-}
-
-// recordLimit is far above any record we write.
-const recordLimit = 16 << 20
-
-// read reads the record. fs.ErrNotExist means that creation never got that far.
-func (d *dir) read() (*Record, error) { return readRecord(d.path) }
-
-func readRecord(dir string) (*Record, error) {
-	if info, err := os.Lstat(dir); err == nil && !info.IsDir() {
-		return nil, fs.ErrNotExist // a link, say: not made by us
-	}
-	path := filepath.Join(dir, recordFile)
-	info, err := os.Lstat(path)
+	f, err := d.openSub(name)
 	if err != nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() || info.Size() > recordLimit {
-		return nil, fmt.Errorf("%s is not a state file of ours; `delete --force` removes the container", path)
+	// Whatever our umask is: a payload with another id looks for what it needs there.
+	if err := unix.Fchmod(int(f.Fd()), mode); err != nil {
+		f.Close()
+		return nil, err
 	}
-	b, err := kernel.ReadFile(path)
+	return f, nil
+}
+
+func (d *dir) openSub(name string) (*os.File, error) {
+	fd, err := unix.Openat(d.fd(), name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
 	}
-	rec := Record{Cgroup: placed(dir)}
-	if err := spec.Decode(b, &rec); err != nil {
-		return nil, fmt.Errorf("%s is damaged (%w); `delete --force` removes the container", path, err)
-	}
-	if rec.ID != filepath.Base(dir) {
-		return nil, fmt.Errorf("%s is damaged (its id is %q); `delete --force` removes the container", path, rec.ID)
-	}
-	return &rec, nil
-}
-
-// remove deletes the directory; the lock ends with it.
-func (d *dir) remove() error {
-	defer d.close()
-	// What is always there first; RemoveAll reads the directory.
-	_ = unix.Unlink(filepath.Join(d.path, recordFile))
-	_ = unix.Unlink(filepath.Join(d.path, pidLink))
-	_ = unix.Unlink(filepath.Join(d.path, groupLink))
-	if unix.Rmdir(d.path) == nil {
-		return nil
-	}
-	if err := os.RemoveAll(d.path); err != nil {
-		return fmt.Errorf("remove the container's state: %w", err)
-	}
-	return nil
+	return os.NewFile(uintptr(fd), d.path+"/"+name), nil
 }
 
 // inside is a path in the directory that fits a socket address whatever the
 // length of --root: through the open directory.
 func (d *dir) inside(name string) string { return fmt.Sprintf("/proc/self/fd/%d/%s", d.f.Fd(), name) }
 
-// because adds the cause that the host shows for an error.
-func (r *Runtime) because(op kernel.Op, err error) error { return r.Kernel.Because(op, err) }
+// remove deletes the directory; the lock ends with it.
+func (d *dir) remove() error {
+	defer d.close()
+	// What is always there first; to look what else is costs more.
+	for _, name := range []string{recordFile, pidLink, groupLink} {
+		_ = unix.Unlinkat(d.fd(), name, 0)
+	}
+	err := unix.Unlinkat(int(d.root.Fd()), d.id, unix.AT_REMOVEDIR)
+	if errors.Is(err, unix.ENOTEMPTY) || errors.Is(err, unix.EEXIST) {
+		if err = d.empty(); err == nil {
+			err = unix.Unlinkat(int(d.root.Fd()), d.id, unix.AT_REMOVEDIR)
+		}
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove the container's state %s: %w", d.path, err)
+	}
+	return nil
+}
+
+// empty removes all that is in the directory, and never what a link in it leads to.
+func (d *dir) empty() error {
+	in, err := os.OpenRoot(d.inside("."))
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	names, err := d.names()
+	for _, name := range names {
+		err = errors.Join(err, in.RemoveAll(name))
+	}
+	return err
+}
+
+// names lists what is in the directory.
+func (d *dir) names() ([]string, error) {
+	f, err := d.openSub(".")
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return f.Readdirnames(-1)
+}

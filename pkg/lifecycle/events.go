@@ -35,14 +35,11 @@ func (r *Runtime) Stats(id string) (*Usage, error) {
 
 // look is a container that lives, and its group.
 func (r *Runtime) look(id string) (*Record, cgroup2.Group, error) {
-	path, err := r.path(id)
+	d, rec, err := r.find(id)
 	if err != nil {
 		return nil, cgroup2.Group{}, err
 	}
-	rec, err := readRecord(path)
-	if err != nil {
-		return nil, cgroup2.Group{}, notExist(nil, err)
-	}
+	d.close()
 	if !rec.alive() {
 		return nil, cgroup2.Group{}, fmt.Errorf("container with id %s is not running: %w", id, ErrNotRunning)
 	}

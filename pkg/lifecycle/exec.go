@@ -36,14 +36,11 @@ func (r *Runtime) Exec(id string, o *ExecOptions) (*Container, error) {
 	if err := checkPreserved(o.PreserveFds); err != nil {
 		return nil, err
 	}
-	path, err := r.path(id)
+	d, rec, err := r.find(id)
 	if err != nil {
 		return nil, err
 	}
-	rec, err := readRecord(path)
-	if err != nil {
-		return nil, notExist(nil, err)
-	}
+	d.close()
 	held, err := rec.open()
 	if err != nil {
 		return nil, errStopped

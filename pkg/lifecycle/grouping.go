@@ -167,7 +167,7 @@ func (b *birth) limit() error {
 	g := b.group
 	group := b.program.run.Groups.Group(g.place.Path)
 	if dir, err := filepath.Abs(b.dir.path); err == nil {
-		group.SetOwner(dir)
+		group.SetOwner(dir) // compared with the open directory later
 	}
 	can, missing, err := group.Split(g.writes)
 	if err != nil {

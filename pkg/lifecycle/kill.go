@@ -40,16 +40,13 @@ func Signal(s string) (unix.Signal, error) {
 
 // Kill signals the container's process, or with all every process in it.
 func (r *Runtime) Kill(id string, sig unix.Signal, all bool) error {
-	path, err := r.path(id)
+	d, rec, err := r.find(id)
 	if err != nil {
 		return err
 	}
-	rec, err := readRecord(path)
-	if err != nil {
-		return notExist(nil, err)
-	}
-	if all && r.hasGroup(path, rec) {
-		return r.killGroup(path, rec, sig)
+	defer d.close()
+	if all && r.hasGroup(d, rec) {
+		return r.killGroup(d, rec, sig)
 	}
 	if all {
 		return rec.killAll(sig)
@@ -126,9 +123,9 @@ func (r *Record) killAll(sig unix.Signal) error {
 // endPatience is how long a killed process may take to be gone.
 const endPatience = 10 * time.Second
 
-// end kills the container's process and waits until it is dead. An init ends
-// with it.
-func (r *Record) end() error {
+// end kills the container's process and waits until it is dead, with that much
+// patience. An init ends with it.
+func (r *Record) end(patience time.Duration) error {
 	fd, err := r.open()
 	if errors.Is(err, ErrNotRunning) {
 		return nil
@@ -141,9 +138,9 @@ func (r *Record) end() error {
 		return fmt.Errorf("kill the container: %w", err)
 	}
 	poll := []unix.PollFd{{Fd: int32(fd.Fd()), Events: unix.POLLIN}}
-	deadline := time.Now().Add(endPatience)
+	deadline := time.Now().Add(patience)
 	for {
-		n, err := unix.Poll(poll, int(time.Until(deadline).Milliseconds())+1)
+		n, err := unix.Poll(poll, max(0, int(time.Until(deadline).Milliseconds())+1)) // less is for ever
 		if n > 0 {
 			return nil
 		}
@@ -151,7 +148,7 @@ func (r *Record) end() error {
 			return fmt.Errorf("wait for the container's end: %w", err)
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("process %d of the container does not end within %s after SIGKILL", r.Pid, endPatience)
+			return fmt.Errorf("process %d of the container does not end within %s after SIGKILL", r.Pid, patience)
 		}
 	}
 }

@@ -8,6 +8,8 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/handle"
 )
 
 // The files of a container that speak of its network.
@@ -42,17 +44,35 @@ func (r *Runtime) showFiles(w *network, o *Options) error {
 		if content == nil {
 			continue
 		}
-		source := filepath.Join(w.dir, filepath.Base(name))
-		err := write(source, unix.O_TRUNC, content, 0o644)
-		if err == nil {
-			err = os.Chmod(source, 0o644) // whatever our umask is: users in the container read it
+		if err := writeAt(w.dir, filepath.Base(name), content, 0o644); err != nil {
+			return fmt.Errorf("write the container's %s: %w", name, err)
 		}
+		source, err := showable(o.Paths, w.dir, filepath.Base(name))
 		if err != nil {
 			return fmt.Errorf("write the container's %s: %w", name, err)
 		}
 		r.showFile(s, o.Bundle, name, source)
 	}
 	return nil
+}
+
+// showable opens what we show a container, and returns its path. The child has to look that up again, in its own mount
+// namespace, and must not take anything else for it that somebody has put in its way.
+func showable(paths handle.Set, dir *os.File, name string) (string, error) {
+	path, err := filepath.Abs(filepath.Join(dir.Name(), name))
+	if err != nil {
+		return "", err
+	}
+	h, err := handle.At(int(dir.Fd()), name, path)
+	if err != nil {
+		return "", err
+	}
+	if notOurs(&unix.Stat_t{Uid: h.UID, Mode: h.Mode}) != "" || h.Kind() != unix.S_IFREG && h.Kind() != unix.S_IFDIR {
+		h.Close()
+		return "", errUnfit
+	}
+	paths.Add(path, h)
+	return path, nil
 }
 
 // showFile binds a file in the container, behind the links that are there.
@@ -75,10 +95,14 @@ func (r *Runtime) showFile(s *specs.Spec, bundle, name, source string) {
 
 // shareFiles shows a container the files of the one whose network it joins, whose
 // directory that is.
-func (r *Runtime) shareFiles(s *specs.Spec, dir string) {
+func (r *Runtime) shareFiles(s *specs.Spec, paths handle.Set, d *dir) {
+	dir, err := d.openSub(networkDir)
+	if err != nil {
+		return // it has none
+	}
+	defer dir.Close()
 	for _, name := range []string{hostsFile, resolvFile} {
-		source := filepath.Join(dir, networkDir, filepath.Base(name))
-		if _, err := os.Lstat(source); err == nil {
+		if source, err := showable(paths, dir, filepath.Base(name)); err == nil {
 			r.showFile(s, "", name, source)
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -60,17 +59,18 @@ func (w *network) run() error {
 	c := exec.Command("/proc/self/exe", NetworkArg)
 	c.Args[0] = "sandbox"
 	// In the order of slirp.FdJob and what follows it.
-	c.ExtraFiles = append([]*os.File{job, readyW, w.init, w.net, user}, w.held...)
+	c.ExtraFiles = append([]*os.File{job, readyW, w.init, w.net, user, w.dir}, w.held...)
 	c.SysProcAttr = &unix.SysProcAttr{Setsid: true}
 	// What the caller's environment has is none of these programs' business.
 	c.Env = []string{"PATH=" + os.Getenv("PATH")}
 	// Where it tells of a carrier that has died.
 	c.Stderr = os.Stderr
 	if w.job.Log {
-		log, err := os.OpenFile(filepath.Join(w.dir, networkLog), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+		fd, err := unix.Openat(int(w.dir.Fd()), networkLog, unix.O_CREAT|unix.O_EXCL|unix.O_APPEND|unix.O_WRONLY|unix.O_CLOEXEC, 0o600)
 		if err != nil {
 			return err
 		}
+		log := os.NewFile(uintptr(fd), networkLog)
 		defer log.Close()
 		c.Stderr = log
 	}
@@ -87,7 +87,7 @@ func (w *network) close() {
 	if w == nil {
 		return
 	}
-	for _, f := range append(w.held, w.net, w.user, w.ready, w.init) {
+	for _, f := range append(w.held, w.net, w.user, w.ready, w.init, w.dir) {
 		if f != nil {
 			f.Close()
 		}
@@ -123,7 +123,7 @@ func (w *network) recorded() *Helper {
 
 // endNetwork waits until the ports of a container that has ended are free. Its
 // helper ends by itself; one that hangs is killed.
-func (r *Record) endNetwork(dir string) {
+func (r *Record) endNetwork(d *dir) {
 	h := r.Helper
 	if h == nil || r.Boot != bootID() {
 		return
@@ -136,7 +136,7 @@ func (r *Record) endNetwork(dir string) {
 	if s, err := statOf(h.Pid); err != nil || s.begin != h.Begin {
 		return
 	}
-	for end := time.Now().Add(2 * time.Second); !slirp.Closed(dir); {
+	for end := time.Now().Add(2 * time.Second); !slirp.Closed(d.inside(networkDir)); {
 		if pidfdEnds(fd, time.Millisecond) {
 			break
 		}

@@ -4,13 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"sandbox/pkg/handle"
 	"sandbox/pkg/slirp"
 )
 
@@ -19,11 +19,12 @@ type Port = slirp.Port
 
 // JoinNetwork makes a spec join the network of a running container, and the user
 // namespace that owns it: only there are we allowed to.
-func (r *Runtime) JoinNetwork(s *specs.Spec, id string) error {
-	rec, err := r.running(id)
+func (r *Runtime) JoinNetwork(s *specs.Spec, paths handle.Set, id string) error {
+	d, rec, err := r.running(id)
 	if err != nil {
 		return fmt.Errorf("--network container:%s: %w", id, err)
 	}
+	defer d.close()
 	own, err := foreign(rec.Pid)
 	if err != nil {
 		return err
@@ -38,11 +39,8 @@ func (r *Runtime) JoinNetwork(s *specs.Spec, id string) error {
 			s.Linux.UIDMappings, s.Linux.GIDMappings = nil, nil
 		}
 	}
-	dir, err := filepath.Abs(filepath.Join(r.Root, id))
-	if err == nil {
-		r.shareFiles(s, dir)
-	}
-	return err
+	r.shareFiles(s, paths, d)
+	return nil
 }
 
 // Ports lists the published ports of a container, and what its network said last.
@@ -106,26 +104,23 @@ func parseEach(typed []string, parse func(string) ([]Port, error)) ([]Port, erro
 // askNetwork asks the helper; the answer is nil where there is none to list the
 // ports of.
 func (r *Runtime) askNetwork(id string, add, remove []Port) (*slirp.Answer, error) {
-	rec, err := r.running(id)
+	d, rec, err := r.running(id)
 	if err != nil {
 		return nil, err
 	}
+	defer d.close()
 	if rec.Helper == nil {
 		if len(add)+len(remove) > 0 {
 			return nil, fmt.Errorf("container %s has no network of ours to publish ports of; run it with --network slirp4netns, or with a port (-p)", id)
 		}
 		return nil, nil
 	}
-	path, err := r.path(id)
+	dir, err := d.openSub(networkDir)
 	if err != nil {
 		return nil, err
 	}
-	dir, err := unix.Open(filepath.Join(path, networkDir), unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer unix.Close(dir)
-	at := fmt.Sprintf("/proc/self/fd/%d", dir)
+	defer dir.Close()
+	at := fmt.Sprintf("/proc/self/fd/%d", dir.Fd())
 	a, err := slirp.Ask(at, add, remove)
 	var gone *slirp.GoneError
 	if errors.As(err, &gone) && !rec.helped() {
@@ -142,7 +137,7 @@ func (r *Record) helped() bool {
 
 // lastWord is the end of what the helper of a detached container has said.
 func lastWord(dir string) string {
-	b, err := os.ReadFile(filepath.Join(dir, networkLog))
+	b, err := os.ReadFile(dir + "/" + networkLog)
 	lines := strings.Split(strings.TrimSpace(string(b)), "\n")
 	if last := lines[len(lines)-1]; err == nil && last != "" {
 		return "; it said last: " + strings.TrimPrefix(last, "sandbox: network: ")

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -36,7 +35,7 @@ type Network struct {
 type network struct {
 	job    slirp.Job
 	names  slirp.Names
-	dir    string
+	dir    *os.File      // the helper's, in the container's
 	short  *kernel.Cause // why it is less than what was meant
 	net    *os.File
 	user   *os.File
@@ -140,11 +139,8 @@ func (r *Runtime) offerNetwork(d *dir, o *Options) error {
 		return err
 	}
 	o.network = w
-	if w.dir, err = filepath.Abs(filepath.Join(d.path, networkDir)); err != nil {
-		return err
-	}
-	w.job.Dir, w.names.Hostname = w.dir, o.Spec.Hostname
-	if err = os.Mkdir(d.inside(networkDir), 0o711); err == nil {
+	w.names.Hostname = o.Spec.Hostname
+	if w.dir, err = d.sub(networkDir, 0o711); err == nil {
 		err = r.showFiles(w, o)
 	}
 	if err != nil {

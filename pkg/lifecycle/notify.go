@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -28,19 +26,17 @@ const (
 
 // offerNotify shows the container a directory for the socket. Not the socket
 // itself, which only start makes: whoever has it must be there to read it.
-func (d *dir) offerNotify(o *Options) error {
+func (r *Runtime) offerNotify(d *dir, o *Options) error {
 	if o.Notify == "" || !hasNamespace(o.Spec, specs.MountNamespace) {
 		return nil
 	}
-	source, err := filepath.Abs(filepath.Join(d.path, notifyDir))
+	source := ""
+	f, err := d.sub(notifyDir, 0o755)
 	if err == nil {
-		err = os.Mkdir(d.inside(notifyDir), 0o755)
+		source, err = showable(o.Paths, f, ".")
+		f.Close()
 	}
 	if err != nil {
-		return fmt.Errorf("make the directory of the notify socket: %w", err)
-	}
-	// The umask may have taken from others what a payload with another id needs.
-	if err := os.Chmod(d.inside(notifyDir), 0o755); err != nil {
 		return fmt.Errorf("make the directory of the notify socket: %w", err)
 	}
 	o.Spec.Mounts = append(o.Spec.Mounts, specs.Mount{

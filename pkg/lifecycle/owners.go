@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -71,11 +72,22 @@ func copyMount(c rootfs.Copy) (int, error) {
 // scratch is where throw-away layers are mounted, in the container's mount
 // namespace and until the pivot. The state directory is closed to a child that
 // has become somebody else; what nobody looks at any more by then is open.
-func (g *program) scratch(dir string) string {
-	if g.userns() && g.run.Self.Has(unix.CAP_SYS_ADMIN) {
-		return "/sys/fs"
+//
+// The state root's descriptor is of no use to the child. In a joined mount namespace
+// /proc may know nothing of it, and the path has to do.
+func (g *program) scratch(d *dir) rootfs.Scratch {
+	const printed = 3
+	s := rootfs.Scratch{Path: filepath.Join(g.run.Root, g.ID), Number: printed}
+	if d != nil {
+		s = rootfs.Scratch{Path: d.path, ID: d.file(), Number: int(d.root.Fd())}
 	}
-	return dir
+	if g.ns.joined(unix.CLONE_NEWNS) {
+		s.Fixed, s.Number = true, -1
+	}
+	if g.userns() && g.run.Self.Has(unix.CAP_SYS_ADMIN) {
+		s.Path, s.Fixed = "/sys/fs", true
+	}
+	return s
 }
 
 // ownerMap is a user namespace with the mappings of an idmapped mount; without

@@ -48,15 +48,15 @@ func (r *Runtime) change(id string, f func(cgroup2.Group, Status) error) error {
 	defer d.close()
 	// Two links say enough. The record is long, with a seccomp filter in it.
 	rec := d.process()
-	if rec.Cgroup = placed(d.path); rec.Cgroup.Owned {
-		if status := r.statusIn(d.path, rec); status != Stopped {
+	if rec.Cgroup = d.placed(); rec.Cgroup.Owned {
+		if status := r.statusIn(d, rec); status != Stopped {
 			return f(r.Groups.Group(rec.Cgroup.Path), status)
 		}
 	}
 	if rec, err = d.read(); err != nil {
 		return notExist(nil, err)
 	}
-	status := r.statusIn(d.path, rec)
+	status := r.statusIn(d, rec)
 	if status == Stopped {
 		return ErrNotRunning
 	}
@@ -105,15 +105,13 @@ func (r *Runtime) paused(rec *Record) bool {
 // killGroup signals every process in the container's group. For any signal but
 // SIGKILL they are stopped meanwhile, which must not be taken for a pause, nor undo
 // one: not while somebody else changes the container, who may wait for us (a hook).
-func (r *Runtime) killGroup(dir string, rec *Record, sig unix.Signal) error {
+func (r *Runtime) killGroup(d *dir, rec *Record, sig unix.Signal) error {
 	g := r.Groups.Group(rec.Cgroup.Path)
 	if sig == unix.SIGKILL {
 		return g.Kill()
 	}
-	d, err := openDir(dir, unix.LOCK_EX|unix.LOCK_NB)
-	if err != nil {
+	if d.lock(unix.LOCK_EX|unix.LOCK_NB) != nil {
 		return g.SignalLoose(sig)
 	}
-	defer d.close()
 	return g.Signal(sig)
 }

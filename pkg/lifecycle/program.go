@@ -2,7 +2,6 @@ package lifecycle
 
 import (
 	"fmt"
-	"path/filepath"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -48,21 +47,25 @@ type program struct {
 	filter filter
 }
 
-// newProgram reads the spec into a plan. Nothing is done yet.
-func (r *Runtime) newProgram(o Options, scratch string, lock int) (*program, error) {
-	g := &program{Options: o, run: r, ids: mapOf(o.Spec.Linux), plan: plan.New(), lock: lock, listen: -1, status: -1, null: -1}
+// newProgram reads the spec into a plan. Nothing is done yet. The directory is
+// nil for a plan that is only printed.
+func (r *Runtime) newProgram(o Options, d *dir) (*program, error) {
+	g := &program{Options: o, run: r, ids: mapOf(o.Spec.Linux), plan: plan.New(), lock: -1, listen: -1, status: -1, null: -1}
 	var err error
+	if d != nil {
+		g.lock = d.fd()
+	}
 	if g.ns, err = openNamespaces(o.Spec); err != nil {
 		return nil, err
 	}
-	if err := g.compile(scratch); err != nil {
+	if err := g.compile(g.scratch(d)); err != nil {
 		g.close()
 		return nil, err
 	}
 	return g, nil
 }
 
-func (g *program) compile(scratch string) error {
+func (g *program) compile(scratch rootfs.Scratch) error {
 	if g.fresh(unix.CLONE_NEWUSER) {
 		if err := g.ids.Validate(); err != nil {
 			return fmt.Errorf("linux.uidMappings: %w", err)
@@ -75,7 +78,7 @@ func (g *program) compile(scratch string) error {
 		return err
 	}
 	g.tree, err = rootfs.New(g.Spec, rootfs.Facts{
-		Bundle: g.Bundle, Scratch: g.scratch(scratch), Paths: g.Paths, Elsewhere: g.ns.joined(unix.CLONE_NEWNS),
+		Bundle: g.Bundle, Scratch: scratch, Paths: g.Paths, Elsewhere: g.ns.joined(unix.CLONE_NEWNS),
 		Mknod:    !g.userns() && g.run.Self.Has(unix.CAP_MKNOD) && g.run.Self.InitialUserns(),
 		MapsGID:  g.mapsGID,
 		NewMount: g.ownTree(), Whole: g.whole, Kcore: g.run.Kernel.Kcore(),
@@ -247,7 +250,7 @@ func (r *Runtime) Plan(o Options) (*plan.Plan, error) {
 			return nil, err
 		}
 	}
-	g, err := r.newProgram(o, filepath.Join(r.Root, o.ID), -1)
+	g, err := r.newProgram(o, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -6,34 +6,25 @@ import (
 	"strconv"
 )
 
-// running is the record of a container that runs, or is created.
-func (r *Runtime) running(id string) (*Record, error) {
-	path, err := r.path(id)
-	if err != nil {
-		return nil, err
+// running opens a container that runs, or is created.
+func (r *Runtime) running(id string) (*dir, *Record, error) {
+	d, rec, err := r.find(id)
+	if err == nil && !rec.alive() {
+		d.close()
+		return nil, nil, ErrNotRunning
 	}
-	rec, err := readRecord(path)
-	if err != nil {
-		return nil, notExist(nil, err)
-	}
-	if !rec.alive() {
-		return nil, ErrNotRunning
-	}
-	return rec, nil
+	return d, rec, err
 }
 
 // Ps lists the container's processes by their pids as seen from here. One that has
 // ended has none, or what its first process has left in its group.
 func (r *Runtime) Ps(id string) ([]int, error) {
-	path, err := r.path(id)
+	d, rec, err := r.find(id)
 	if err != nil {
 		return nil, err
 	}
-	rec, err := readRecord(path)
-	if err != nil {
-		return nil, notExist(nil, err)
-	}
-	if r.hasGroup(path, rec) {
+	defer d.close()
+	if r.hasGroup(d, rec) {
 		pids, err := r.Groups.Group(rec.Cgroup.Path).Procs()
 		pids = slices.DeleteFunc(pids, func(pid int) bool { return pid == rec.Init })
 		slices.Sort(pids)

@@ -49,6 +49,9 @@ type Runtime struct {
 
 	looked bool   // in the user database
 	home   string // what it says
+
+	state   *os.File // the state root, opened once
+	ownRoot bool     // it is the default one, and ours alone
 }
 
 // New looks at the current process. root "" is the default state directory
@@ -72,7 +75,7 @@ func New(root string) (*Runtime, error) {
 	if notice != nil {
 		r.Warn(notice.String())
 	}
-	r.Root = dir
+	r.Root, r.ownRoot = dir, true
 	return r, nil
 }
 

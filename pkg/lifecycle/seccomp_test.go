@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -24,7 +25,7 @@ func TestFilterIsLast(t *testing.T) {
 	}
 	user := &Runtime{Caller: idmap.Caller{UID: 1000, GID: 1000}, Self: kernel.Facts{UID: 1000, EUID: 1000, CapBnd: 1<<41 - 1}}
 	agent := filepath.Join(t.TempDir(), "agent") // a file is enough: nobody connects
-	if err := writeFile(agent, nil, 0o600); err != nil {
+	if err := os.WriteFile(agent, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for _, tt := range []struct {

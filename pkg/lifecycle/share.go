@@ -3,8 +3,6 @@ package lifecycle
 import (
 	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
 
 	"sandbox/pkg/resctrl"
 )
@@ -46,12 +44,8 @@ func (r *Runtime) joinShare(s *resctrl.Share, pid int) error {
 
 // leaveShare removes the groups that end with the container.
 func (r *Runtime) leaveShare(d *dir) {
-	text, err := os.Readlink(filepath.Join(d.path, shareLink))
-	if err != nil {
-		return
-	}
 	var own []string
-	if json.Unmarshal([]byte(text), &own) == nil {
+	if json.Unmarshal([]byte(d.link(shareLink)), &own) == nil {
 		r.Shares.Remove(own)
 	}
 }
@@ -64,7 +58,7 @@ func (r *Runtime) UpdateShare(id string, lines []string) error {
 	}
 	defer d.close()
 	switch {
-	case r.statusIn(d.path, rec) == Stopped:
+	case r.statusIn(d, rec) == Stopped:
 		return fmt.Errorf("cannot update a stopped container: %w", ErrNotRunning)
 	case rec.Share == nil:
 		return fmt.Errorf("container %s was made without linux.intelRdt: it has everybody's share of caches and memory bandwidth", quote(id))

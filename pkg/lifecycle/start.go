@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -51,7 +50,7 @@ func (r *Runtime) Start(id, notify string) error {
 }
 
 func (r *Runtime) start(d *dir, rec *Record, notify string) (*notifier, error) {
-	switch r.statusIn(d.path, rec) {
+	switch r.statusIn(d, rec) {
 	case Stopped:
 		return nil, errors.New("cannot start a container that has stopped")
 	case Paused:
@@ -60,7 +59,7 @@ func (r *Runtime) start(d *dir, rec *Record, notify string) (*notifier, error) {
 		return nil, errors.New("cannot start an already running container")
 	}
 	// What is noted when it runs can be: nothing else would keep it from starting.
-	if err := unix.Access(d.path, unix.W_OK); err != nil {
+	if err := unix.Faccessat(d.fd(), ".", unix.W_OK, 0); err != nil {
 		return nil, r.because(kernel.Op{Do: kernel.UseRuntime, Path: r.Root}, fmt.Errorf("change the container's state: %w", err))
 	}
 	n, err := d.listenNotify(notify)
@@ -88,10 +87,12 @@ func (r *Runtime) start(d *dir, rec *Record, notify string) (*notifier, error) {
 // destroy ends a container whose hook has failed: it is stopped, removed, and
 // its poststop hooks run (runtime.md, "Lifecycle", steps 7 and 9).
 func (r *Runtime) destroy(d *dir, rec *Record, because error) error {
-	if err := rec.end(); err != nil {
+	if err := rec.end(endPatience); err != nil {
 		return fmt.Errorf("%w; and %w", because, err)
 	}
-	r.discard(d, rec)
+	if err := r.discard(d, rec, r.Warn); err != nil {
+		r.Warn(err.Error())
+	}
 	r.poststop(rec.Hooks, rec)
 	return because
 }
@@ -112,24 +113,12 @@ func open(d *dir, rec *Record) error {
 	}
 	err = userns.Outcome(fd, func(f *os.File) error { return filter{rec.Seccomp}.relay(f, rec.Pid, rec, Created) })
 	// The socket's presence is what tells created from running.
-	_ = os.Remove(filepath.Join(d.path, startFile))
+	_ = unix.Unlinkat(d.fd(), startFile, 0)
 	var step *userns.Error
 	if errors.As(err, &step) {
 		if e := execError(step); e != nil {
 			return e
 		}
-	}
-	return err
-}
-
-// notExist closes what lock may have opened; a directory without a record is
-// no container.
-func notExist(d *dir, err error) error {
-	if d != nil {
-		d.close()
-	}
-	if errors.Is(err, os.ErrNotExist) {
-		return ErrNotExist
 	}
 	return err
 }

@@ -1,16 +1,8 @@
 package lifecycle
 
 import (
-	"errors"
-	"io/fs"
-	"os"
 	"os/user"
-	"path/filepath"
-	"slices"
 	"strconv"
-	"strings"
-
-	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/cgroup2"
 	"sandbox/pkg/kernel"
@@ -47,14 +39,14 @@ type State struct {
 }
 
 // statusIn is the status of the container whose directory that is.
-func (r *Runtime) statusIn(dir string, rec *Record) Status {
+func (r *Runtime) statusIn(d *dir, rec *Record) Status {
 	if !rec.alive() {
 		return Stopped
 	}
 	if r.paused(rec) {
 		return Paused
 	}
-	if _, err := os.Lstat(filepath.Join(dir, startFile)); err == nil {
+	if d.has(startFile) {
 		return Created
 	}
 	return Running
@@ -62,22 +54,16 @@ func (r *Runtime) statusIn(dir string, rec *Record) Status {
 
 // State looks at one container.
 func (r *Runtime) State(id string) (*State, error) {
-	path, err := r.path(id)
+	d, rec, err := r.find(id)
 	if err != nil {
 		return nil, err
 	}
-	rec, err := readRecord(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, ErrNotExist
-	}
-	if err != nil {
-		return nil, err
-	}
-	return r.state(path, rec), nil
+	defer d.close()
+	return r.stateOf(d, rec), nil
 }
 
-func (r *Runtime) state(dir string, rec *Record) *State {
-	s := rec.state(r.statusIn(dir, rec))
+func (r *Runtime) stateOf(d *dir, rec *Record) *State {
+	s := rec.state(r.statusIn(d, rec))
 	if s.OOM == nil && rec.Cgroup.Owned {
 		s.OOM = r.Groups.Group(rec.Cgroup.Path).OOM()
 	}
@@ -103,63 +89,4 @@ func ownerName(uid uint32) string {
 		return "#" + id
 	}
 	return u.Username
-}
-
-// sweep removes what a foreground run that was killed could not remove itself.
-func (r *Runtime) sweep(id string) bool {
-	path, err := r.path(id)
-	if err != nil {
-		return false
-	}
-	var rec *Record
-	over := func() bool {
-		var err error
-		rec, err = readRecord(path)
-		return err == nil && rec.AutoRemove && rec.Hooks == nil && !rec.alive()
-	}
-	if !over() {
-		return false
-	}
-	d, err := openDir(path, unix.LOCK_EX|unix.LOCK_NB)
-	if err != nil {
-		return false
-	}
-	if !over() { // what we saw before the lock may have been another one
-		d.close()
-		return false
-	}
-	r.discard(d, rec)
-	return true
-}
-
-// List looks at all containers, by name. Directories without a record are
-// being made or left over, and are no containers; a damaged record is told
-// through warn and does not hide the others.
-func (r *Runtime) List() ([]State, error) {
-	entries, err := os.ReadDir(r.Root)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	var list []State
-	for _, e := range entries {
-		if !e.IsDir() {
-			continue
-		}
-		if r.sweep(e.Name()) {
-			continue
-		}
-		s, err := r.State(e.Name())
-		if err != nil {
-			if !errors.Is(err, ErrNotExist) {
-				r.Warn(err.Error())
-			}
-			continue
-		}
-		list = append(list, *s)
-	}
-	slices.SortFunc(list, func(a, b State) int { return strings.Compare(a.ID, b.ID) })
-	return list, nil
 }

@@ -20,7 +20,7 @@ func (r *Runtime) Update(id string, change *specs.LinuxResources) error {
 		return notExist(d, err)
 	}
 	defer d.close()
-	if r.statusIn(d.path, rec) == Stopped {
+	if r.statusIn(d, rec) == Stopped {
 		return fmt.Errorf("cannot update a stopped container: %w", ErrNotRunning)
 	}
 	g, err := r.group(rec)

@@ -39,7 +39,7 @@ func (t *Tree) createCopyUp(p *plan.Plan, m *mount) {
 	at := p.OpenAt(plan.R(t.upper), dir, unix.O_PATH|unix.O_DIRECTORY, 0).To("copy place")
 	p.MoveMount(m.tree, at)
 	m.attr.set |= readonly
-	t.overlay(p, m, below, m.tree, filepath.Join(t.facts.Scratch, dir), t.modeOf(m))
+	t.overlay(p, m, below, m.tree, filepath.Join(t.facts.Scratch.within(), dir), t.modeOf(m))
 	t.finishOverlay(p, m)
 	p.Set(tree, plan.R(m.tree))
 	p.Here(done)

@@ -34,7 +34,7 @@ func (m *mount) throwAway() string {
 func (t *Tree) createOverlay(p *plan.Plan, m *mount) {
 	t.scratch(p)
 	p.Act("make a copy-on-write layer over %s", m.lower)
-	t.overlay(p, m, m.tree, t.upper, t.facts.Scratch, 0o755)
+	t.overlay(p, m, m.tree, t.upper, t.facts.Scratch.within(), 0o755)
 	for _, o := range m.data {
 		if o.key != "lowerdir" && o.value != "" {
 			p.FsString(m.context, o.key, o.value)
@@ -104,6 +104,21 @@ func (t *Tree) scratch(p *plan.Plan) {
 	p.FsString(fs, "mode", "0700")
 	p.FsCreate(fs)
 	t.upper = p.Fsmount(fs, unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV).To("scratch")
-	at := p.Open(t.facts.Scratch, unix.O_PATH|unix.O_DIRECTORY).To("scratch place")
+	s := t.facts.Scratch
+	at := p.Open(s.Path, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW).To("scratch place")
+	if !s.Fixed {
+		p.Same(at, s.Path, s.ID.Dev, s.ID.Ino)
+	}
 	p.MoveMount(t.upper, at)
+	if s.Number >= 0 {
+		p.Do("dup3", unix.SYS_DUP3, plan.R(t.upper), plan.C(s.Number), plan.C(unix.O_CLOEXEC))
+	}
+}
+
+// within is a path of what is mounted there.
+func (s Scratch) within() string {
+	if s.Number < 0 {
+		return s.Path
+	}
+	return "/proc/self/fd/" + strconv.Itoa(s.Number)
 }

@@ -15,7 +15,7 @@ import (
 // Facts are what the steps depend on besides the spec.
 type Facts struct {
 	Bundle   string                // what relative paths of the spec are relative to
-	Scratch  string                // an existing private directory for throw-away overlay layers
+	Scratch  Scratch               // where throw-away overlay layers are mounted
 	Mknod    bool                  // device nodes can be made here; never in a user namespace
 	MapsGID  func(gid uint32) bool // whether a group id exists inside
 	NewMount bool                  // a mount namespace other than the caller's, new or joined
@@ -43,6 +43,16 @@ type Facts struct {
 	// idmapped mount of source ("" for a filesystem that is made new). Without
 	// mappings the container's own are meant.
 	IDMap func(uids, gids []specs.LinuxIDMapping, source string) (int, error)
+}
+
+// Scratch is a directory that nobody looks at, and a descriptor.
+type Scratch struct {
+	Path  string
+	ID    handle.ID
+	Fixed bool // whatever is at the path is meant, and ID says nothing
+	// Number is a descriptor that the child has no use for, and gives the layers instead: their
+	// path then begins there, and not with names that somebody could exchange. -1 is none.
+	Number int
 }
 
 // Notes that tell which rung of a ladder was taken.

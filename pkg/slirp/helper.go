@@ -18,7 +18,6 @@ import (
 type Job struct {
 	Config
 	Ports  []Port `json:"ports,omitempty"`
-	Dir    string `json:"dir"` // the network's directory, absolute
 	Init   int    `json:"init"`
 	Userns bool   `json:"userns"`        // the container has a user namespace of its own
 	RootID bool   `json:"root_id"`       // in which there is a root
@@ -32,6 +31,7 @@ const (
 	FdInit             // pidfd: the container's first process
 	FdNet              // its network namespace
 	FdUser             // its user namespace; the null device without one
+	FdDir              // the network's directory
 	FdPorts            // the first of the sockets that listen, for RootlessKit's handler
 )
 
@@ -67,8 +67,9 @@ func ReadJob() (Job, error) {
 func (h *Helper) Serve() error {
 	ready := os.NewFile(FdReady, "ready")
 	h.ownDescriptors()
-	// The cwd makes the sockets' names short, whatever --root is.
-	err := os.Chdir(h.Dir)
+	// The cwd makes the sockets' names short, whatever --root is, and leads there from every mount namespace that is
+	// made of this one.
+	err := unix.Fchdir(FdDir)
 	if err == nil {
 		err = h.open()
 	}
@@ -88,7 +89,7 @@ func (h *Helper) Serve() error {
 // other end of a pipe would wait for until the container has ended. Go's own are
 // close-on-exec; those that came by exec cannot be.
 func (h *Helper) ownDescriptors() {
-	last := FdUser
+	last := FdDir
 	if h.Handler == Builtin {
 		last += len(h.Ports)
 	}

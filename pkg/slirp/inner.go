@@ -59,7 +59,7 @@ func (h *Helper) startInner() (*process, error) {
 		return nil, &os.PathError{Op: "open", Path: pipe, Err: err}
 	}
 	defer unix.Close(fd)
-	p, err := h.start(&Program{Args: []string{"sandbox", PortsArg}, User: h.Userns, Net: true, Root: filepath.Join(h.Dir, portsDir)})
+	p, err := h.start(&Program{Args: []string{"sandbox", PortsArg}, User: h.Userns, Net: true, Root: portsDir})
 	if err != nil {
 		return nil, fmt.Errorf("start the port driver inside: %w", err)
 	}
@@ -74,7 +74,7 @@ func (h *Helper) startInner() (*process, error) {
 func waitFor(fd int, p *process) error {
 	watch := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}, {Fd: int32(p.PidFD.Fd()), Events: unix.POLLIN}}
 	for end := time.Now().Add(patience); ; {
-		n, err := unix.Poll(watch, int(time.Until(end).Milliseconds()))
+		n, err := unix.Poll(watch, max(0, int(time.Until(end).Milliseconds()))) // less is for ever
 		switch {
 		case errors.Is(err, unix.EINTR):
 		case err != nil:

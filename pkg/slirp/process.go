@@ -18,7 +18,7 @@ type Program struct {
 	Stderr *os.File   // also standard output; nil is nowhere
 	User   bool       // in the container's user namespace, as its root
 	Net    bool       // in its network namespace too
-	Root   string     // a directory that is all it sees, "" for the host's tree
+	Root   string     // a directory that is all it sees, relative to the helper's; "" for the host's tree
 }
 
 // Child is a program that was started. The pidfd means that one for good; its

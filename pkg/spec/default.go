@@ -6,6 +6,8 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/outfile"
 )
 
 // defaultName is the hostname inside when nobody asked for another: never the host's own.
@@ -87,21 +89,9 @@ func Write(s *specs.Spec, path string) error {
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	err = outfile.Create(path, data, 0o644)
 	if os.IsExist(err) {
 		return fmt.Errorf("%s exists: remove it first, or name another directory with --bundle: %w", path, unix.EEXIST)
-	}
-	if err != nil {
-		return err
-	}
-	if _, err = f.Write(data); err == nil {
-		err = f.Sync() // a full disk shows here at the latest; half a configuration must not stay
-	}
-	if closed := f.Close(); err == nil {
-		err = closed
-	}
-	if err != nil {
-		os.Remove(path)
 	}
 	return err
 }

@@ -100,6 +100,41 @@ func TestFallback(t *testing.T) {
 	}
 }
 
+// TestSame: what the parent has looked at, and nothing that has come to its name since.
+func TestSame(t *testing.T) {
+	path := t.TempDir() + "/file"
+	try := func(want error) {
+		t.Helper()
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var st unix.Stat_t
+		if err := unix.Lstat(path, &st); err != nil {
+			t.Fatal(err)
+		}
+		if want != nil {
+			if err := errors.Join(os.Rename(path, path+".old"), os.WriteFile(path, nil, 0o600)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p := plan.New()
+		p.Act("find it")
+		p.Same(p.Open(path, "it", unix.O_PATH).To("file"), st.Dev, st.Ino)
+		execPlan(p, "/bin/true")
+		c, err := start(t, p, Request{})
+		if want == nil {
+			if got := status(t, c, err); got != 0 {
+				t.Errorf("status %d", got)
+			}
+		} else if !errors.Is(err, want) {
+			t.Errorf("error %v, want %v", err, want)
+		}
+	}
+	try(nil)
+	try(unix.ESTALE)
+	noChildren(t)
+}
+
 func TestFailureNamesItsStep(t *testing.T) {
 	p := plan.New()
 	p.Act("mount proc on %s", "/proc")
