@@ -119,7 +119,7 @@ func TestSame(t *testing.T) {
 		}
 		p := plan.New()
 		p.Act("find it")
-		p.Same(p.Open(path, "it", unix.O_PATH).To("file"), st.Dev, st.Ino)
+		p.Same(p.Open(path, unix.O_PATH).To("file"), path, st.Dev, st.Ino)
 		execPlan(p, "/bin/true")
 		c, err := start(t, p, Request{})
 		if want == nil {
