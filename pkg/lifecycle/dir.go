@@ -324,7 +324,7 @@ func (d *dir) empty() error {
 	if err != nil {
 		return err
 	}
-	defer in.Close()
+	defer func() { _ = in.Close() }()
 	names, err := d.names()
 	for _, name := range names {
 		err = errors.Join(err, in.RemoveAll(name))
