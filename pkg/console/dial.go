@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -25,6 +26,10 @@ func Dial(path string) (*os.File, error) {
 	return sock, nil
 }
 
+// dialPatience is how long a receiver may take to accept a connection, and to take what is sent over it. One whose queue is full
+// would else keep us for ever.
+var dialPatience = 10 * time.Second
+
 // Connect is [Dial] for sockets that somebody else is the receiver of: what is wrong is the errno alone.
 func Connect(path string) (*os.File, error) {
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
@@ -32,6 +37,11 @@ func Connect(path string) (*os.File, error) {
 		return nil, err
 	}
 	sock := os.NewFile(uintptr(fd), path)
+	wait := unix.NsecToTimeval(dialPatience.Nanoseconds())
+	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &wait); err != nil {
+		sock.Close()
+		return nil, err
+	}
 	if err := withShortPath(path, func(short string) error { return connect(fd, short) }); err != nil {
 		sock.Close()
 		return nil, err
@@ -40,10 +50,14 @@ func Connect(path string) (*os.File, error) {
 }
 
 func connect(fd int, path string) error {
-	for {
+	for end := time.Now().Add(dialPatience); ; {
 		// The runtime preempts with a signal; a connect that waits for the receiver's backlog comes back with EINTR and,
 		// for AF_UNIX, nothing has happened yet.
-		if err := unix.Connect(fd, &unix.SockaddrUnix{Name: path}); !errors.Is(err, unix.EINTR) {
+		err := unix.Connect(fd, &unix.SockaddrUnix{Name: path})
+		switch late := time.Now().After(end); {
+		case errors.Is(err, unix.EAGAIN), errors.Is(err, unix.EINTR) && late:
+			return fmt.Errorf("nobody takes the connection within %s: %w", dialPatience, unix.ETIMEDOUT)
+		case !errors.Is(err, unix.EINTR):
 			return err
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -36,6 +37,30 @@ func TestDial(t *testing.T) {
 			f.Close()
 		}
 		remove()
+	}
+}
+
+// TestDialPatience: a receiver whose queue is full is waited for, and not for ever.
+func TestDialPatience(t *testing.T) {
+	noLeaks(t)
+	defer func(was time.Duration) { dialPatience = was }(dialPatience)
+	dialPatience = 50 * time.Millisecond
+	path := filepath.Join(t.TempDir(), "full")
+	fd := bind(t, path, unix.SOCK_STREAM)
+	defer unix.Close(fd)
+	must(t, unix.Listen(fd, 0))
+	first, err := Dial(path)
+	must(t, err)
+	defer first.Close()
+	err = within(t, "Dial", func() error {
+		sock, err := Dial(path)
+		if err == nil {
+			sock.Close()
+		}
+		return err
+	})
+	if !errors.Is(err, unix.ETIMEDOUT) || !strings.Contains(err.Error(), "nobody takes the connection within 50ms") {
+		t.Errorf("error %v", err)
 	}
 }
 

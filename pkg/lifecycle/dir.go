@@ -86,7 +86,8 @@ func (r *Runtime) tryClaim(id string) (*dir, error) {
 	}
 	d, err := r.open(id)
 	if err == nil {
-		if err = d.lock(unix.LOCK_EX | unix.LOCK_NB); err == nil && made == nil {
+		// A record in what was just made: another container's directory has been given this name meanwhile.
+		if err = d.lock(unix.LOCK_EX | unix.LOCK_NB); err == nil && made == nil && !d.recorded() {
 			return d, nil
 		}
 	}
@@ -324,7 +325,7 @@ func (d *dir) empty() error {
 	if err != nil {
 		return err
 	}
-	defer in.Close()
+	defer func() { _ = in.Close() }()
 	names, err := d.names()
 	for _, name := range names {
 		err = errors.Join(err, in.RemoveAll(name))

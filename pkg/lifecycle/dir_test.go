@@ -201,6 +201,52 @@ func TestClaimStays(t *testing.T) {
 	}
 }
 
+// TestClaimExchanged: who may rename in the state root gives the name of a new container to another one of ours.
+func TestClaimExchanged(t *testing.T) {
+	r := newRuntime(t)
+	db, err := r.claim("db")
+	must(t, err)
+	must(t, db.write(&Record{ID: "db"}))
+	db.close()
+	stop, done, exchanged := make(chan struct{}), make(chan struct{}), 0
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			if unix.Renameat2(unix.AT_FDCWD, r.Root+"/web", unix.AT_FDCWD, r.Root+"/db", unix.RENAME_EXCHANGE) == nil {
+				exchanged++
+			}
+		}
+	}()
+	got := 0
+	for end := time.Now().Add(20 * time.Second); got < 300 && time.Now().Before(end); {
+		d, err := r.claim("web")
+		if err != nil {
+			continue
+		}
+		got++
+		if d.recorded() {
+			t.Error("a new container has the directory of another one")
+		}
+		_ = d.remove() // its name may be the other's now
+	}
+	close(stop)
+	<-done
+	if got < 300 || exchanged < 10 {
+		t.Errorf("%d claims, %d exchanges", got, exchanged)
+	}
+	for _, name := range []string{"web", "db"} {
+		if _, err := os.Lstat(filepath.Join(r.Root, name, recordFile)); err == nil {
+			return
+		}
+	}
+	t.Error("the other container's record is gone")
+}
+
 // TestSweepAndClaim: who sweeps takes the lock of what has none yet, and must not keep a start from its own directory.
 func TestSweepAndClaim(t *testing.T) {
 	r := newRuntime(t)

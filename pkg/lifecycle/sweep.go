@@ -72,12 +72,12 @@ func (r *Runtime) dedicated() bool {
 const sweepPatience = 100 * time.Millisecond
 
 // sweep removes what is in d, where it is a leftover, and closes d.
-func (r *Runtime) sweep(d *dir) bool {
+func (r *Runtime) sweep(d *dir) {
 	if d.lock(unix.LOCK_EX|unix.LOCK_NB) != nil || d.recorded() || !d.marked && !r.dedicated() {
 		d.close()
-		return false
+		return
 	}
-	return r.clear(d, func(string) {}) == nil
+	_ = r.clear(d, func(string) {}) // what stays, the next one tries
 }
 
 // errNotLeft is a directory that no start of ours has left.
