@@ -31,6 +31,7 @@ var attacks = map[string]func(args []string) error{
 	"echo":        echo,
 	"ask":         ask,
 	"peek":        peek,
+	"socket32":    socket32,
 	"swap":        swap,
 	"type":        typeInto,
 	"walkout":     walkOut,

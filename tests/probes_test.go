@@ -38,6 +38,7 @@ func newMachine() *machine {
 			"proc":    func() error { return tryRun("unshare", "-U", "-r", "-p", "-f", "--mount-proc", "true") },
 			"busybox": func() error { _, err := busybox(); return err },
 			"static":  wantStatic,
+			"i386":    wantI386,
 			"overlay": func() error { return wantFilesystem("overlay") },
 			"cgroup2": wantCgroup2,
 			"group":   wantGroup,

@@ -318,6 +318,16 @@ func mayMount(s *specs.Spec) (n int) {
 	return n
 }
 
+// makesSockets says whether socketcall(2) is allowed whatever it does, and so to make sockets of any family.
+func makesSockets(s *specs.Spec) bool {
+	for _, r := range s.Linux.Seccomp.Syscalls {
+		if contains(r.Names, "socketcall") && r.Action == specs.ActAllow && len(r.Args) == 0 {
+			return true
+		}
+	}
+	return false
+}
+
 func TestSecurityOptions(t *testing.T) {
 	tests := []struct {
 		opts string
@@ -342,6 +352,8 @@ func TestSecurityOptions(t *testing.T) {
 		{"proc-opts=hidepid=2,subset=pid", func(s *specs.Spec) bool {
 			return strings.HasSuffix(strings.Join(s.Mounts[0].Options, ","), "nodev,hidepid=2,subset=pid")
 		}},
+		{"socketcall=false", func(s *specs.Spec) bool { return !makesSockets(s) }},
+		{"socketcall", makesSockets},
 		{"seccomp=unconfined", func(s *specs.Spec) bool { return s.Linux.Seccomp == nil }},
 		{"seccomp=/srv/seccomp.json", func(s *specs.Spec) bool {
 			return s.Linux.Seccomp.DefaultAction == "SCMP_ACT_ERRNO" && *s.Linux.Seccomp.DefaultErrnoRet == uint(unix.ENOSYS) && len(s.Linux.Seccomp.Syscalls) == 1

@@ -73,6 +73,7 @@ type builder struct {
 	pid, ipc, uts, network, cgroup nsMode
 	home                           string // the payload's
 	profiled                       bool   // --security-opt said something about seccomp
+	socketcall                     bool   // --security-opt: 32-bit programs may make sockets by socketcall(2)
 	ours, theirs                   []specs.Mount
 }
 
