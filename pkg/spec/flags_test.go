@@ -342,12 +342,12 @@ func TestSecurityOptions(t *testing.T) {
 		{"label=disable", func(s *specs.Spec) bool { return s.Process.SelinuxLabel == "" }},
 		{"unmask=ALL", func(s *specs.Spec) bool { return len(s.Linux.MaskedPaths)+len(s.Linux.ReadonlyPaths) == 0 }},
 		{"systempaths=unconfined", func(s *specs.Spec) bool { return len(s.Linux.MaskedPaths)+len(s.Linux.ReadonlyPaths) == 0 }},
-		{"unmask=/proc/*:/sys/firmware", func(s *specs.Spec) bool { return len(s.Linux.MaskedPaths)+len(s.Linux.ReadonlyPaths) == 0 }},
+		{"unmask=/proc/*:/sys/firmware:/sys/dev/*:/sys/devices/virtual/powercap:/sys/fs/s*", func(s *specs.Spec) bool { return len(s.Linux.MaskedPaths)+len(s.Linux.ReadonlyPaths) == 0 }},
 		{"unmask=/proc/kcore", func(s *specs.Spec) bool {
-			return len(s.Linux.MaskedPaths) == 9 && !contains(s.Linux.MaskedPaths, "/proc/kcore")
+			return len(s.Linux.MaskedPaths) == 13 && !contains(s.Linux.MaskedPaths, "/proc/kcore")
 		}},
 		{"mask=/a:/b", func(s *specs.Spec) bool {
-			return contains(s.Linux.MaskedPaths, "/a") && contains(s.Linux.MaskedPaths, "/b") && len(s.Linux.MaskedPaths) == 12
+			return contains(s.Linux.MaskedPaths, "/a") && contains(s.Linux.MaskedPaths, "/b") && len(s.Linux.MaskedPaths) == 16
 		}},
 		{"proc-opts=hidepid=2,subset=pid", func(s *specs.Spec) bool {
 			return strings.HasSuffix(strings.Join(s.Mounts[0].Options, ","), "nodev,hidepid=2,subset=pid")
