@@ -45,7 +45,7 @@ const (
 // table holds every package that exists or will; one that is not in it has no place in the order yet.
 var table = map[string]rule{
 	"cmd/sandbox": {
-		own:  []string{"spec", "image", "lifecycle", "console", "kernel"},
+		own:  []string{"spec", "image", "lifecycle", "console", "kernel", "helper"},
 		libs: []string{cobra, pflag, ocispec},
 		never: map[string]string{
 			"plan": whyOnlyVerb, "userns": whyOnlyVerb, "rootfs": whyOnlyVerb, "confine": whyOnlyVerb, "cgroup2": whyOnlyVerb,
@@ -69,7 +69,7 @@ var table = map[string]rule{
 		},
 	},
 	"pkg/lifecycle": {
-		own:  []string{"spec", "idmap", "userns", "plan", "rootfs", "confine", "seccomp", "cgroup2", "slirp", "netdev", "resctrl", "console", "kernel"},
+		own:  []string{"spec", "idmap", "userns", "plan", "rootfs", "confine", "seccomp", "cgroup2", "slirp", "netdev", "resctrl", "console", "kernel", "helper"},
 		libs: []string{ocispec},
 		never: map[string]string{
 			cobra:   whyFlags,
@@ -77,19 +77,20 @@ var table = map[string]rule{
 			"image": "a start needs a directory, wherever it came from; the storage libraries cost start-up time and are optional",
 		},
 	},
-	"pkg/idmap":   {},
+	"pkg/idmap":   {own: []string{"helper"}},
 	"pkg/plan":    {},
+	"pkg/helper":  {},
 	"pkg/userns":  {own: []string{"plan", "idmap"}, never: map[string]string{"spec": "the executor runs any plan; " + whyNoSpec, "lifecycle": whyNoVerbs}},
 	"pkg/rootfs":  {own: []string{"plan", "kernel"}, libs: []string{ocispec}, never: map[string]string{"userns": whySteps, "lifecycle": whySteps}},
 	"pkg/confine": {own: []string{"plan", "kernel"}, libs: []string{ocispec}, never: map[string]string{"userns": whySteps, "lifecycle": whySteps}},
 	"pkg/seccomp": {own: []string{"plan", "kernel"}, libs: []string{ocispec}, never: map[string]string{"userns": whySteps, "lifecycle": whySteps}},
 	"pkg/cgroup2": {libs: []string{ocispec, "github.com/godbus/dbus"}, never: map[string]string{"lifecycle": whyNoVerbs, "spec": whyNoSpec}},
-	"pkg/slirp":   {libs: []string{ocispec, "github.com/rootless-containers/rootlesskit"}, never: map[string]string{"lifecycle": whyNoVerbs, "spec": whyNoSpec}},
+	"pkg/slirp":   {own: []string{"helper"}, libs: []string{ocispec, "github.com/rootless-containers/rootlesskit"}, never: map[string]string{"lifecycle": whyNoVerbs, "spec": whyNoSpec}},
 	// Moving a device is no network of the container's own (slirp), and nobody else should have to link its library.
 	"pkg/netdev":  {never: map[string]string{"lifecycle": whyNoVerbs, "spec": whyNoSpec}},
 	"pkg/resctrl": {libs: []string{ocispec}, never: map[string]string{"lifecycle": whyNoVerbs, "spec": whyNoSpec}},
 	"pkg/console": {libs: []string{ocispec}, never: map[string]string{"lifecycle": whyNoVerbs, "spec": whyNoSpec}},
-	"pkg/kernel":  {libs: []string{ocispec}, never: map[string]string{"lifecycle": whyNoVerbs, "spec": whyNoSpec}},
+	"pkg/kernel":  {own: []string{"helper"}, libs: []string{ocispec}, never: map[string]string{"lifecycle": whyNoVerbs, "spec": whyNoSpec}},
 	// A bench that linked our code would measure itself; the scripts test what is shipped.
 	"hack":  {libs: []string{moby, ocispec}},
 	"tests": {libs: []string{"github.com/rogpeppe/go-internal"}},
@@ -256,7 +257,9 @@ func TestViolations(t *testing.T) {
 		{"cmd/sandbox/run.go", `"sandbox/pkg/cgroup2/dbus"`, whyOnlyVerb},
 		{"cmd/sandbox/run.go", `"sandbox/pkg/slirp"`, "allows only"},
 		{"pkg/plan/a.go", `"sandbox/pkg/idmap"`, whyLeaf},
-		{"pkg/idmap/a.go", `"sandbox/pkg/kernel"`, whyLeaf},
+		{"pkg/idmap/a.go", `"sandbox/pkg/kernel"`, "allows only"},
+		{"pkg/idmap/a.go", `"sandbox/pkg/helper"`, ""},
+		{"pkg/helper/a.go", `"sandbox/pkg/kernel"`, whyLeaf},
 		{"pkg/idmap/a.go", `"golang.org/x/sys/unix"; "errors"`, ""},
 		{"pkg/userns/a.go", `"sandbox/pkg/plan"; "sandbox/pkg/idmap"; "unsafe"`, ""},
 		{"pkg/userns/a.go", `"sandbox/pkg/spec"`, whyNoSpec},

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/console"
+	"sandbox/pkg/helper"
 	"sandbox/pkg/kernel"
 	"sandbox/pkg/lifecycle"
 	"sandbox/pkg/spec"
@@ -219,6 +220,7 @@ func (a *app) wished(r *lifecycle.Runtime, f *runFlags, form form, args []string
 	w := &f.wish
 	w.Tree, w.Args, w.Init = form == formTree, args, f.init
 	w.Network = f.namespace()
+	r.Helpers.Shared = func() []helper.Place { return shared(w) }
 	ids, contract, err := r.ChooseIDs(w.Userns, w.Tree)
 	if err != nil {
 		return o, err
