@@ -30,7 +30,7 @@ type Finder struct {
 	// Exe is where this program is; "" asks /proc/self/exe, which of a copy in memory does not tell.
 	Exe string
 	// Shared are the directories that commands may write now, with all below them; nil is none. It is asked only where
-	// that decides. The working directory, where that is not /, always is one.
+	// that decides. The working directory always is one, unless it is $HOME or has that in it.
 	Shared func() []Place
 	// Tell is told what was refused although something else was found, once for each program. Nil tells nobody.
 	Tell func(text string)
@@ -41,22 +41,6 @@ type Finder struct {
 
 	found  map[string]*Program
 	nobody *bool // whether uid 65534 is somebody here
-}
-
-// Place is a directory, whatever its names are.
-type Place struct {
-	Dev, Ino uint64
-	Name     string // for people: "the working directory"
-}
-
-// Same says whether both are one directory.
-func (p Place) Same(q Place) bool { return p.Dev == q.Dev && p.Ino == q.Ino }
-
-// PlaceOf is what a path leads to now; whoever has it open asks fstat(2) instead.
-func PlaceOf(path, name string) (Place, bool) {
-	var st unix.Stat_t
-	err := unix.Stat(path, &st)
-	return Place{st.Dev, st.Ino, name}, err == nil
 }
 
 // Program is what may be run.

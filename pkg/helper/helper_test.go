@@ -12,6 +12,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// The working directory is one of those that programs are not taken from; here it is none.
+func TestMain(m *testing.M) {
+	if err := os.Chdir("/"); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
+
 // put makes a script that says what it is.
 func put(t *testing.T, path, says string, mode os.FileMode) {
 	t.Helper()
@@ -283,6 +291,29 @@ func TestBeside(t *testing.T) {
 	f.found, f.Shared = nil, placeOf(t, dir)
 	if _, err := f.Find("extra", nil); err == nil || !strings.Contains(err.Error(), dir+"/extra refused: the directory of the test is writable by commands") {
 		t.Errorf("shared: %v", err)
+	}
+}
+
+// TestAtHome: whoever sits in his home shares nothing of it, wherever that is.
+func TestAtHome(t *testing.T) {
+	dir := t.TempDir()
+	put(t, dir+"/u/bin/mine", "mine", 0o755)
+	put(t, dir+"/u/proj/x", "x", 0o755)
+	if err := os.Symlink("u", dir+"/home"); err != nil {
+		t.Fatal(err)
+	}
+	for at, believed := range map[string][2]bool{ // with $HOME, and without
+		"/": {true, true}, dir: {true, false}, dir + "/u": {true, false}, dir + "/home": {true, false},
+		dir + "/u/proj": {true, true}, dir + "/u/bin": {false, false},
+	} {
+		t.Chdir(at)
+		for i, home := range []string{dir + "/home", ""} {
+			f := alone(map[string]string{"HOME": home})
+			f.Given = map[string]string{"ps": dir + "/u/bin/mine"}
+			if _, err := f.Find("ps", nil); (err == nil) != believed[i] {
+				t.Errorf("in %s, at home in %q: %v", at, home, err)
+			}
+		}
 	}
 }
 

@@ -64,21 +64,25 @@ func (s *search) system() *Program {
 	return nil
 }
 
-// roots says why a program is not root's alone. One that is can be named by its path for good. Where we are root
-// ourselves, what commands write is root's too: then only the usual directories count, which no command has unless
-// they are shared with it.
+// roots says why a program is not root's alone. One that is can be named by its path for good. Where that root is we
+// ourselves, what commands write is root's too: then only the usual directories count, which no command has unless they
+// are shared with it.
 func (s *search) roots(path string, usual bool) error {
-	file, dir, err := s.walk(path, s.root)
+	mine := false
+	file, dir, err := s.walk(path, func(uid uint32) string {
+		mine = mine || int(uid) == os.Geteuid()
+		return s.root(uid)
+	})
 	if err != nil {
 		return err
 	}
 	defer unix.Close(file)
 	defer unix.Close(dir)
 	switch {
-	case os.Geteuid() != 0:
+	case !mine:
 		return nil
 	case !usual:
-		return errors.New("its directory is yours, and none of the system's")
+		return errors.New("it is yours, and in none of the system's directories")
 	}
 	return s.unshared(dir)
 }
