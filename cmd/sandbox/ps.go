@@ -43,7 +43,7 @@ func (a *app) ps(cmd *cobra.Command) {
 			pids = append([]int{}, pids...) // none is [], not null
 			return json.NewEncoder(os.Stdout).Encode(pids)
 		case "table":
-			return psTable(r.Helpers, pids, args[1:])
+			return psTable(&r.Helpers, pids, args[1:])
 		}
 		return &usageError{fmt.Errorf("--format %q: table or json", format), 1}
 	}

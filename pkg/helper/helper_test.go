@@ -2,11 +2,14 @@ package helper
 
 import (
 	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -14,6 +17,11 @@ import (
 
 // The working directory is one of those that programs are not taken from; here it is none.
 func TestMain(m *testing.M) {
+	if name := os.Getenv("FIND"); name != "" {
+		p, err := (&Finder{}).Find(name, nil)
+		fmt.Printf("%v %v\n", p, err)
+		return
+	}
 	if err := os.Chdir("/"); err != nil {
 		panic(err)
 	}
@@ -291,6 +299,57 @@ func TestBeside(t *testing.T) {
 	f.found, f.Shared = nil, placeOf(t, dir)
 	if _, err := f.Find("extra", nil); err == nil || !strings.Contains(err.Error(), dir+"/extra refused: the directory of the test is writable by commands") {
 		t.Errorf("shared: %v", err)
+	}
+}
+
+// TestOwnTree: in a tree whose root is ours, as who unpacked an image without root has it, all may be ours; then the
+// usual directories are believed, and no other that $PATH names.
+func TestOwnTree(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root can chroot")
+	}
+	self, err := os.ReadFile("/proc/self/exe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for _, name := range []string{"usr/bin/tool", "venv/bin/tool", "venv/bin/planted", "usr/bin/self"} {
+		put(t, filepath.Join(dir, name), "x", 0o755)
+	}
+	if err := os.WriteFile(dir+"/usr/bin/self", self, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	find := func(name, cwd string) string {
+		t.Helper()
+		cmd := exec.Command("/usr/bin/self")
+		cmd.Dir, cmd.Env = cwd, []string{"FIND=" + name, "PATH=/venv/bin"}
+		cmd.SysProcAttr = &unix.SysProcAttr{Chroot: dir, Credential: &syscall.Credential{Uid: 12345, Gid: 12345}}
+		out, err := cmd.CombinedOutput()
+		if errors.Is(err, unix.ENOENT) {
+			t.Skip("this test needs a loader; build it with CGO_ENABLED=0")
+		}
+		if err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		return string(out)
+	}
+	if got := find("planted", "/"); !strings.Contains(got, "{/venv/bin/planted") {
+		t.Errorf("in root's tree: %s", got)
+	}
+	if err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+		return errors.Join(err, os.Chown(path, 12345, 12345))
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct{ name, cwd, want string }{
+		{"tool", "/", "/usr/bin/tool"},
+		{"tool", "/venv", "/usr/bin/tool"},
+		{"tool", "/usr", "/usr/bin/tool refused: the working directory is writable by commands"},
+		{"planted", "/", "/venv/bin/planted refused: it is yours, and in none of the system's directories"},
+	} {
+		if got := find(tt.name, tt.cwd); !strings.Contains(got, tt.want) {
+			t.Errorf("%s in %s: %s, want %s", tt.name, tt.cwd, got, tt.want)
+		}
 	}
 }
 

@@ -49,7 +49,7 @@ func (s *search) system() *Program {
 	for _, dir := range s.dirs() {
 		p := &Program{Path: dir + "/" + s.name}
 		if s.Dirs == nil {
-			if unix.Access(p.Path, unix.F_OK) != nil {
+			if unix.Access(p.Path, unix.X_OK) != nil {
 				continue
 			}
 			if err := s.roots(p.Path, slices.Contains(usual, dir)); err != nil {
@@ -64,13 +64,16 @@ func (s *search) system() *Program {
 	return nil
 }
 
-// roots says why a program is not root's alone. One that is can be named by its path for good. Where that root is we
-// ourselves, what commands write is root's too: then only the usual directories count, which no command has unless they
-// are shared with it.
+// roots says why a program is not root's alone. One that is can be named by its path for good. Where / is ours (we are
+// root, or in a tree that somebody unpacked as us), owners tell nothing: what commands write is ours too. Then only the
+// usual directories count, which no command has unless they are shared with it.
 func (s *search) roots(path string, usual bool) error {
 	mine := false
 	file, dir, err := s.walk(path, func(uid uint32) string {
-		mine = mine || int(uid) == os.Geteuid()
+		if int(uid) == os.Geteuid() && s.ownRoot() {
+			mine = true
+			return ""
+		}
 		return s.root(uid)
 	})
 	if err != nil {

@@ -162,21 +162,30 @@ func (w *walker) judge(path string, st *unix.Stat_t) error {
 	return nil
 }
 
-// root believes root, and whoever is not mapped in our user namespace: root of the host most likely, and nobody in here
-// can become that one and write.
+// root believes root, if that is not us in a user namespace, and whoever is not mapped there: root of the host most
+// likely, and nobody in here can become that one and write.
 func (f *Finder) root(uid uint32) string {
-	if uid == 0 || uid == nobody && f.isNobody() {
+	switch {
+	case uid == nobody && f.isNobody(), uid == 0 && os.Geteuid() != 0:
 		return ""
+	case uid == 0:
+		return "which is you, and not the host's root"
 	}
 	return "not by root"
 }
 
 // ours believes us besides.
 func (f *Finder) ours(uid uint32) string {
-	if int(uid) == os.Geteuid() || f.root(uid) == "" {
+	if int(uid) == os.Geteuid() || uid == 0 || f.root(uid) == "" {
 		return ""
 	}
 	return "neither by you nor by root"
+}
+
+// ownRoot says whether / is owned by us.
+func (f *Finder) ownRoot() bool {
+	var st unix.Stat_t
+	return unix.Stat("/", &st) == nil && int(st.Uid) == os.Geteuid()
 }
 
 // nobody is the uid that stands for all that are not mapped (user_namespaces(7)).

@@ -116,14 +116,14 @@ func (n *Network) shared() bool { return n.Mode == "host" || strings.HasPrefix(n
 // here.
 func (r *Runtime) chooseNetwork(mode string) (config *slirp.Config, carrier *helper.Program, err error) {
 	if mode == "" {
-		config, err = slirp.Choose(r.Helpers)
+		config, err = slirp.Choose(&r.Helpers)
 	} else {
 		config, err = slirp.ParseMode(mode)
 	}
 	if err != nil || config.Kind == slirp.None {
 		return config, nil, err
 	}
-	if carrier, err = config.Program(r.Helpers); err != nil {
+	if carrier, err = config.Program(&r.Helpers); err != nil {
 		return nil, nil, fmt.Errorf("--network %s: %w", config.Kind, err)
 	}
 	if err := slirp.OpenTun(); err != nil {

@@ -33,7 +33,7 @@ type Runtime struct {
 
 	// Helpers finds the programs of this host that are run for us: newuidmap, slirp4netns and
 	// the like. Its Shared is what the payload and those before it may write.
-	Helpers *helper.Finder
+	Helpers helper.Finder
 
 	// CgroupManager says who makes cgroups: systemd, cgroupfs or disabled; "" is
 	// what works here.
@@ -56,9 +56,9 @@ type Runtime struct {
 // New looks at the current process. root "" is the default state directory
 // for this caller.
 func New(root string) (*Runtime, error) {
-	r := &Runtime{Warn: func(string) {}, Helpers: &helper.Finder{}}
+	r := &Runtime{Warn: func(string) {}}
 	r.Helpers.Tell = func(text string) { r.Warn(text) }
-	r.Maps.Helpers = r.Helpers
+	r.Maps.Helpers = &r.Helpers
 	r.Self = r.Kernel.Self()
 	r.Caller = idmap.Caller{UID: r.Self.EUID, GID: r.Self.EGID, Groups: r.Self.Groups}
 	r.Groups = cgroup2.Host{
