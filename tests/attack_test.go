@@ -22,6 +22,7 @@ import (
 // got as "GOT ..." and what it had to work with as "SAW ...": an attack that saw nothing proves nothing.
 var attacks = map[string]func(args []string) error{
 	"configs":     configsHelper,
+	"connect":     connect,
 	"descriptors": descriptors,
 	"displace":    displace,
 	"groups":      dropGroups,
@@ -31,6 +32,7 @@ var attacks = map[string]func(args []string) error{
 	"echo":        echo,
 	"ask":         ask,
 	"peek":        peek,
+	"socket32":    socket32,
 	"swap":        swap,
 	"type":        typeInto,
 	"walkout":     walkOut,

@@ -45,7 +45,7 @@ const (
 // table holds every package that exists or will; one that is not in it has no place in the order yet.
 var table = map[string]rule{
 	"cmd/sandbox": {
-		own:  []string{"spec", "image", "lifecycle", "console", "kernel", "handle", "worktree", "outfile"},
+		own:  []string{"spec", "image", "lifecycle", "console", "kernel", "handle", "worktree", "outfile", "helper"},
 		libs: []string{cobra, pflag, ocispec},
 		never: map[string]string{
 			"plan": whyOnlyVerb, "userns": whyOnlyVerb, "rootfs": whyOnlyVerb, "confine": whyOnlyVerb, "cgroup2": whyOnlyVerb,
@@ -69,7 +69,7 @@ var table = map[string]rule{
 		},
 	},
 	"pkg/lifecycle": {
-		own:  []string{"spec", "idmap", "userns", "plan", "rootfs", "confine", "seccomp", "cgroup2", "slirp", "netdev", "resctrl", "console", "kernel", "handle", "worktree", "outfile"},
+		own:  []string{"spec", "idmap", "userns", "plan", "rootfs", "confine", "seccomp", "cgroup2", "slirp", "netdev", "resctrl", "console", "kernel", "handle", "worktree", "outfile", "helper"},
 		libs: []string{ocispec},
 		never: map[string]string{
 			cobra:   whyFlags,
@@ -77,9 +77,10 @@ var table = map[string]rule{
 			"image": "a start needs a directory, wherever it came from; the storage libraries cost start-up time and are optional",
 		},
 	},
-	"pkg/idmap":   {},
+	"pkg/idmap":   {own: []string{"helper"}},
 	"pkg/plan":    {},
 	"pkg/handle":  {},
+	"pkg/helper":  {},
 	"pkg/outfile": {}, // whoever writes a file at a path that was typed
 	// It only looks until a command has ended, and then renames; what is mounted for it, spec says and rootfs does.
 	"pkg/worktree": {own: []string{"handle"}, never: map[string]string{"lifecycle": whyNoVerbs, "rootfs": whySteps}},
@@ -88,12 +89,12 @@ var table = map[string]rule{
 	"pkg/confine":  {own: []string{"plan", "kernel"}, libs: []string{ocispec}, never: map[string]string{"userns": whySteps, "lifecycle": whySteps}},
 	"pkg/seccomp":  {own: []string{"plan", "kernel"}, libs: []string{ocispec}, never: map[string]string{"userns": whySteps, "lifecycle": whySteps}},
 	"pkg/cgroup2":  {libs: []string{ocispec, "github.com/godbus/dbus"}, never: map[string]string{"lifecycle": whyNoVerbs, "spec": whyNoSpec}},
-	"pkg/slirp":    {libs: []string{ocispec, "github.com/rootless-containers/rootlesskit"}, never: map[string]string{"lifecycle": whyNoVerbs, "spec": whyNoSpec}},
+	"pkg/slirp":    {own: []string{"helper"}, libs: []string{ocispec, "github.com/rootless-containers/rootlesskit"}, never: map[string]string{"lifecycle": whyNoVerbs, "spec": whyNoSpec}},
 	// Moving a device is no network of the container's own (slirp), and nobody else should have to link its library.
 	"pkg/netdev":  {never: map[string]string{"lifecycle": whyNoVerbs, "spec": whyNoSpec}},
 	"pkg/resctrl": {libs: []string{ocispec}, never: map[string]string{"lifecycle": whyNoVerbs, "spec": whyNoSpec}},
 	"pkg/console": {own: []string{"outfile"}, libs: []string{ocispec}, never: map[string]string{"lifecycle": whyNoVerbs, "spec": whyNoSpec}},
-	"pkg/kernel":  {libs: []string{ocispec}, never: map[string]string{"lifecycle": whyNoVerbs, "spec": whyNoSpec}},
+	"pkg/kernel":  {own: []string{"helper"}, libs: []string{ocispec}, never: map[string]string{"lifecycle": whyNoVerbs, "spec": whyNoSpec}},
 	// A bench that linked our code would measure itself; the scripts test what is shipped.
 	"hack":  {libs: []string{moby, ocispec}},
 	"tests": {libs: []string{"github.com/rogpeppe/go-internal"}},
@@ -260,7 +261,9 @@ func TestViolations(t *testing.T) {
 		{"cmd/sandbox/run.go", `"sandbox/pkg/cgroup2/dbus"`, whyOnlyVerb},
 		{"cmd/sandbox/run.go", `"sandbox/pkg/slirp"`, "allows only"},
 		{"pkg/plan/a.go", `"sandbox/pkg/idmap"`, whyLeaf},
-		{"pkg/idmap/a.go", `"sandbox/pkg/kernel"`, whyLeaf},
+		{"pkg/idmap/a.go", `"sandbox/pkg/kernel"`, "allows only"},
+		{"pkg/idmap/a.go", `"sandbox/pkg/helper"`, ""},
+		{"pkg/helper/a.go", `"sandbox/pkg/kernel"`, whyLeaf},
 		{"pkg/idmap/a.go", `"golang.org/x/sys/unix"; "errors"`, ""},
 		{"pkg/userns/a.go", `"sandbox/pkg/plan"; "sandbox/pkg/idmap"; "unsafe"`, ""},
 		{"pkg/userns/a.go", `"sandbox/pkg/spec"`, whyNoSpec},

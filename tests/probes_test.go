@@ -41,6 +41,7 @@ func newMachine() *machine {
 			"scopes":     wantScopes,
 			"busybox":    func() error { _, err := busybox(); return err },
 			"static":     wantStatic,
+			"i386":       wantI386,
 			"overlay":    func() error { return wantFilesystem("overlay") },
 			"cgroup2":    wantCgroup2,
 			"group":      wantGroup,

@@ -8,7 +8,7 @@ import (
 )
 
 // valued are the global flags that take a value.
-var valued = []string{"--root", "--log", "--log-format", "--rootless", "--criu", "--cgroup-manager"}
+var valued = []string{"--root", "--log", "--log-format", "--rootless", "--criu", "--cgroup-manager", "--helper"}
 
 // verbAt finds the command in what was typed, len(args) where there is none.
 func verbAt(args []string) int {

@@ -33,11 +33,11 @@ func execute(args []string) int {
 	if len(args) == 1 {
 		switch args[0] {
 		case lifecycle.NetworkArg:
-			return helper(lifecycle.ServeNetwork)
+			return holdNetwork(lifecycle.ServeNetwork)
 		case lifecycle.PortsArg:
-			return helper(lifecycle.ServePorts)
+			return holdNetwork(lifecycle.ServePorts)
 		case lifecycle.HoldArg:
-			return helper(lifecycle.ServeHold)
+			return holdNetwork(lifecycle.ServeHold)
 		}
 	}
 	switch app.verb {
@@ -85,6 +85,7 @@ func (a *app) known(name string) error {
 type app struct {
 	root, log, logFormat, cgroupManager, mode, criu string
 	debug, systemdCgroup                            bool
+	helpers                                         programs
 
 	verb     string
 	warnings []string // for the log
@@ -121,6 +122,7 @@ func (a *app) runtime() (*lifecycle.Runtime, error) {
 	}
 	r.Tell = a.tell
 	r.Warn, r.Kernel.Exe, r.CgroupManager = a.warn, a.exe, a.cgroupManager
+	r.Helpers.Given, r.Helpers.Exe = a.helpers, a.exe
 	return r, nil
 }
 
@@ -162,6 +164,7 @@ func (a *app) command(verb string) *cobra.Command {
 	f.BoolVar(&a.debug, "debug", false, "say more")
 	f.BoolVar(&a.systemdCgroup, "systemd-cgroup", false, "the same as --cgroup-manager=systemd")
 	f.StringVar(&a.cgroupManager, "cgroup-manager", "", "`WHO` makes a container's cgroup: systemd, cgroupfs or disabled (default: what works here)")
+	f.Var(&a.helpers, "helper", "run this program for sandbox: `NAME=PATH`, such as slirp4netns=/opt/bin/slirp4netns")
 	f.StringVar(&a.mode, "rootless", "auto", "accepted for runc's callers: true, false or auto")
 	f.StringVar(&a.criu, "criu", "", "accepted for runc's callers")
 	for _, name := range []string{"systemd-cgroup", "rootless", "criu"} {

@@ -108,8 +108,8 @@ func (n *networkFlags) join(r *lifecycle.Runtime, o *lifecycle.Options, bundle b
 	return nil
 }
 
-// helper runs one of the processes that hold a network.
-func helper(serve func() error) int {
+// holdNetwork runs one of the processes that hold a network.
+func holdNetwork(serve func() error) int {
 	if err := serve(); err != nil {
 		fmt.Fprintln(os.Stderr, "sandbox: "+err.Error())
 		return 1

@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"sandbox/pkg/helper"
 )
 
 func (a *app) ps(cmd *cobra.Command) {
@@ -41,25 +43,34 @@ func (a *app) ps(cmd *cobra.Command) {
 			pids = append([]int{}, pids...) // none is [], not null
 			return json.NewEncoder(os.Stdout).Encode(pids)
 		case "table":
-			return psTable(pids, args[1:])
+			return psTable(&r.Helpers, pids, args[1:])
 		}
 		return &usageError{fmt.Errorf("--format %q: table or json", format), 1}
 	}
 }
 
 // psTable shows the lines of ps(1) that belong to the container.
-func psTable(pids []int, options []string) error {
+func psTable(helpers *helper.Finder, pids []int, options []string) error {
 	if len(options) == 0 {
 		options = []string{"-ef"}
 	}
-	out, err := exec.Command("ps", options...).Output()
+	program, err := helpers.Find("ps", nil)
+	if err != nil {
+		return fmt.Errorf("%w (install procps, or use --format json)", err)
+	}
+	ps := exec.Command(program.As(3), options...)
+	ps.Args[0] = "ps"
+	if program.File != nil {
+		ps.ExtraFiles = []*os.File{program.File}
+	}
+	out, err := ps.Output()
 	var ended *exec.ExitError
 	switch {
 	case errors.As(err, &ended):
 		said, _, _ := strings.Cut(strings.TrimSpace(string(ended.Stderr)), "\n")
 		return fmt.Errorf("ps %s: %w: %s", strings.Join(options, " "), err, said)
 	case err != nil:
-		return fmt.Errorf("ps %s: %w (install procps, or use --format json)", strings.Join(options, " "), err)
+		return fmt.Errorf("ps %s: %w", strings.Join(options, " "), err)
 	}
 	lines := strings.Split(strings.TrimRight(string(out), "\n"), "\n")
 	column := slices.Index(strings.Fields(lines[0]), "PID")

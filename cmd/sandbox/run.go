@@ -16,6 +16,7 @@ import (
 
 	"sandbox/pkg/console"
 	"sandbox/pkg/handle"
+	"sandbox/pkg/helper"
 	"sandbox/pkg/kernel"
 	"sandbox/pkg/lifecycle"
 	"sandbox/pkg/spec"
@@ -229,6 +230,7 @@ func (a *app) wished(r *lifecycle.Runtime, f *runFlags, form form, args []string
 	w := &f.wish
 	w.Tree, w.Args, w.Init = form == formTree, args, f.init
 	w.Network = f.namespace()
+	r.Helpers.Shared = func() []helper.Place { return shared(w) }
 	ids, contract, err := r.ChooseIDs(w.Userns, w.Tree)
 	if err != nil {
 		return o, err

@@ -41,6 +41,10 @@ type Receiver struct {
 	In      *os.File // typed into a single console; nil for none. Its end is not passed on: the console outlives it
 	Out     *os.File // where a single console's output goes
 	PIDFile string   // "" for none; written once the socket takes connections, so that its existence means ready
+
+	// Patience is how long whoever connects may take to bring a console; 0 is a minute. A container connects when it is
+	// created and brings it when its devices are there.
+	Patience time.Duration
 }
 
 // RecvTTY listens on r.Path and serves consoles until the one of Single has ended, or ctx or SIGINT, SIGTERM, SIGHUP or
@@ -56,21 +60,19 @@ func RecvTTY(ctx context.Context, r Receiver) error {
 	}
 	defer remove()
 	defer listener.Close()
-	// A deadline in the past wakes an accept that waits; closing would race with its use of the descriptor.
-	defer context.AfterFunc(ctx, func() { _ = listener.SetDeadline(time.Unix(1, 0)) })()
 	if r.PIDFile != "" {
 		if err := outfile.Replace(r.PIDFile, []byte(strconv.Itoa(os.Getpid())), 0o644); err != nil {
 			return fmt.Errorf("writing the pid file: %w", err)
 		}
 	}
 	if r.Mode == Null {
-		return serveMany(ctx, listener)
+		return r.serveMany(ctx, listener)
 	}
 	return r.serveOne(ctx, listener, remove)
 }
 
 func (r Receiver) serveOne(ctx context.Context, listener *os.File, remove func()) error {
-	master, err := acceptConsole(ctx, listener)
+	master, err := r.first(ctx, listener)
 	if err != nil {
 		return err
 	}
@@ -81,36 +83,98 @@ func (r Receiver) serveOne(ctx context.Context, listener *os.File, remove func()
 		master.Close()
 		return err
 	}
-	// Ends the wait when stopped; when it was not, this is the close that every session needs.
-	defer context.AfterFunc(ctx, func() { _ = session.Close() })()
-	_ = session.Wait()
-	if err := session.Close(); err != nil {
+	ended := make(chan error, 1)
+	go func() {
+		_ = session.Wait()
+		ended <- session.Close()
+	}()
+	select {
+	case err = <-ended:
+	case <-ctx.Done():
+		err = r.leave(session)
+	}
+	if err != nil {
 		return err
 	}
 	return context.Cause(ctx)
 }
 
+// leave ends a session that is stopped. Its console's sender has the same open file and can make it blocking behind our
+// back (F_SETFL is the file's, not the descriptor's); what waits in a read then ends with this process, and the caller's
+// terminal is given back all the same.
+func (r Receiver) leave(s *Session) error {
+	closed := make(chan error, 1)
+	go func() { closed <- s.Close() }()
+	select {
+	case err := <-closed:
+		return err
+	case <-time.After(grace):
+		return s.restore()
+	}
+}
+
+// first is the console of Single: the first that arrives, whoever else has connected meanwhile and says nothing. Whoever
+// ends without a console is a container that did not start, which the caller waits for to hear.
+func (r Receiver) first(ctx context.Context, listener *os.File) (*os.File, error) {
+	waiting, cancel := context.WithCancel(ctx)
+	arrivals := r.arrivals(waiting, listener)
+	got, ok := <-arrivals
+	cancel()
+	for more := range arrivals {
+		more.close()
+	}
+	switch {
+	case ok && got.err == nil:
+		return got.master, nil
+	case ok:
+		return nil, got.err
+	}
+	return nil, fmt.Errorf("no console arrived: %w", context.Cause(ctx))
+}
+
 // serveMany drops what its consoles print. Somebody has to read it: a payload whose terminal is full stops.
-func serveMany(ctx context.Context, listener *os.File) error {
+func (r Receiver) serveMany(ctx context.Context, listener *os.File) error {
 	var readers sync.WaitGroup
-	defer readers.Wait()
-	// Its own context, for an error below; ctx itself says why an accept was woken, a child of it learns that only later.
 	reading, cancel := context.WithCancel(ctx)
-	defer cancel()
-	for {
-		master, err := acceptConsole(ctx, listener)
-		switch {
-		case ctx.Err() != nil:
-			if master != nil {
-				master.Close()
-			}
-			return nil
-		case errors.Is(err, errBadConsole):
-			continue // one broken sender is no reason to leave the others without a terminal
-		case err != nil:
-			return err
+	arrivals := r.arrivals(reading, listener)
+	defer func() {
+		cancel()
+		for more := range arrivals {
+			more.close()
 		}
-		readers.Go(func() { discard(reading, master) })
+		waitAtMost(&readers, grace)
+	}()
+	slots := make(chan struct{}, maxConsoles)
+	for a := range arrivals {
+		switch {
+		case errors.Is(a.err, errBadConsole):
+			continue // one broken sender is no reason to leave the others without a terminal
+		case a.err != nil:
+			return a.err
+		}
+		select {
+		case slots <- struct{}{}:
+			readers.Go(func() { discard(reading, a.master); <-slots })
+		default:
+			a.close()
+		}
+	}
+	return nil
+}
+
+// maxConsoles bounds the threads: a sender can make the file of its console blocking, and Go ends a process with 10,000
+// threads (debug.SetMaxThreads).
+const maxConsoles = 4096
+
+// grace is how long what was stopped may take to end.
+const grace = time.Second
+
+func waitAtMost(all *sync.WaitGroup, most time.Duration) {
+	done := make(chan struct{})
+	go func() { all.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-time.After(most):
 	}
 }
 
@@ -123,47 +187,6 @@ func discard(ctx context.Context, master *os.File) {
 	defer own.Close()
 	defer context.AfterFunc(ctx, func() { _ = own.SetDeadline(time.Unix(1, 0)) })()
 	_, _ = io.Copy(io.Discard, own)
-}
-
-// errBadConsole marks a connection that brought no console.
-var errBadConsole = errors.New("no console on this connection")
-
-func acceptConsole(ctx context.Context, listener *os.File) (*os.File, error) {
-	conn, err := accept(listener)
-	if err != nil {
-		if ctx.Err() != nil {
-			return nil, fmt.Errorf("no console arrived: %w", context.Cause(ctx))
-		}
-		return nil, fmt.Errorf("accepting on the console socket: %w", err)
-	}
-	defer conn.Close()
-	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })()
-	master, _, err := Receive(conn)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errBadConsole, err)
-	}
-	return master, nil
-}
-
-func accept(listener *os.File) (*os.File, error) {
-	raw, err := listener.SyscallConn()
-	if err != nil {
-		return nil, err
-	}
-	fd, acceptErr := -1, error(nil)
-	err = raw.Read(func(l uintptr) bool {
-		for {
-			fd, _, acceptErr = unix.Accept4(int(l), unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK)
-			// ECONNABORTED: the sender gave up while it waited; the next one may not.
-			if !errors.Is(acceptErr, unix.EINTR) && !errors.Is(acceptErr, unix.ECONNABORTED) {
-				return !errors.Is(acceptErr, unix.EAGAIN)
-			}
-		}
-	})
-	if err = errors.Join(err, acceptErr); err != nil {
-		return nil, err
-	}
-	return os.NewFile(uintptr(fd), "console connection"), nil
 }
 
 // listen makes the socket and returns what removes it, once, and only while the name is still this socket.

@@ -10,6 +10,7 @@
 // Shortfall, found by looking before anything is tried; the words and fixes for
 // people are made elsewhere.
 //
-// It must not import any other package of this module, nor runtime-spec:
-// callers convert linux.uidMappings to extents themselves.
+// Of this module it imports helper, which finds newuidmap, and must not import
+// anything else, nor runtime-spec: callers convert linux.uidMappings to extents
+// themselves.
 package idmap

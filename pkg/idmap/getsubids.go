@@ -3,14 +3,15 @@ package idmap
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"sandbox/pkg/helper"
 )
 
 // asked runs getsubids(1), which loads the directory service's plug-in that a
@@ -19,42 +20,39 @@ func (h Host) asked(kind Kind, c Caller, src *Source) []Range {
 	if c.Name == "" || strings.HasPrefix(c.Name, "-") {
 		return nil
 	}
-	path := h.executable("getsubids")
-	if path == "" {
+	program, err := h.finder().Find("getsubids", nil)
+	if err != nil {
+		var missing *helper.MissingError
+		if !errors.As(err, &missing) || len(missing.Refused) > 0 {
+			src.note("%v", err)
+		}
 		return nil
 	}
 	args := []string{c.Name}
 	if kind == GID {
 		args = []string{"-g", c.Name}
 	}
-	out, err := h.output(path, args)
+	out, err := h.output(program, args)
 	if err != nil {
 		// "Error fetching ranges" and status 1 is how it says that there are none.
-		src.note("%s %s: %v", path, strings.Join(args, " "), err)
+		src.note("%s %s: %v", program.Path, strings.Join(args, " "), err)
 		return nil
 	}
 	src.Name = "getsubids"
 	return parseGetsubids(out, src)
 }
 
-func (h Host) executable(name string) string {
-	for _, dir := range h.dirs() {
-		path := filepath.Join(dir, name)
-		if unix.Access(path, unix.X_OK) == nil {
-			return path
-		}
-	}
-	return ""
-}
-
 // output runs a program with a time limit, because a directory service may be
 // out of reach, and takes 1 MiB of its output at most.
-func (h Host) output(path string, args []string) ([]byte, error) {
+func (h Host) output(program *helper.Program, args []string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), h.patience())
 	defer cancel()
 	var out bytes.Buffer
-	cmd := exec.CommandContext(ctx, path, args...)
-	cmd.Env = []string{"LC_ALL=C"}
+	cmd := exec.CommandContext(ctx, program.As(3), args...)
+	if program.File != nil {
+		cmd.ExtraFiles = []*os.File{program.File}
+	}
+	cmd.Env = []string{"LC_ALL=C", helper.Path}
 	cmd.Stdout = &capped{w: &out, left: 1 << 20}
 	cmd.WaitDelay = 100 * time.Millisecond
 	err := cmd.Run()

@@ -2,12 +2,14 @@ package idmap
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/helper"
 )
 
 // copyFacts is what decides whether one copy of a helper can do its work.
@@ -38,33 +40,42 @@ func (f copyFacts) fault(capability uint) (Reason, string) {
 // find searches for the first copy that is privileged. A nix store, an image
 // layer or a home directory may have copies that lost their bits, and they may
 // come first on PATH.
-func (h Host) find(kind Kind) (string, *Shortfall) {
+func (h Host) find(kind Kind) (*helper.Program, *Shortfall) {
 	look := h.look
 	if look == nil {
 		look = lookAt
 	}
 	worst, evidence := NoHelper, []string(nil)
-	for _, dir := range h.dirs() {
-		path := filepath.Join(dir, kind.helper())
-		facts, err := look(path)
+	p, err := h.finder().Find(kind.helper(), func(p *helper.Program) error {
+		facts, err := look(p.Here())
 		if err != nil {
-			continue
+			return err
 		}
 		reason, why := facts.fault(kind.capability())
 		if reason == "" {
-			return path, nil
+			return nil
 		}
 		if worst != NoSUID {
 			worst = reason // one remount is nearer to a cure than any other copy
 		}
 		if len(evidence) < maxNotes {
-			evidence = append(evidence, path+" "+why)
+			evidence = append(evidence, p.Path+" "+why)
 		}
+		return errors.New("it " + why)
+	})
+	if err == nil {
+		return p, nil
 	}
-	if worst == NoHelper {
-		evidence = []string{kind.helper() + " is in none of " + strings.Join(h.dirs(), ":")}
+	var missing *helper.MissingError
+	switch {
+	case !errors.As(err, &missing):
+		evidence = []string{err.Error()} // of the one that was named
+	case len(missing.Refused) > 0:
+		evidence = append(evidence, err.Error())
+	case len(evidence) == 0:
+		evidence = []string{kind.helper() + " is in none of " + strings.Join(missing.Dirs, ":")}
 	}
-	return "", &Shortfall{worst, strings.Join(evidence, ", ")}
+	return nil, &Shortfall{worst, strings.Join(evidence, ", ")}
 }
 
 func lookAt(path string) (copyFacts, error) {

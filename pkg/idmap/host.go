@@ -1,10 +1,10 @@
 package idmap
 
 import (
-	"os"
 	"path/filepath"
-	"slices"
 	"time"
+
+	"sandbox/pkg/helper"
 )
 
 // Host is where the facts are read. The zero value is the real host; tests and
@@ -14,8 +14,9 @@ type Host struct {
 	Etc string
 	// Proc has self and PID folders; "" is /proc.
 	Proc string
-	// Dirs are searched for newuidmap, newgidmap and getsubids, in order; nil is
-	// $PATH and then the usual places.
+	// Helpers finds newuidmap, newgidmap and getsubids; nil is a new one.
+	Helpers *helper.Finder
+	// Dirs are where they are searched and believed instead; for tests.
 	Dirs []string
 	// Patience is how long getsubids may take to ask a directory service; 0 is 5 s.
 	Patience time.Duration
@@ -81,20 +82,12 @@ func (h Host) patience() time.Duration {
 	return h.Patience
 }
 
-// dirs is the search list. PATH is never needed: clients start a runtime with
-// little more than XDG_RUNTIME_DIR, and systemd's PATH on NixOS lacks
-// /run/wrappers/bin, the one place there with a setuid copy.
-func (h Host) dirs() []string {
-	if h.Dirs != nil {
-		return h.Dirs
+func (h Host) finder() *helper.Finder {
+	switch {
+	case h.Dirs != nil:
+		return &helper.Finder{Dirs: h.Dirs}
+	case h.Helpers != nil:
+		return h.Helpers
 	}
-	usual := []string{"/run/wrappers/bin", "/usr/bin", "/usr/local/bin", "/bin", "/usr/sbin", "/sbin"}
-	var dirs []string
-	for _, d := range append(filepath.SplitList(os.Getenv("PATH")), usual...) {
-		// "." and "" are whatever directory we were started in
-		if filepath.IsAbs(d) && !slices.Contains(dirs, d) {
-			dirs = append(dirs, d)
-		}
-	}
-	return dirs
+	return &helper.Finder{}
 }

@@ -41,7 +41,7 @@ func decide(k Kind, m Map, c Caller, st status) way {
 
 // Install is a map that is being written.
 type Install struct {
-	helpers []helper
+	helpers []running
 	stderr  pipe
 	errs    []error
 }
@@ -103,16 +103,16 @@ func (i *Install) fail(err error) {
 
 // launch finds and starts the helper of one kind.
 func (i *Install) launch(h Host, k Kind, pid int, extents []Extent) {
-	path, missing := h.find(k)
+	program, missing := h.find(k)
 	if missing != nil {
 		i.fail(fmt.Errorf("mapping %d %s ranges needs %s: %s", len(extents), k, k.helper(), missing.Evidence))
 		return
 	}
 	if err := i.stderr.open(); err != nil {
-		i.fail(fmt.Errorf("making a pipe for %s: %w", path, err))
+		i.fail(fmt.Errorf("making a pipe for %s: %w", program.Path, err))
 		return
 	}
-	started, err := startHelper(path, argv(k.helper(), pid, extents), i.stderr.w)
+	started, err := startHelper(program, argv(k.helper(), pid, extents), i.stderr.w)
 	if err != nil {
 		i.fail(err)
 		return

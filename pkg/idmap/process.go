@@ -7,12 +7,15 @@ import (
 	"strings"
 	"syscall"
 	"unicode"
+
+	"sandbox/pkg/helper"
 )
 
-// helper is a running newuidmap or newgidmap. syscall and not os/exec: no
+// running is a running newuidmap or newgidmap. syscall and not os/exec: no
 // goroutine, no poller and no probe for pidfds on the way of every start.
-type helper struct {
+type running struct {
 	path   string
+	name   string // as it calls itself
 	pid    int
 	status syscall.WaitStatus
 	lost   bool
@@ -21,19 +24,23 @@ type helper struct {
 // startHelper gives the pipe as all three standard streams: a setuid program
 // whose streams are closed opens /dev/null for each, and they are of no use to
 // it. LC_ALL so that what it says can be read by programs.
-func startHelper(path string, argv []string, stderr int) (helper, error) {
+func startHelper(program *helper.Program, argv []string, stderr int) (running, error) {
 	w := uintptr(stderr)
-	pid, err := syscall.ForkExec(path, argv, &syscall.ProcAttr{
-		Env:   []string{"LC_ALL=C"},
-		Files: []uintptr{w, w, w},
+	files := []uintptr{w, w, w}
+	if program.File != nil {
+		files = append(files, program.File.Fd())
+	}
+	pid, err := syscall.ForkExec(program.As(3), argv, &syscall.ProcAttr{
+		Env:   []string{"LC_ALL=C", helper.Path},
+		Files: files,
 	})
 	if err != nil {
-		return helper{}, fmt.Errorf("starting %s: %w", path, err)
+		return running{}, fmt.Errorf("starting %s: %w", program.Path, err)
 	}
-	return helper{path: path, pid: pid}, nil
+	return running{path: program.Path, name: argv[0], pid: pid}, nil
 }
 
-func (p *helper) wait() error {
+func (p *running) wait() error {
 	for {
 		_, err := syscall.Wait4(p.pid, &p.status, 0, nil)
 		if errors.Is(err, syscall.EINTR) {
@@ -47,7 +54,7 @@ func (p *helper) wait() error {
 	}
 }
 
-func (p *helper) verdict(said []byte) error {
+func (p *running) verdict(said []byte) error {
 	if p.lost || p.status.Exited() && p.status.ExitStatus() == 0 {
 		return nil
 	}
@@ -56,14 +63,13 @@ func (p *helper) verdict(said []byte) error {
 
 // own picks the helper's lines from the pipe that both write to. They begin
 // with its name; a loader's or a plug-in's message does not and is everybody's.
-func (p *helper) own(said []byte) string {
-	name := p.path[strings.LastIndexByte(p.path, '/')+1:]
+func (p *running) own(said []byte) string {
 	var out []string
 	for line := range bytes.Lines(said) {
 		s := strings.TrimSpace(strings.Map(printable, string(line)))
 		other := strings.HasPrefix(s, "newuidmap:") || strings.HasPrefix(s, "newgidmap:")
-		if s != "" && (!other || strings.HasPrefix(s, name+":")) {
-			out = append(out, strings.TrimPrefix(s, name+": "))
+		if s != "" && (!other || strings.HasPrefix(s, p.name+":")) {
+			out = append(out, strings.TrimPrefix(s, p.name+": "))
 		}
 	}
 	return strings.Join(out, "; ")

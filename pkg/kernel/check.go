@@ -10,6 +10,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/helper"
 )
 
 // State is how a feature of the host is.
@@ -216,18 +218,25 @@ func (h Host) checkTun() Finding {
 	return h.found("/dev/net/tun", Op{Do: OpenTun, Path: path}, err, "opened")
 }
 
-// checkNetwork looks for a program that carries packets, in PATH and where an
-// ordinary user's PATH does not reach.
+// checkNetwork looks for a program that carries packets, where a start does.
 func (h Host) checkNetwork(env func(string) string) Finding {
+	helpers := h.Helpers
+	if helpers == nil {
+		helpers = &helper.Finder{Env: env}
+	}
+	why := "neither slirp4netns nor pasta is installed"
 	for _, program := range []string{"slirp4netns", "pasta"} {
-		for _, dir := range append(filepath.SplitList(env("PATH")), "/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin") {
-			if path := filepath.Join(dir, program); filepath.IsAbs(path) && unix.Access(path, unix.X_OK) == nil {
-				return Finding{Feature: "network", State: OK, Detail: path}
-			}
+		p, err := helpers.Find(program, nil)
+		var missing *helper.MissingError
+		switch {
+		case err == nil:
+			return Finding{Feature: "network", State: OK, Detail: p.Path}
+		case !errors.As(err, &missing) || len(missing.Refused) > 0:
+			why = err.Error()
 		}
 	}
-	cause := New(NetworkNone, "neither slirp4netns nor pasta is installed")
-	return Finding{Feature: "network", State: Missing, Detail: "neither slirp4netns nor pasta is installed", Cause: &cause}
+	cause := New(NetworkNone, why)
+	return Finding{Feature: "network", State: Missing, Detail: why, Cause: &cause}
 }
 
 func (h Host) checkRuntimeDir(env func(string) string, self Facts) Finding {

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/helper"
 )
 
 // Host is where evidence is read. The zero value is the real host; tests point
@@ -22,6 +24,9 @@ type Host struct {
 	// Exe is the path of this program as an admin would write it into a
 	// profile. "" asks /proc/self/exe.
 	Exe string
+
+	// Helpers finds the programs that Check looks for; nil is a new one.
+	Helpers *helper.Finder
 
 	// Try does an operation for real in a throw-away child and returns how it
 	// ended, nil for success. nil tries what a clone can try without this

@@ -94,6 +94,7 @@ func (r *Runtime) spawn(o Options, started bool) (*Container, error) {
 	if err := checkPreserved(o.PreserveFds); err != nil {
 		return nil, err
 	}
+	r.shareWith(&o)
 	// The first encoding of a type is the slow one; here a processor is idle.
 	go func() { _, _ = json.Marshal(&Record{}) }()
 	d, err := r.claim(o.ID)

@@ -226,7 +226,7 @@ func mounts(t *testing.T) string {
 // whose plan stops before one step until told to go on.
 func TestMain(m *testing.M) {
 	if os.Getenv("LIFECYCLE_HELPER") != "" {
-		helper()
+		helperProcess()
 		return
 	}
 	os.Exit(m.Run())

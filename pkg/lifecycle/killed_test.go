@@ -31,7 +31,7 @@ type helperTask struct {
 	Options Options
 }
 
-func helper() {
+func helperProcess() {
 	var task helperTask
 	fatal(json.NewDecoder(os.Stdin).Decode(&task))
 	r, err := New(task.Root)

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"sandbox/pkg/helper"
 	"sandbox/pkg/slirp"
 )
 
@@ -56,13 +57,17 @@ func (w *network) run() error {
 		}
 		defer user.Close()
 	}
+	carrier := user
+	if w.job.Own {
+		carrier = w.carrier.File
+	}
 	c := exec.Command("/proc/self/exe", NetworkArg)
 	c.Args[0] = "sandbox"
 	// In the order of slirp.FdJob and what follows it.
-	c.ExtraFiles = append([]*os.File{job, readyW, w.init, w.net, user, w.dir}, w.held...)
+	c.ExtraFiles = append([]*os.File{job, readyW, w.init, w.net, user, w.dir, carrier}, w.held...)
 	c.SysProcAttr = &unix.SysProcAttr{Setsid: true}
 	// What the caller's environment has is none of these programs' business.
-	c.Env = []string{"PATH=" + os.Getenv("PATH")}
+	c.Env = []string{helper.Path}
 	// Where it tells of a carrier that has died.
 	c.Stderr = os.Stderr
 	if w.job.Log {

@@ -82,6 +82,11 @@ func spawnBeside(job *slirp.Job, of *slirp.Program) (slirp.Child, error) {
 	// Up first, so that none is overwritten before its turn.
 	const high = 64
 	files := append([]*os.File{null, out, out}, of.Files...)
+	path := of.Path
+	if of.Own != nil { // it stays open: it may be a script, whose interpreter opens it again
+		path = fmt.Sprintf("/proc/self/fd/%d", len(files))
+		files = append(files, of.Own)
+	}
 	for i, f := range files {
 		p.Do("dup3", unix.SYS_DUP3, plan.C(int(f.Fd())), plan.C(high+i), plan.C(0))
 	}
@@ -97,7 +102,7 @@ func spawnBeside(job *slirp.Job, of *slirp.Program) (slirp.Child, error) {
 	if of.Path == "" {
 		p.Do("execveat", unix.SYS_EXECVEAT, plan.C(program), plan.S(""), args, env, plan.C(unix.AT_EMPTY_PATH))
 	} else {
-		p.Do("execve", unix.SYS_EXECVE, plan.S(of.Path), args, env) // by name: it may be a script
+		p.Do("execve", unix.SYS_EXECVE, plan.S(path), args, env) // by name: it may be a script
 	}
 	child, err := userns.Spawn(userns.Request{Plan: p})
 	if err != nil {

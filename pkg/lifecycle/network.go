@@ -9,6 +9,7 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
+	"sandbox/pkg/helper"
 	"sandbox/pkg/kernel"
 	"sandbox/pkg/slirp"
 )
@@ -33,18 +34,19 @@ type Network struct {
 
 // network is a container's network under way.
 type network struct {
-	job    slirp.Job
-	names  slirp.Names
-	dir    *os.File      // the helper's, in the container's
-	short  *kernel.Cause // why it is less than what was meant
-	net    *os.File
-	user   *os.File
-	ready  *os.File
-	helper *exec.Cmd
-	init   *os.File   // pidfd of the container's first process
-	held   []*os.File // the sockets of its ports
-	failed chan error
-	warn   func(string) // nil where the helper's own words reach nobody
+	job     slirp.Job
+	names   slirp.Names
+	dir     *os.File      // the helper's, in the container's
+	short   *kernel.Cause // why it is less than what was meant
+	net     *os.File
+	user    *os.File
+	ready   *os.File
+	helper  *exec.Cmd
+	init    *os.File        // pidfd of the container's first process
+	held    []*os.File      // the sockets of its ports
+	carrier *helper.Program // nil where there is none
+	failed  chan error
+	warn    func(string) // nil where the helper's own words reach nobody
 }
 
 // decideNetwork checks all that can be checked before anything is made, and
@@ -58,7 +60,7 @@ func (r *Runtime) decideNetwork(n *Network) (*network, error) {
 		w.job.Config = *slirp.Shared()
 		return w, w.job.CheckNames(&n.Names)
 	}
-	config, err := r.chooseNetwork(n.Mode)
+	config, carrier, err := r.chooseNetwork(n.Mode)
 	if err != nil && n.Mode == "" {
 		cause := kernel.New(kernel.NetworkNone, err.Error())
 		var known *kernel.Refusal
@@ -66,6 +68,7 @@ func (r *Runtime) decideNetwork(n *Network) (*network, error) {
 			cause = known.Cause
 		}
 		w.short = &cause
+		carrier = nil
 		config, err = slirp.ParseMode(slirp.None)
 	}
 	if err != nil {
@@ -74,7 +77,10 @@ func (r *Runtime) decideNetwork(n *Network) (*network, error) {
 	if err := config.CheckNames(&n.Names); err != nil {
 		return nil, err
 	}
-	w.job.Config = *config
+	w.job.Config, w.carrier = *config, carrier
+	if carrier != nil {
+		w.job.Carrier, w.job.Own = carrier.Path, carrier.File != nil
+	}
 	for _, value := range n.Publish {
 		list, err := slirp.ParsePorts(value)
 		if err != nil {
@@ -105,24 +111,24 @@ func (w *network) reserve() error {
 // shared says whether the network is another's, and only the files are ours.
 func (n *Network) shared() bool { return n.Mode == "host" || strings.HasPrefix(n.Mode, "ns:") }
 
-// chooseNetwork is what is to carry packets, if it can work here.
-func (r *Runtime) chooseNetwork(mode string) (*slirp.Config, error) {
-	var config *slirp.Config
-	var err error
+// chooseNetwork is what is to carry packets, and by which program, if it can work
+// here.
+func (r *Runtime) chooseNetwork(mode string) (config *slirp.Config, carrier *helper.Program, err error) {
 	if mode == "" {
-		config, err = slirp.Choose()
-	} else if config, err = slirp.ParseMode(mode); err == nil {
-		if err := config.Available(); err != nil {
-			return nil, fmt.Errorf("--network %s: %w", config.Kind, err)
-		}
+		config, err = slirp.Choose(&r.Helpers)
+	} else {
+		config, err = slirp.ParseMode(mode)
 	}
 	if err != nil || config.Kind == slirp.None {
-		return config, err
+		return config, nil, err
+	}
+	if carrier, err = config.Program(&r.Helpers); err != nil {
+		return nil, nil, fmt.Errorf("--network %s: %w", config.Kind, err)
 	}
 	if err := slirp.OpenTun(); err != nil {
-		return nil, r.because(kernel.Op{Do: kernel.OpenTun, Path: slirp.Tun}, fmt.Errorf("--network %s: %w", config.Kind, err))
+		return nil, nil, r.because(kernel.Op{Do: kernel.OpenTun, Path: slirp.Tun}, fmt.Errorf("--network %s: %w", config.Kind, err))
 	}
-	return config, nil
+	return config, carrier, nil
 }
 
 // offerNetwork decides, and shows the container the files that speak of its

@@ -244,6 +244,7 @@ func (g *program) hideNow() {
 
 // Plan is what Run with these options would do, and does nothing.
 func (r *Runtime) Plan(o Options) (*plan.Plan, error) {
+	r.shareWith(&o)
 	if o.Network != nil {
 		var err error
 		if o.network, err = r.decideNetwork(o.Network); err != nil {

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/cgroup2"
+	"sandbox/pkg/helper"
 	"sandbox/pkg/idmap"
 	"sandbox/pkg/kernel"
 	"sandbox/pkg/plan"
@@ -24,11 +25,15 @@ import (
 type Runtime struct {
 	Root   string       // directory of all containers' state
 	Kernel kernel.Host  // where evidence is read
-	Maps   idmap.Host   // where id ranges and helpers are found
+	Maps   idmap.Host   // where id ranges are found
 	Self   kernel.Facts // our capabilities
 	Caller idmap.Caller // our ids
 	Groups cgroup2.Host // where a cgroup can be had
 	Shares resctrl.Host // where a share of caches can be had
+
+	// Helpers finds the programs of this host that are run for us: newuidmap, slirp4netns and
+	// the like. Its Shared is what the payload and those before it may write.
+	Helpers helper.Finder
 
 	// CgroupManager says who makes cgroups: systemd, cgroupfs or disabled; "" is
 	// what works here.
@@ -58,6 +63,8 @@ type Runtime struct {
 // for this caller.
 func New(root string) (*Runtime, error) {
 	r := &Runtime{Warn: func(string) {}, Tell: func(string) {}}
+	r.Helpers.Tell = func(text string) { r.Warn(text) }
+	r.Maps.Helpers = &r.Helpers
 	r.Self = r.Kernel.Self()
 	r.Caller = idmap.Caller{UID: r.Self.EUID, GID: r.Self.EGID, Groups: r.Self.Groups}
 	r.Groups = cgroup2.Host{

@@ -89,7 +89,8 @@ func (t *Tree) mask(p *plan.Plan, path string) {
 	at := p.Reg("place")
 	p.OpenInRoot(root, name, unix.O_PATH|unix.O_DIRECTORY).
 		On(unix.ENOENT, done).On(unix.ENOTDIR, file).On(unix.EACCES, done).Into(at)
-	t.hideDir(p, at)
+	p.Close(t.hideDir(p, at)) // a host has one to hide for each processor
+	p.Close(at)
 	p.Goto(done)
 	p.Here(file)
 	p.OpenInRoot(root, name, unix.O_PATH).On(unix.ENOENT, done).On(unix.ENOTDIR, done).Into(at)
@@ -104,5 +105,6 @@ func (t *Tree) hideDir(p *plan.Plan, at plan.Reg) plan.Reg {
 	p.FsCreate(fs)
 	empty := p.Fsmount(fs, unix.MOUNT_ATTR_RDONLY|unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC).To("mask")
 	p.MoveMount(empty, at)
+	p.Close(fs)
 	return empty
 }

@@ -53,3 +53,61 @@ func BenchmarkCompile(b *testing.B) {
 		}
 	}
 }
+
+// TestDefaultDoors tries every way of this machine's architectures to what the default profile looks at the arguments
+// of: a condition on one name is worth nothing where another call does the same.
+func TestDefaultDoors(t *testing.T) {
+	s := byDefault(t)
+	f, err := Compile(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := archesOf(s.Architectures)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const allow = unix.SECCOMP_RET_ALLOW
+	for _, m := range list {
+		ask := func(name string, args ...uint64) (uint32, bool) {
+			nr, ok := slow(m, name)
+			d := data{nr: nr, arch: m.audit}
+			copy(d.args[:], args)
+			ret, _, err := machine(f.Program, &d, m.big)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return ret, ok
+		}
+		refused := func(name string, args ...uint64) {
+			if ret, ok := ask(name, args...); ok && ret == allow {
+				t.Errorf("%s: %s%x is allowed", m.name, name, args)
+			}
+		}
+		for _, family := range []uint64{unix.AF_ALG, unix.AF_VSOCK, 38 | 1<<32, 40 | 1<<32, 40 | 1<<63} {
+			refused("socket", family, unix.SOCK_STREAM)
+		}
+		refused("clone", unix.CLONE_NEWUSER|uint64(unix.SIGCHLD))
+		refused("clone", unix.CLONE_NEWUSER|1<<32)
+		refused("clone3")
+		refused("unshare", unix.CLONE_NEWUSER)
+		refused("personality", 0x0400000) // READ_IMPLIES_EXEC
+		refused("io_uring_setup")         // its IORING_OP_SOCKET is seen by no filter
+		if ret, ok := ask("socket", unix.AF_INET, unix.SOCK_STREAM); ok && ret != allow {
+			t.Errorf("%s: a socket of AF_INET: %#x", m.name, ret)
+		}
+		// The family is behind a pointer. All that has no conditions passes.
+		for i := uint64(2); i <= 20; i++ {
+			if ret, ok := ask("socketcall", i, 1<<31); ok && ret != allow {
+				t.Errorf("%s: socketcall %d: %#x", m.name, i, ret)
+			}
+		}
+		for _, call := range []uint64{sysSocket, sysSocket | 1<<32, sysSocket | 1<<63} {
+			if ret, ok := ask("socketcall", call, 1<<31); ok && m.narrow && ret != enosys {
+				t.Errorf("%s: socketcall %#x: %#x, want ENOSYS", m.name, call, ret)
+			}
+			refused("socketcall", call)
+		}
+	}
+}
+
+const sysSocket = 1 // linux/net.h

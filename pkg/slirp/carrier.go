@@ -6,10 +6,12 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"os/exec"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/helper"
 )
 
 // Tun is the device that all carriers make a tap of.
@@ -36,23 +38,55 @@ var ErrNoTun = errors.New(Tun + " is no tun device: sudo rm " + Tun + " && sudo 
 const install = "install slirp4netns or passt (Debian: sudo apt install slirp4netns; Fedora: sudo dnf install slirp4netns)"
 
 // Choose is the default: slirp4netns, else pasta, whichever is installed.
-func Choose() (*Config, error) {
+func Choose(helpers *helper.Finder) (*Config, error) {
+	var refused []string
 	for _, kind := range []string{Slirp4netns, Pasta} {
-		if _, err := find(kind); err == nil {
+		_, err := helpers.Find(kind, nil)
+		if err == nil {
 			return ParseMode(kind)
 		}
+		if text := refusal(err); text != "" {
+			refused = append(refused, text)
+		}
 	}
-	return nil, errors.New(install)
+	return nil, errors.New(strings.Join(append(refused, install), "; "))
 }
 
-// Available checks that the carrier of c is there, and what was said of this host.
-func (c *Config) Available() error {
-	if c.Kind == None {
-		return nil
+// refusal says why a program that is there is not run, "" for one that is not.
+func refusal(err error) string {
+	var missing *helper.MissingError
+	if errors.As(err, &missing) && len(missing.Refused) == 0 {
+		return ""
 	}
-	if _, err := find(c.Kind); err != nil {
+	return err.Error()
+}
+
+// Program is the carrier of c, nil where there is none; it is there, and what was said of this host is true.
+func (c *Config) Program(helpers *helper.Finder) (*helper.Program, error) {
+	if c.Kind == None {
+		return nil, nil
+	}
+	program, err := helpers.Find(c.Kind, nil)
+	if err != nil {
+		return nil, explain(c.Kind, err)
+	}
+	return program, c.available()
+}
+
+// explain names the package of a program that is not there.
+func explain(program string, err error) error {
+	if refusal(err) != "" {
 		return err
 	}
+	pkg := program
+	if program == Pasta {
+		pkg = "passt"
+	}
+	return fmt.Errorf("%w (Debian: sudo apt install %s; Fedora: sudo dnf install %s)", err, pkg, pkg)
+}
+
+// available checks what was said of this host.
+func (c *Config) available() error {
 	for option, value := range map[string]string{"outbound_addr": c.Outbound, "outbound_addr6": c.Outbound6} {
 		if err := here(value); err != nil {
 			return fmt.Errorf("option %q: %w", option+"="+value, err)
@@ -80,24 +114,6 @@ func here(value string) error {
 		}
 	}
 	return fmt.Errorf("no network device of this host has that address; 'ip address' lists them")
-}
-
-// find also looks where an ordinary user's PATH does not.
-func find(program string) (string, error) {
-	path, err := exec.LookPath(program)
-	if err == nil {
-		return path, nil
-	}
-	for _, dir := range []string{"/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin"} {
-		if unix.Access(dir+"/"+program, unix.X_OK) == nil {
-			return dir + "/" + program, nil
-		}
-	}
-	pkg := program
-	if program == Pasta {
-		pkg = "passt"
-	}
-	return "", fmt.Errorf("%s is not installed (Debian: sudo apt install %s; Fedora: sudo dnf install %s)", program, pkg, pkg)
 }
 
 // tapDevice is the container's, with either carrier.

@@ -21,16 +21,16 @@ type carrier struct {
 
 // carry starts the carrier and returns when it carries.
 func (h *Helper) carry() (*carrier, error) {
-	path, err := find(h.Kind)
-	if err != nil {
-		return nil, err
-	}
 	c := &carrier{kind: h.Kind, silent: make(chan struct{})}
 	r, w, err := os.Pipe()
 	if err != nil {
 		return nil, err
 	}
-	c.program = Program{Path: path, Env: os.Environ(), Stderr: w}
+	c.program = Program{Path: h.Carrier, Env: os.Environ(), Stderr: w}
+	if h.Own {
+		c.program.Own = os.NewFile(dup(FdCarrier), h.Carrier)
+		defer c.program.Own.Close()
+	}
 	go func() {
 		c.said.listen(r)
 		close(c.silent)
@@ -50,7 +50,7 @@ func (h *Helper) spawn(c *carrier) error {
 	p, err := h.start(&c.program)
 	c.program.Stderr.Close()
 	if err != nil {
-		return fmt.Errorf("start %s: %w", c.program.Path, err)
+		return fmt.Errorf("start %s: %w", h.Carrier, err)
 	}
 	c.process = p
 	h.mu.Lock()

@@ -22,17 +22,21 @@ type Job struct {
 	Userns bool   `json:"userns"`        // the container has a user namespace of its own
 	RootID bool   `json:"root_id"`       // in which there is a root
 	Log    bool   `json:"log,omitempty"` // standard error is a file that is read later
+
+	Carrier string `json:"carrier,omitempty"` // path of the program that carries packets
+	Own     bool   `json:"own,omitempty"`     // which could be made another's: FdCarrier is executed
 }
 
 // The descriptors of a helper, besides 0, 1 and 2.
 const (
-	FdJob   = 3 + iota // JSON, a Job
-	FdReady            // gets "" or an error's text, and is closed
-	FdInit             // pidfd: the container's first process
-	FdNet              // its network namespace
-	FdUser             // its user namespace; the null device without one
-	FdDir              // the network's directory
-	FdPorts            // the first of the sockets that listen, for RootlessKit's handler
+	FdJob     = 3 + iota // JSON, a Job
+	FdReady              // gets "" or an error's text, and is closed
+	FdInit               // pidfd: the container's first process
+	FdNet                // its network namespace
+	FdUser               // its user namespace; the null device without one
+	FdDir                // the network's directory
+	FdCarrier            // the carrier's program where Job.Own, else another of these
+	FdPorts              // the first of the sockets that listen, for RootlessKit's handler
 )
 
 // Helper is the process that holds a container's network.
@@ -89,7 +93,7 @@ func (h *Helper) Serve() error {
 // other end of a pipe would wait for until the container has ended. Go's own are
 // close-on-exec; those that came by exec cannot be.
 func (h *Helper) ownDescriptors() {
-	last := FdDir
+	last := FdCarrier
 	if h.Handler == Builtin {
 		last += len(h.Ports)
 	}

@@ -11,7 +11,8 @@ import (
 
 // Program is one of those that a helper starts.
 type Program struct {
-	Path   string // "" is this program
+	Path   string   // "" is this program
+	Own    *os.File // is executed instead of Path, where that could be made another's
 	Args   []string
 	Env    []string
 	Files  []*os.File // from 3 on

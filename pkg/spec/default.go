@@ -135,6 +135,7 @@ func denyDevices() *specs.LinuxResources {
 	return &specs.LinuxResources{Devices: []specs.LinuxDeviceCgroup{{Allow: false, Access: "rwm"}}}
 }
 
+// maskedPaths and readonlyPaths are runc's, for `sandbox spec`.
 func maskedPaths() []string {
 	return []string{
 		"/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list",

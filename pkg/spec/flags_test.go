@@ -318,6 +318,16 @@ func mayMount(s *specs.Spec) (n int) {
 	return n
 }
 
+// makesSockets says whether socketcall(2) is allowed whatever it does, and so to make sockets of any family.
+func makesSockets(s *specs.Spec) bool {
+	for _, r := range s.Linux.Seccomp.Syscalls {
+		if contains(r.Names, "socketcall") && r.Action == specs.ActAllow && len(r.Args) == 0 {
+			return true
+		}
+	}
+	return false
+}
+
 func TestSecurityOptions(t *testing.T) {
 	tests := []struct {
 		opts string
@@ -332,16 +342,18 @@ func TestSecurityOptions(t *testing.T) {
 		{"label=disable", func(s *specs.Spec) bool { return s.Process.SelinuxLabel == "" }},
 		{"unmask=ALL", func(s *specs.Spec) bool { return len(s.Linux.MaskedPaths)+len(s.Linux.ReadonlyPaths) == 0 }},
 		{"systempaths=unconfined", func(s *specs.Spec) bool { return len(s.Linux.MaskedPaths)+len(s.Linux.ReadonlyPaths) == 0 }},
-		{"unmask=/proc/*:/sys/firmware", func(s *specs.Spec) bool { return len(s.Linux.MaskedPaths)+len(s.Linux.ReadonlyPaths) == 0 }},
+		{"unmask=/proc/*:/sys/firmware:/sys/dev/*:/sys/devices/virtual/powercap:/sys/fs/s*", func(s *specs.Spec) bool { return len(s.Linux.MaskedPaths)+len(s.Linux.ReadonlyPaths) == 0 }},
 		{"unmask=/proc/kcore", func(s *specs.Spec) bool {
-			return len(s.Linux.MaskedPaths) == 9 && !contains(s.Linux.MaskedPaths, "/proc/kcore")
+			return len(s.Linux.MaskedPaths) == 13 && !contains(s.Linux.MaskedPaths, "/proc/kcore")
 		}},
 		{"mask=/a:/b", func(s *specs.Spec) bool {
-			return contains(s.Linux.MaskedPaths, "/a") && contains(s.Linux.MaskedPaths, "/b") && len(s.Linux.MaskedPaths) == 12
+			return contains(s.Linux.MaskedPaths, "/a") && contains(s.Linux.MaskedPaths, "/b") && len(s.Linux.MaskedPaths) == 16
 		}},
 		{"proc-opts=hidepid=2,subset=pid", func(s *specs.Spec) bool {
 			return strings.HasSuffix(strings.Join(s.Mounts[0].Options, ","), "nodev,hidepid=2,subset=pid")
 		}},
+		{"socketcall=false", func(s *specs.Spec) bool { return !makesSockets(s) }},
+		{"socketcall", makesSockets},
 		{"seccomp=unconfined", func(s *specs.Spec) bool { return s.Linux.Seccomp == nil }},
 		{"seccomp=/srv/seccomp.json", func(s *specs.Spec) bool {
 			return s.Linux.Seccomp.DefaultAction == "SCMP_ACT_ERRNO" && *s.Linux.Seccomp.DefaultErrnoRet == uint(unix.ENOSYS) && len(s.Linux.Seccomp.Syscalls) == 1

@@ -64,7 +64,11 @@ func (b *builder) rootfs() error {
 	if b.wish.ReadOnly {
 		b.ours = append(b.ours, b.readOnlyTmpfs()...)
 	}
-	b.spec.Linux.MaskedPaths, b.spec.Linux.ReadonlyPaths = maskedPaths(), readonlyPaths()
+	b.hideKernel()
+	if !b.network.private() {
+		// The file systems mounted there are the host's, and only sysfs itself is read-only (podman masks it too).
+		b.spec.Linux.MaskedPaths = append(b.spec.Linux.MaskedPaths, "/sys/kernel")
+	}
 	if b.wish.Workdir == "" {
 		return nil
 	}

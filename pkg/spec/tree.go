@@ -42,7 +42,7 @@ func (b *builder) tree() error {
 	// files that the caller could not read or write anyway, and a sandbox inside of this one needs a
 	// /proc with nothing mounted over it (mount_too_revealing in fs/namespace.c).
 	if b.hostRootReachable() {
-		b.spec.Linux.MaskedPaths, b.spec.Linux.ReadonlyPaths = maskedPaths(), readonlyPaths()
+		b.hideKernel()
 	}
 	return nil
 }

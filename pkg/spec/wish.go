@@ -117,6 +117,7 @@ type builder struct {
 	base                           int                  // how many of ours begin the tree, in that order
 	shared                         *handle.Handle       // the working directory, where the command gets it
 	profiled                       bool                 // --security-opt said something about seccomp
+	socketcall                     bool                 // --security-opt: 32-bit programs may make sockets by socketcall(2)
 	ours, theirs                   []specs.Mount
 }
 

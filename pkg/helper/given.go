@@ -1,0 +1,86 @@
+package helper
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Parse takes NAME=PATH, as --helper and the lines of the configuration have it.
+func Parse(text string) (name, path string, err error) {
+	name, path, ok := strings.Cut(text, "=")
+	switch {
+	case !ok:
+		return "", "", fmt.Errorf("want NAME=PATH")
+	case !slices.Contains(names, name):
+		return "", "", fmt.Errorf("unknown program %q, want one of %s", name, strings.Join(names, ", "))
+	case !filepath.IsAbs(path):
+		return "", "", fmt.Errorf("%q must be an absolute path", path)
+	case strings.ContainsAny(path, "\x00\n"):
+		return "", "", fmt.Errorf("%q: has a NUL byte or a line break in it", path)
+	}
+	return name, path, nil
+}
+
+// maxConfig is more than names and paths can be, bytes.
+const maxConfig = 64 << 10
+
+// configured looks the program up in the caller's configuration: $XDG_CONFIG_HOME/sandbox/helpers, lines of NAME=PATH,
+// the last of a name counts. It is read only when something is missing or was refused, so that no start pays for it, and
+// believed like a program: it says what is run.
+func (s *search) configured() (path, file string) {
+	dir := s.env("XDG_CONFIG_HOME")
+	if !filepath.IsAbs(dir) {
+		if dir = s.env("HOME"); !filepath.IsAbs(dir) {
+			return "", ""
+		}
+		dir = filepath.Join(dir, ".config")
+	}
+	file = filepath.Join(dir, "sandbox", "helpers")
+	if unix.Access(file, unix.F_OK) != nil {
+		return "", ""
+	}
+	text, err := s.trusted(file)
+	if err != nil {
+		s.refuse(file, filepath.Dir(file), err)
+		return "", ""
+	}
+	for i, line := range strings.Split(text, "\n") {
+		line = strings.TrimSpace(line)
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		name, p, err := Parse(line)
+		if err != nil {
+			s.refused = append(s.refused, fmt.Sprintf("%s:%d: %v", file, i+1, err))
+		} else if name == s.name {
+			path = p
+		}
+	}
+	return path, file
+}
+
+// trusted reads a file that nobody but us and root can write, outside of all that is shared.
+func (s *search) trusted(path string) (string, error) {
+	fd, dir, err := s.walk(path, s.ours)
+	if err != nil {
+		return "", err
+	}
+	defer unix.Close(fd)
+	defer unix.Close(dir)
+	if err := s.unshared(dir); err != nil {
+		return "", err
+	}
+	f, err := os.OpenFile(fmt.Sprintf("/proc/self/fd/%d", fd), os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxConfig))
+	return string(text), err
+}
