@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func init() { attacks["listen"], attacks["connect"], attacks["hop"] = listenAt, connectTo, hop }
+func init() { attacks["listen"], attacks["knock"], attacks["hop"] = listenAt, knock, hop }
 
 // socketName is a path, or with an "@" before it a name in the abstract namespace.
 func socketName(name string) *unix.SockaddrUnix { return &unix.SockaddrUnix{Name: name} }
@@ -54,8 +54,8 @@ func listenAt(args []string) error {
 	return nil
 }
 
-// connectTo PATH... asks each service to act for us.
-func connectTo(paths []string) error {
+// knock PATH... asks each service to act for us.
+func knock(paths []string) error {
 	for _, path := range paths {
 		fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 		if err != nil {
