@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -13,12 +14,22 @@ import (
 
 func init() { attacks["listen"], attacks["knock"], attacks["hop"] = listenAt, knock, hop }
 
-// socketName is a path, or with an "@" before it a name in the abstract namespace.
-func socketName(name string) *unix.SockaddrUnix { return &unix.SockaddrUnix{Name: name} }
+// socketName is a path, or with an "@" before it a name in the abstract namespace. A path that does not fit (unix(7)) is
+// gone to.
+func socketName(name string) *unix.SockaddrUnix {
+	if dir, base := filepath.Split(name); len(name) > 107 && unix.Chdir(dir) == nil {
+		name = base
+	}
+	return &unix.SockaddrUnix{Name: name}
+}
 
 // listenAt SECONDS PATH [FILE] is a service outside: it answers everybody who connects, and makes FILE for them.
 func listenAt(args []string) error {
 	seconds, err := strconv.ParseFloat(args[0], 64)
+	if err != nil {
+		return err
+	}
+	stop, err := filepath.Abs("stop")
 	if err != nil {
 		return err
 	}
@@ -36,7 +47,7 @@ func listenAt(args []string) error {
 	for end := time.Now().Add(time.Duration(seconds * float64(time.Second))); time.Now().Before(end); {
 		ready := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
 		if n, _ := unix.Poll(ready, 50); n == 0 {
-			if _, err := os.Stat("stop"); err == nil {
+			if _, err := os.Stat(stop); err == nil {
 				return nil
 			}
 			continue
