@@ -298,6 +298,8 @@ func (t *Tree) attach(p *plan.Plan, m *mount) {
 	case t.inPlace(m):
 		t.pin(p, m)
 		return
+	case t.room(m):
+		t.createRoom(p, m)
 	case !m.early():
 		t.create(p, m)
 	case !m.bind():

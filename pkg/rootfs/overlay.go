@@ -101,6 +101,7 @@ func (t *Tree) scratch(p *plan.Plan) {
 	}
 	p.Act("make room for copy-on-write layers")
 	fs := p.Fsopen("tmpfs").To("scratch context")
+	p.FsString(fs, "source", "tmpfs")
 	p.FsString(fs, "mode", "0700")
 	p.FsCreate(fs)
 	t.upper = p.Fsmount(fs, unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV).To("scratch")

@@ -1,0 +1,57 @@
+package rootfs
+
+import (
+	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/plan"
+)
+
+// rooms says whether the container shows the host's own tree, with empty directories in some places of it.
+func (t *Tree) rooms() bool {
+	return t.covers == 0 && t.mounts[0].bind() && t.mounts[0].source == "/"
+}
+
+// room says whether a mount is such a directory: a tmpfs of which nothing is asked but that it is empty, and whose. All of
+// them are directories of one file system. To make one, and to take it down at the end, is most of what a tmpfs costs.
+func (t *Tree) room(m *mount) bool {
+	if m.fstype != "tmpfs" || m.copyUp || m.mapped || m.sealed || !t.rooms() {
+		return false
+	}
+	for _, o := range m.data {
+		base := map[string]int{"mode": 8, "uid": 10, "gid": 10}[o.key]
+		if _, err := strconv.ParseUint(o.value, max(base, 2), 32); base == 0 || err != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// createRoom makes the directory, and a mount of it.
+func (t *Tree) createRoom(p *plan.Plan, m *mount) {
+	t.scratch(p)
+	p.Act("make an empty directory for %s", m.dest)
+	name, mode, ids := "room"+t.number(m), uint64(0o1777), [2]uint64{}
+	owned := false
+	for _, o := range m.data {
+		switch o.key {
+		case "mode":
+			mode, _ = strconv.ParseUint(o.value, 8, 32)
+		case "uid", "gid":
+			n, _ := strconv.ParseUint(o.value, 10, 32)
+			ids[map[string]int{"uid": 0, "gid": 1}[o.key]], owned = n, true
+		}
+	}
+	p.Mkdirat(plan.R(t.upper), name, uint32(mode))
+	dir := p.OpenAt(plan.R(t.upper), name, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0).To("room")
+	if owned {
+		p.Fchownat(dir, uint32(ids[0]), uint32(ids[1]))
+	}
+	m.tree = p.CloneTree(plan.R(dir), "", false).To("tmpfs")
+	p.Close(dir)
+	if extra := m.attr.set &^ (unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV); extra != 0 {
+		p.SetAttr(m.tree, extra, 0, 0, false)
+	}
+	spread(p, m.tree, m.spread)
+}
