@@ -2,6 +2,7 @@ package handle
 
 import (
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -141,9 +142,7 @@ func (h *Handle) Name() string { return "/proc/self/fd/" + strconv.Itoa(h.FD) }
 // Now is where the file is at this moment, "" when it was removed or lies outside of our root: for people, and for what
 // compares afterwards.
 func (h *Handle) Now() string {
-	var buf [unix.PathMax]byte
-	n, err := unix.Readlink(h.Name(), buf[:])
-	now := string(buf[:max(0, n)])
+	now, err := os.Readlink(h.Name())
 	if err != nil || !filepath.IsAbs(now) || strings.HasSuffix(now, " (deleted)") {
 		return ""
 	}

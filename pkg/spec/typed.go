@@ -105,7 +105,7 @@ func (b *builder) id(path string) (handle.ID, bool) {
 			id = handle.ID{Dev: st.Dev, Ino: st.Ino}
 		}
 		if b.known == nil {
-			b.known = map[string]handle.ID{}
+			b.known = make(map[string]handle.ID, 48)
 		}
 		b.known[path] = id
 	}

@@ -98,7 +98,7 @@ func (b *builder) unshared(dir *handle.Handle, h *homes) string {
 // all programs of the caller's meet with files and sockets, and where we write down of containers which hooks are to run
 // outside. The first reason counts.
 func (b *builder) forbid(h *homes) {
-	b.forbidden = map[handle.ID]string{}
+	b.forbidden = make(map[handle.ID]string, 32)
 	note := func(path, why string) {
 		if id, ok := b.id(path); ok && b.forbidden[id] == "" {
 			b.forbidden[id] = why

@@ -82,7 +82,7 @@ func move(m missing, why string) string {
 // checkNested looks for repositories below the shared directory that came into being, or that were changed where git
 // outside obeys them.
 func (g *Guard) checkNested() (told []string) {
-	w := &walk{g: g, buf: make([]byte, 32<<10), until: time.Now().Add(patience)}
+	w := &walk{g: g, buf: make([]byte, 8<<10), until: time.Now().Add(patience)}
 	fd, err := g.dir.OpenAt(".", unix.O_RDONLY|unix.O_DIRECTORY, 0)
 	if err != nil {
 		return nil

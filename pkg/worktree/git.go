@@ -232,7 +232,7 @@ func (g *Guard) guardWorktrees(d *gitDir) {
 		return
 	}
 	defer dir.Close()
-	entries, _ := list(dir, make([]byte, 8<<10))
+	entries, _ := list(dir, make([]byte, 4<<10))
 	for _, e := range entries {
 		rel := filepath.Join(d.rel, "worktrees", e.name)
 		back, err := readBelow(dir, filepath.Join(e.name, "gitdir"))
@@ -262,7 +262,7 @@ func (g *Guard) guardModules(d *gitDir) {
 		if err != nil || level > 6 {
 			return
 		}
-		entries, _ := list(dir, make([]byte, 8<<10))
+		entries, _ := list(dir, make([]byte, 4<<10))
 		dir.Close()
 		for _, e := range entries {
 			if left--; left < 0 || e.kind != unix.DT_DIR && e.kind != unix.DT_UNKNOWN {
@@ -423,7 +423,7 @@ func harmless(git *handle.Handle) bool {
 		}
 	}
 	if hooks, err := git.Beneath("hooks"); err == nil {
-		entries, err := list(hooks, make([]byte, 8<<10))
+		entries, err := list(hooks, make([]byte, 4<<10))
 		hooks.Close()
 		for _, e := range entries {
 			if !strings.HasSuffix(e.name, ".sample") {

@@ -74,7 +74,7 @@ func Find(dir *handle.Handle, ask Ask) *Guard {
 		g.dir, dir = own, own
 	}
 	_ = unix.ClockGettime(unix.CLOCK_REALTIME_COARSE, &g.since)
-	names, _ := list(dir, make([]byte, 32<<10))
+	names, _ := list(dir, make([]byte, 4<<10))
 	has := map[string]uint8{}
 	for _, e := range names {
 		has[e.name] = e.kind
