@@ -130,6 +130,16 @@ func from(fd int, path string) (*Handle, error) {
 	return &Handle{ID: ID{st.Dev, st.Ino}, FD: fd, Mode: st.Mode, UID: st.Uid, Path: path}, nil
 }
 
+// Target is what a symbolic link says, for one that was opened itself.
+func (h *Handle) Target() (string, error) {
+	buf := make([]byte, unix.PathMax)
+	n, err := unix.Readlinkat(h.FD, "", buf)
+	if err != nil {
+		return "", &fs.PathError{Op: "readlink", Path: h.Path, Err: err}
+	}
+	return string(buf[:n]), nil
+}
+
 // IsDir says whether it is a directory.
 func (h *Handle) IsDir() bool { return h.Kind() == unix.S_IFDIR }
 

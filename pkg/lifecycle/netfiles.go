@@ -51,7 +51,7 @@ func (r *Runtime) showFiles(w *network, o *Options) error {
 		if err != nil {
 			return fmt.Errorf("write the container's %s: %w", name, err)
 		}
-		r.showFile(s, o.Bundle, name, source)
+		r.showFile(s, o.Paths, o.Bundle, name, source)
 	}
 	return nil
 }
@@ -76,13 +76,13 @@ func showable(paths handle.Set, dir *os.File, name string) (string, error) {
 }
 
 // showFile binds a file in the container, behind the links that are there.
-func (r *Runtime) showFile(s *specs.Spec, bundle, name, source string) {
+func (r *Runtime) showFile(s *specs.Spec, paths handle.Set, bundle, name, source string) {
 	for _, m := range s.Mounts {
 		if filepath.Clean(m.Destination) == name {
 			return
 		}
 	}
-	if err := placeFor(s, bundle, name); err != nil {
+	if err := placeFor(s, paths, bundle, name); err != nil {
 		if name != hostnameFile { // the kernel knows that name
 			r.Warn(fmt.Sprintf("no %s of the container's own: %v", name, err))
 		}
@@ -103,7 +103,7 @@ func (r *Runtime) shareFiles(s *specs.Spec, paths handle.Set, d *dir) {
 	defer dir.Close()
 	for _, name := range []string{hostsFile, resolvFile} {
 		if source, err := showable(paths, dir, filepath.Base(name)); err == nil {
-			r.showFile(s, "", name, source)
+			r.showFile(s, paths, "", name, source)
 		}
 	}
 }

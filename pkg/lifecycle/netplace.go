@@ -10,19 +10,20 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/handle"
 )
 
 // placeFor says why a file cannot be mounted at a path of the container; nil where
 // it is there, or the start can make it. The child makes the place, as for every
 // mount (rootfs), and fails where it cannot: so it is foreseen here.
-func placeFor(s *specs.Spec, bundle, name string) error {
+func placeFor(s *specs.Spec, paths handle.Set, bundle, name string) error {
 	for range 40 { // the kernel's limit of links in a path (path_resolution(7))
-		tree, rest, err := treeOf(s, bundle, name)
+		tree, rest, err := treeOf(s, paths, bundle, name)
 		if err != nil || tree == nil {
 			return err
 		}
 		next, err := tree.look(rest)
-		tree.f.Close()
 		if err != nil || next == "" {
 			return err
 		}
@@ -36,14 +37,14 @@ func placeFor(s *specs.Spec, bundle, name string) error {
 
 // tree is a directory of the caller's that the container sees.
 type tree struct {
-	f        *os.File
+	dir      *handle.Handle
 	at       string // in the container, "" for its root
 	readOnly bool
 	owned    func(*unix.Stat_t) bool
 }
 
 // treeOf is the tree in which a path lies, and where; nil where it is made new.
-func treeOf(s *specs.Spec, bundle, name string) (*tree, string, error) {
+func treeOf(s *specs.Spec, paths handle.Set, bundle, name string) (*tree, string, error) {
 	t := &tree{readOnly: s.Root.Path == "/", owned: func(st *unix.Stat_t) bool {
 		return mapped(s, st)
 	}}
@@ -73,7 +74,7 @@ func treeOf(s *specs.Spec, bundle, name string) (*tree, string, error) {
 		path = filepath.Join(bundle, path)
 	}
 	var err error
-	t.f, err = os.Open(path)
+	t.dir, err = paths.Open(path)
 	if errors.Is(err, os.ErrPermission) {
 		return nil, "", nil // another id's, which the child can become
 	}
@@ -124,7 +125,7 @@ func (t *tree) open(name string) (int, error) {
 	if name == "" || name == "/" {
 		name = "."
 	}
-	return unix.Openat2(int(t.f.Fd()), name, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS})
+	return t.dir.OpenAt(name, unix.O_PATH, unix.RESOLVE_IN_ROOT|unix.RESOLVE_NO_MAGICLINKS)
 }
 
 // good refuses what no file can be mounted on. A directory is good as one that

@@ -8,6 +8,8 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
+	"sandbox/pkg/handle"
+
 	"sandbox/pkg/idmap"
 )
 
@@ -42,7 +44,7 @@ func TestPlaceFor(t *testing.T) {
 		"/etc/proc":        "it would be in the proc of /proc",
 		"/etc/ro":          "it is missing, and /ro is read-only",
 	} {
-		err := placeFor(s, "", name)
+		err := placeFor(s, handle.Set{}, "", name)
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", name, err, want)
 		}

@@ -95,9 +95,15 @@ func (t *Tree) modeOf(m *mount) uint32 {
 			return uint32(mode)
 		}
 	}
-	var st unix.Stat_t
-	if unix.Lstat(filepath.Join(t.path, m.dest), &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR {
-		return st.Mode & 0o7777
+	if root := t.facts.Paths[t.path]; root != nil {
+		fd, err := root.OpenAt(inside(m.dest), unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW, unix.RESOLVE_IN_ROOT|unix.RESOLVE_NO_MAGICLINKS)
+		if err == nil {
+			defer unix.Close(fd)
+			var st unix.Stat_t
+			if unix.Fstat(fd, &st) == nil {
+				return st.Mode & 0o7777
+			}
+		}
 	}
 	return 0o1777
 }

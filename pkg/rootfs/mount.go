@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -199,7 +198,7 @@ func (m *mount) lookAtSource(t *Tree) (err error) {
 	t.facts.Paths.Add(m.field, m.of) // two mounts may have the link and what it names
 	m.copyLink = m.copyLink && m.of.Kind() == unix.S_IFLNK
 	if m.copyLink {
-		m.link, err = os.Readlink(m.source)
+		m.link, err = m.of.Target()
 	}
 	return err
 }
