@@ -20,9 +20,13 @@ func displace(args []string) error {
 	}
 	for end := time.Now().Add(3 * limit); time.Now().Before(end); {
 		if _, err := os.Lstat(args[1] + "/" + args[3]); err == nil {
-			time.Sleep(time.Duration(rand.N(1500)) * time.Microsecond)
+			before, after := rand.N(1500*time.Microsecond), rand.N(4*time.Millisecond)
+			if rand.N(2) == 0 {
+				before, after = 0, 20*time.Millisecond // for the rest of the start
+			}
+			time.Sleep(before)
 			exchange()
-			time.Sleep(time.Duration(rand.N(4000)) * time.Microsecond)
+			time.Sleep(after)
 			exchange()
 		}
 		if _, err := os.Lstat(args[0]); err == nil {

@@ -91,15 +91,16 @@ func (r *Runtime) tryClaim(id string) (*dir, error) {
 			return d, nil
 		}
 	}
+	if err == nil {
+		return nil, r.evict(d)
+	}
 	var stranger *strangerError
 	var foreign *foreignError
 	switch {
-	case err == nil:
-		return nil, r.evict(d)
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, errAgain // a delete was quicker
+		err = errAgain // a delete was quicker
 	case errors.As(err, &stranger), errors.As(err, &foreign):
-		return nil, fmt.Errorf("container with given ID already exists: %w", err)
+		err = fmt.Errorf("container with given ID already exists: %w", err)
 	case errors.Is(err, unix.EWOULDBLOCK) && d.recorded():
 		err = fmt.Errorf("container with given ID already exists: %q is being changed by another process", id)
 	}

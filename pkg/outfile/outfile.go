@@ -141,9 +141,7 @@ func Append(path string, mode os.FileMode) (*os.File, error) {
 		return nil, err
 	}
 	defer p.close()
-	// Not to wait for the reader of a FIFO, nor to get a terminal for good.
-	how := unix.O_WRONLY | unix.O_APPEND | unix.O_CREAT | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_NOCTTY | unix.O_CLOEXEC
-	fd, err := unix.Openat(p.dir, p.name, how, uint32(mode.Perm()))
+	fd, err := p.open(unix.O_APPEND|unix.O_CREAT, mode)
 	if errors.Is(err, unix.ELOOP) {
 		return nil, &LinkError{path, whyLast}
 	}
@@ -188,8 +186,23 @@ func (p *place) unfit(st *unix.Stat_t) string {
 	return ""
 }
 
+// readerPatience is how long the reader of a FIFO may take to open it.
+const readerPatience = time.Second
+
+// open opens the file for writing and follows no link. It does not wait for the reader of a FIFO for ever, nor makes a
+// terminal ours.
+func (p *place) open(how int, mode os.FileMode) (int, error) {
+	how |= unix.O_WRONLY | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_NOCTTY | unix.O_CLOEXEC
+	for end := time.Now().Add(readerPatience); ; time.Sleep(readerPatience / 100) {
+		fd, err := unix.Openat(p.dir, p.name, how, uint32(mode.Perm()))
+		if !errors.Is(err, unix.ENXIO) || time.Now().After(end) {
+			return fd, err
+		}
+	}
+}
+
 // special opens what cannot be replaced by a file, or should not be; nil is nothing of that kind. A FIFO that nobody reads is
-// replaced: to wait for a reader would be for ever.
+// replaced.
 func (p *place) special() (*os.File, error) {
 	var st unix.Stat_t
 	if err := unix.Fstatat(p.dir, p.name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
@@ -207,7 +220,7 @@ func (p *place) special() (*os.File, error) {
 	case kind != unix.S_IFIFO && (kind != unix.S_IFCHR || !p.device()):
 		return nil, errors.New("is neither a file nor a pipe: name another one")
 	}
-	fd, err := unix.Openat(p.dir, p.name, unix.O_WRONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	fd, err := p.open(0, 0)
 	if kind == unix.S_IFIFO && errors.Is(err, unix.ENXIO) {
 		return nil, nil
 	}

@@ -2,12 +2,14 @@ package outfile
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -192,6 +194,18 @@ func TestSpecial(t *testing.T) {
 		t.Errorf("a pipe that nobody reads: %v", err)
 	}
 	holds(t, "dead", "text")
+	late := make(chan string)
+	go func() {
+		time.Sleep(100 * time.Millisecond)
+		b, err := os.ReadFile("late")
+		late <- fmt.Sprint(string(b), err)
+	}()
+	if err := errors.Join(unix.Mkfifo("late", 0o600), Replace("late", []byte("text"), 0o600)); err != nil {
+		t.Error(err)
+	}
+	if got := <-late; got != "text<nil>" {
+		t.Errorf("a reader that came late got %s", got)
+	}
 	reader, err := os.OpenFile("pipe", os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		t.Fatal(err)
