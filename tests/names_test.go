@@ -1,0 +1,126 @@
+package tests
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+)
+
+// byName are the calls that look at a file by its name, or change it. What is decided by one of them and used by another
+// falls: somebody exchanges the name in between. A path that matters is opened by pkg/handle, and used by its descriptor.
+var byName = map[string][]string{
+	"os": {"Open", "OpenFile", "Create", "ReadFile", "WriteFile", "Stat", "Lstat", "Readlink", "ReadDir", "Mkdir", "MkdirAll", "MkdirTemp", "Remove", "RemoveAll", "Rename",
+		"Symlink", "Link", "Chmod", "Chown", "Lchown", "Truncate", "Chdir", "Getwd", "CopyFS", "DirFS"},
+	"unix": {"Open", "Stat", "Lstat", "Statfs", "Access", "Readlink", "Mkdir", "Mkfifo", "Mknod", "Unlink", "Rmdir", "Rename", "Symlink", "Link", "Chmod", "Chown", "Lchown", "Truncate", "Chdir",
+		"Chroot", "Mount", "Unmount", "PivotRoot", "Getxattr", "Setxattr"},
+	"filepath": {"EvalSymlinks", "Walk", "WalkDir", "Glob"},
+	"exec":     {"LookPath"},
+}
+
+// reasons why a file may call them, by file or by package: whose names they are.
+const (
+	ofKernel  = "files of /proc, /sys and cgroups, which nobody can rename"
+	ofGroups  = "cgroups and resctrl groups, whose directories nobody can rename"
+	ofEtc     = "files of root's in /etc"
+	ofState   = "the runtime directory, before it is ours to hold; what is found is checked by its descriptor"
+	ofHandles = "it is how names become descriptors; what is found is judged by the descriptor"
+	ofRoot    = "programs in directories that only root can write; that is what it looks at"
+	ofOnce    = "opened once, and used as it was opened"
+	ofNode    = "/dev, and what is in it is judged by its device number"
+	ofTold    = "only to be told: nothing is decided by it"
+	ofHost    = "what the host is like: which of root's directories there are; what is shared goes through a handle"
+	ofOwn     = "the helper's own directory, in which it stands"
+)
+
+var named = map[string]string{
+	"cmd/sandbox/run.go": ofNode, "cmd/sandbox/sealed.go": ofKernel, "cmd/sandbox/update.go": ofOnce,
+	"pkg/cgroup2": ofGroups, "pkg/resctrl": ofGroups, "pkg/kernel": ofKernel, "pkg/kernel/runtimedir.go": ofState,
+	"pkg/console/dial.go": ofOnce,
+	"pkg/handle": ofHandles, "pkg/helper": ofRoot, "pkg/idmap": ofRoot, "pkg/outfile": ofHandles,
+	"pkg/lifecycle/create.go": ofNode, "pkg/lifecycle/exec.go": ofKernel, "pkg/lifecycle/execgroup.go": ofGroups, "pkg/lifecycle/labels.go": ofKernel, "pkg/lifecycle/namespaces.go": ofOnce,
+	"pkg/lifecycle/netdevices.go": ofKernel, "pkg/lifecycle/nethelper.go": ofNode, "pkg/lifecycle/netplace.go": ofTold, "pkg/lifecycle/netports.go": ofKernel, "pkg/lifecycle/netspawn.go": ofKernel,
+	"pkg/lifecycle/network.go": ofKernel, "pkg/lifecycle/notify.go": ofOnce, "pkg/lifecycle/owners.go": ofKernel, "pkg/lifecycle/placement.go": ofState, "pkg/lifecycle/ps.go": ofKernel,
+	"pkg/lifecycle/seccomp.go": ofTold, "pkg/lifecycle/stateroot.go": ofState, "pkg/lifecycle/wipe.go": ofKernel,
+	"pkg/netdev": ofKernel, "pkg/rootfs/hostnode.go": ofNode, "pkg/rootfs/links.go": ofTold, "pkg/rootfs/pivot.go": ofTold,
+	"pkg/slirp": ofOwn, "pkg/slirp/carrier.go": ofNode, "pkg/slirp/mode.go": ofKernel, "pkg/slirp/reserve.go": ofKernel, "pkg/slirp/resolver.go": ofEtc, "pkg/slirp/route.go": ofKernel,
+	"pkg/spec/device.go": ofNode, "pkg/spec/host.go": ofHost, "pkg/spec/masks.go": ofKernel, "pkg/spec/namespaces.go": ofKernel, "pkg/spec/readfile.go": ofOnce, "pkg/spec/resources.go": ofNode,
+	"pkg/spec/rootfs.go": ofEtc, "pkg/spec/tree.go": ofEtc, "pkg/spec/typed.go": ofTold,
+	"pkg/userns": ofKernel,
+}
+
+// TestNames fails for a call that names a file where nobody has said why that is right, and for a reason that is needed no more.
+func TestNames(t *testing.T) {
+	used := map[string]bool{}
+	for name, calls := range callsByName(t, sources(t)) {
+		why := ""
+		for _, place := range []string{name, name[:strings.LastIndexByte(name, '/')]} {
+			if named[place] != "" {
+				why, used[place] = named[place], true
+				break
+			}
+		}
+		if why == "" {
+			t.Errorf("%s: %s: open it by pkg/handle and decide by the descriptor, or say in tests/names_test.go why a name is right", name, strings.Join(calls, " "))
+		}
+	}
+	for place := range named {
+		if !used[place] {
+			t.Errorf("%s names no files any more: take it out of tests/names_test.go", place)
+		}
+	}
+}
+
+// callsByName lists them by file.
+func callsByName(t *testing.T, tree fs.FS) map[string][]string {
+	t.Helper()
+	found := map[string][]string{}
+	for _, top := range []string{"cmd", "pkg"} {
+		err := fs.WalkDir(tree, top, func(name string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
+				return err
+			}
+			src, err := fs.ReadFile(tree, name)
+			if err != nil {
+				return err
+			}
+			file, err := parser.ParseFile(token.NewFileSet(), name, src, 0)
+			if err != nil {
+				return err
+			}
+			calls := map[string]bool{}
+			ast.Inspect(file, func(n ast.Node) bool {
+				if s, ok := n.(*ast.SelectorExpr); ok {
+					if x, ok := s.X.(*ast.Ident); ok && slices.Contains(byName[x.Name], s.Sel.Name) {
+						calls[x.Name+"."+s.Sel.Name] = true
+					}
+				}
+				return true
+			})
+			if len(calls) > 0 {
+				found[name] = slices.Sorted(maps.Keys(calls))
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return found
+}
+
+func TestNamesFindsCalls(t *testing.T) {
+	tree := fstest.MapFS{
+		"cmd/x/a.go": {Data: []byte("package x\nimport \"os\"\nvar f = os.Stat\nfunc g() { os.Open(\"x\") }\n")},
+		"pkg/y/b.go": {Data: []byte("package y\nimport \"golang.org/x/sys/unix\"\nfunc g() { unix.Openat(0, \"x\", 0, 0); unix.Fstat(0, nil) }\n")},
+	}
+	found := callsByName(t, tree)
+	if len(found) != 1 || strings.Join(found["cmd/x/a.go"], " ") != "os.Open os.Stat" {
+		t.Errorf("got %v", found)
+	}
+}
