@@ -238,6 +238,9 @@ func (a *app) wished(r *lifecycle.Runtime, f *runFlags, form form, args []string
 	o.Contract = contract
 	caller := whoTyped(r)
 	caller.Made, o.Paths = &f.made, caller.Paths
+	if w.Tree {
+		caller.Mounts, caller.Sockets = &hostLook{host: r.Kernel}, r.Kernel.Sockets
+	}
 	var notices []spec.Notice
 	if o.Spec, notices, err = w.Spec(caller, ids); err != nil {
 		return o, err
@@ -267,7 +270,7 @@ func whoTyped(r *lifecycle.Runtime) spec.Caller {
 	c := spec.Caller{
 		UID: r.Caller.UID, GID: r.Caller.GID, Groups: r.Caller.Groups, Name: r.Name(),
 		Home: os.Getenv("HOME"), PasswdHome: r.Home(), Env: os.Environ(), Nested: !r.Self.InitialUserns(),
-		RuntimeDir: os.Getenv("XDG_RUNTIME_DIR"), StateRoot: absolute(r.Root), Mounts: r.Kernel.Table(), Sockets: r.Kernel.Sockets, Paths: handle.Set{},
+		RuntimeDir: os.Getenv("XDG_RUNTIME_DIR"), StateRoot: absolute(r.Root), Paths: handle.Set{},
 	}
 	if c.Binary, _ = handle.Open("/proc/self/exe"); r.Kernel.Exe != "" { // that is a sealed copy
 		c.Binary, _ = handle.Open(r.Kernel.Exe)
@@ -365,9 +368,11 @@ func watchGuards(guards []*worktree.Guard, args []string) {
 	now := strings.Contains(words, "git") && slices.ContainsFunc([]string{"config", "push", "remote", "branch", "checkout", "switch", "submodule", "init"},
 		func(verb string) bool { return strings.Contains(words, verb) })
 	for _, g := range guards {
-		if now {
+		switch {
+		case !g.Watches():
+		case now:
 			g.Watch()
-		} else {
+		default:
 			time.AfterFunc(while, g.Watch)
 		}
 	}

@@ -31,7 +31,7 @@ type Options struct {
 	// there by name.
 	Scoped bool
 
-	Guards []*worktree.Note // what is to be compared when it has ended
+	Guards []worktree.Note // what is to be compared when it has ended
 
 	Files []File // that the container begins with, in directories of its own
 

@@ -46,7 +46,7 @@ type Record struct {
 
 	Helper *Helper `json:"helper,omitempty"` // who holds its network
 
-	Guards []*worktree.Note `json:"guards,omitempty"` // what is to be compared when it has ended
+	Guards []worktree.Note `json:"guards,omitempty"` // what is to be compared when it has ended
 
 	// What exec takes from the container and not from the process.
 	Personality  *specs.LinuxPersonality  `json:"personality,omitempty"`

@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -55,18 +56,28 @@ func CatchSignals() Signals {
 // control the shell means the process it started: to be stopped stops us, after the
 // payload. SIGCHLD and SIGURG are about ourselves.
 func (c *Container) Forward(signals Signals) {
+	pass := func(s os.Signal) {
+		if s == unix.SIGTSTP {
+			c.stop()
+			return
+		}
+		_ = c.signal(s.(unix.Signal)) // the payload may be gone; Wait will tell
+	}
 	go func() {
-		// Nobody is in such a hurry with these that the start should wait for them. The
-		// first three are the C library's own, and not the Go runtime's to give.
+		// Nobody is in such a hurry with these that a command that ends at once should pay for
+		// them: a tenth of a millisecond. The first three are the C library's own, and not the
+		// Go runtime's to give.
+		const soon = 20 * time.Millisecond
+		select {
+		case s := <-signals:
+			pass(s)
+		case <-time.After(soon):
+		}
 		for n := unix.Signal(35); n <= 64; n++ {
 			signal.Notify(signals, n)
 		}
 		for s := range signals {
-			if s == unix.SIGTSTP {
-				c.stop()
-				continue
-			}
-			_ = c.signal(s.(unix.Signal)) // the payload may be gone; Wait will tell
+			pass(s)
 		}
 	}()
 }

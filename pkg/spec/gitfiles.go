@@ -3,6 +3,8 @@ package spec
 import (
 	"path/filepath"
 
+	"golang.org/x/sys/unix"
+
 	"sandbox/pkg/handle"
 	"sandbox/pkg/worktree"
 )
@@ -49,12 +51,12 @@ func (b *builder) ownGitConfig() (own gitConfig) {
 
 // readBelowHome reads a file of the caller's, who may keep it behind a link to another place in their home.
 func readBelowHome(dir *handle.Handle, name string) ([]byte, error) {
-	h, err := dir.Inside(name)
+	fd, err := dir.OpenAt(name, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, unix.RESOLVE_BENEATH|unix.RESOLVE_NO_MAGICLINKS)
 	if err != nil {
 		return nil, err
 	}
-	defer h.Close()
-	return readRegular(h.Name())
+	defer unix.Close(fd)
+	return readOpen(fd, name, maxRegular, false)
 }
 
 // gitFiles puts them into the empty home, where the command may change them for itself.

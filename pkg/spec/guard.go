@@ -10,34 +10,77 @@ import (
 	"sandbox/pkg/worktree"
 )
 
-// guard keeps what the command shares from acting outside when it has ended (pkg/worktree): the working directory, and
-// each directory that -v adds for writing.
-func (b *builder) guard() error {
-	if !b.wish.Tree {
-		return nil
-	}
-	ask := worktree.Ask{None: contains(b.wish.NoProtect, "all"), Binary: b.caller.Binary, May: func(dir *handle.Handle) bool {
-		return b.unshared(dir, b.homes) == ""
-	}}
+// finding is what is looked for in the working directory while the rest of the wish is read.
+type finding struct {
+	own   gitConfig
+	guard *worktree.Guard
+}
+
+// find begins to look. Nothing of b is changed by it but what comes out of the channel.
+func (b *builder) find() {
+	b.finding = make(chan finding, 1)
+	ask := b.ask()
+	go func() {
+		f := finding{own: b.ownGitConfig()}
+		if b.shared != nil {
+			ask.Hooks = f.own.hooks
+			f.guard = worktree.Find(b.shared, ask)
+		}
+		b.finding <- f
+	}()
+}
+
+// ask is what was typed about what may change. What -v names by itself is what was asked for.
+func (b *builder) ask() worktree.Ask {
+	ask := worktree.Ask{None: contains(b.wish.NoProtect, "all"), Binary: b.caller.Binary, May: b.mayShow}
 	for _, p := range b.wish.Protect {
 		ask.Protect = append(ask.Protect, b.abs(p))
 	}
 	for _, p := range b.wish.NoProtect {
 		ask.Except = append(ask.Except, b.abs(p))
 	}
-	for _, m := range b.theirs {
-		ask.Except = append(ask.Except, m.Source) // named by itself, it is what was asked for
+	for _, v := range b.wish.Volumes {
+		source, _, _ := strings.Cut(v, ":")
+		ask.Except = append(ask.Except, b.abs(source))
 	}
-	own := b.ownGitConfig()
-	ask.Hooks = own.hooks
+	for _, m := range b.wish.Mounts {
+		for _, field := range strings.Split(m, ",") {
+			if key, source, _ := strings.Cut(field, "="); key == "src" || key == "source" {
+				ask.Except = append(ask.Except, b.abs(source))
+			}
+		}
+	}
+	return ask
+}
+
+// mayShow says whether a directory above the shared one, or a git directory, may be shown.
+func (b *builder) mayShow(dir *handle.Handle) bool {
+	if b.forbidden[dir.ID] != "" || kernelFS(dir.FD) {
+		return false
+	}
+	up, err := dir.Open("..")
+	if err != nil {
+		return false
+	}
+	defer up.Close()
+	return !b.homes.holds[up.ID] || !b.homes.names[filepath.Base(dir.Now())]
+}
+
+// guard keeps what the command shares from acting outside when it has ended (pkg/worktree): the working directory, and
+// each directory that -v adds for writing.
+func (b *builder) guard() error {
+	if !b.wish.Tree {
+		return nil
+	}
+	found := <-b.finding
 	var ours, last []specs.Mount
 	if b.shared != nil {
-		ours = b.guardWorkdir(ask)
+		ours = b.guardWorkdir(found.guard)
 	}
 	for _, m := range b.theirs {
 		if h := b.paths[m.Source]; m.Type == "bind" && h != nil && h.IsDir() && !contains(m.Options, "ro") && !contains(m.Options, "rro") {
-			ask := ask
-			ask.Except = without(ask.Except, []string{m.Source})
+			ask := b.ask()
+			ask.Hooks, ask.Except = found.own.hooks, without(ask.Except, []string{m.Source})
 			g := worktree.Find(h, ask)
 			last = append(last, b.show(m.Destination, g.Inside)...)
 			b.made(g)
@@ -47,14 +90,13 @@ func (b *builder) guard() error {
 	private := append(b.spec.Mounts[b.base:len(b.ours):len(b.ours)], ours...)
 	byDepth(private)
 	b.spec.Mounts = append(append(append(b.spec.Mounts[:b.base:b.base], private...), theirs...), last...)
-	b.gitFiles(own)
+	b.gitFiles(found.own)
 	return nil
 }
 
 // guardWorkdir guards the working directory, and shows git what it needs of the repository that this is a part of.
-func (b *builder) guardWorkdir(ask worktree.Ask) (mounts []specs.Mount) {
-	g := worktree.Find(b.shared, ask)
-	if g.InGit != "" && !ask.None {
+func (b *builder) guardWorkdir(g *worktree.Guard) (mounts []specs.Mount) {
+	if g.InGit != "" && !contains(b.wish.NoProtect, "all") {
 		b.notice("cwd-not-writable", "working directory %s is read-only for the command, it lies in the git directory %s: --no-protect=all lets it", b.shared.Path, g.InGit)
 		if i := mountOn(b.spec.Mounts, b.shared.Path); i >= 0 && b.spec.Mounts[i].Type == "bind" {
 			b.spec.Mounts[i].Options = []string{"rbind", "rprivate", "rro"}

@@ -34,6 +34,10 @@ func (b *builder) tree() error {
 	}
 	byDepth(private)
 	b.homes, b.base = homes, len(base)
+	if b.forbidden == nil {
+		b.forbid(homes) // there is no working directory
+	}
+	b.find()
 	b.ours = append(base, private...)
 	if !b.network.private() {
 		b.ours = append(b.ours, b.resolver()...)

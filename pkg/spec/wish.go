@@ -110,6 +110,7 @@ type builder struct {
 	pid, ipc, uts, network, cgroup nsMode
 	home                           string // the payload's
 	paths                          handle.Set
+	finding                        chan finding
 	pass                           passed
 	homes                          *homes
 	known                          map[string]handle.ID // what paths were found to name
@@ -150,10 +151,20 @@ func (w Wish) Spec(c Caller, ids IDs) (*specs.Spec, []Notice, error) {
 		b.env, b.limits, b.capabilities, b.security, b.guard, b.closeDoors,
 	} {
 		if err := part(); err != nil {
+			b.drop()
 			return nil, nil, err
 		}
 	}
 	return b.spec, b.notices, nil
+}
+
+// drop lets go of what was being looked for.
+func (b *builder) drop() {
+	if b.finding != nil {
+		if f := <-b.finding; f.guard != nil {
+			f.guard.Close()
+		}
+	}
 }
 
 // oneLine refuses what no path, name or option can have, before any of it gets into a message.

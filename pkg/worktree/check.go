@@ -43,7 +43,15 @@ func (g *Guard) Check() (told []string) {
 	if g == nil || g.ask.None {
 		return nil
 	}
+	names := map[string]bool{}
+	entries, err := list(g.dir, make([]byte, 4<<10))
+	for _, e := range entries {
+		names[e.name] = true
+	}
 	for _, m := range g.missing {
+		if err == nil && m.dir == g.dir && !names[m.name] {
+			continue
+		}
 		var st unix.Stat_t
 		if unix.Fstatat(m.dir.FD, m.name, &st, unix.AT_SYMLINK_NOFOLLOW) == nil {
 			told = append(told, move(m, "was not there before, and acts for you outside"))

@@ -211,9 +211,10 @@ func TestCheck(t *testing.T) {
 		t.Errorf("from the note: %q", told)
 	}
 	later.Close()
-	note.Dir.Ino++
-	if _, err := note.Open(); err == nil {
-		t.Error("another directory in the place of the noted one was taken")
+	for _, bad := range []Note{{"dir 1 2 " + dir.Path}, {"dir x 2 /"}, {"dir"}, {}, {"since 1 2 "}, {"link 0 99 x"}} {
+		if g, err := bad.Open(); err == nil {
+			t.Errorf("%q was taken: %+v", bad, g)
+		}
 	}
 }
 

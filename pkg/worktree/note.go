@@ -3,6 +3,8 @@ package worktree
 import (
 	"fmt"
 	"path/filepath"
+	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -10,110 +12,150 @@ import (
 )
 
 // Note is a guard written down, for whoever finds that its command has ended when the process that held it has gone: it
-// was killed, or ran in the background.
-type Note struct {
-	Dir     Place      `json:"dir"`
-	GitDirs []Place    `json:"gitDirs,omitempty"`
-	Since   Moment     `json:"since"`
-	Missing []string   `json:"missing,omitempty"`
-	Links   []NoteLink `json:"links,omitempty"`
-	Known   []Place    `json:"known,omitempty"`
-	Except  []string   `json:"except,omitempty"`
-}
-
-// Moment is a time of the clock that file times are taken from.
-type Moment struct {
-	Sec  int64 `json:"sec"`
-	Nsec int64 `json:"nsec"`
-}
-
-// Place is a file by name and by what it is. A name that leads to another file by now is not followed.
-type Place struct {
-	Path string `json:"path,omitempty"`
-	Dev  uint64 `json:"dev"`
-	Ino  uint64 `json:"ino"`
-	Not  bool   `json:"not,omitempty"` // of known: seen, and not guarded
-}
-
-// NoteLink is a symbolic link and what it said.
-type NoteLink struct {
-	Path   string `json:"path"`
-	Target string `json:"target"`
-}
+// was killed, or ran in the background. A line says what it is about, two numbers, and a path:
+//
+//	dir, git DEV INO PATH     the shared directory, and git directories outside of it
+//	since SEC NSEC            when it began
+//	known, seen DEV INO       repositories that were there, guarded and not
+//	missing, except 0 0 PATH
+//	link 0 LENGTH PATHTARGET  LENGTH is the path's
+//
+// Lines and no structure, for the encoding of one costs a start more than all that is in it.
+type Note []string
 
 // Note writes the guard down; nil where there is nothing to compare.
-func (g *Guard) Note() *Note {
+func (g *Guard) Note() (n Note) {
 	if g.ask.None {
 		return nil
 	}
-	n := &Note{Dir: placeOf(g.dir), Since: Moment{g.since.Sec, g.since.Nsec}, Except: g.ask.Except}
+	add := func(kind string, a, b uint64, text string) {
+		n = append(n, kind+" "+strconv.FormatUint(a, 10)+" "+strconv.FormatUint(b, 10)+" "+text)
+	}
+	add("dir", g.dir.Dev, g.dir.Ino, g.dir.Path)
+	add("since", uint64(g.since.Sec), uint64(g.since.Nsec), "")
 	for _, d := range g.GitDirs {
-		n.GitDirs = append(n.GitDirs, placeOf(d.Handle))
-	}
-	for _, m := range g.missing {
-		n.Missing = append(n.Missing, filepath.Join(m.dir.Path, m.name))
-	}
-	for _, l := range g.links {
-		n.Links = append(n.Links, NoteLink{filepath.Join(l.dir.Path, l.name), l.target})
+		add("git", d.Dev, d.Ino, d.Path)
 	}
 	for id, guarded := range g.known {
-		n.Known = append(n.Known, Place{Dev: id.Dev, Ino: id.Ino, Not: !guarded})
+		kind := "seen"
+		if guarded {
+			kind = "known"
+		}
+		add(kind, id.Dev, id.Ino, "")
+	}
+	for _, m := range g.missing {
+		add("missing", 0, 0, filepath.Join(m.dir.Path, m.name))
+	}
+	for _, l := range g.links {
+		path := filepath.Join(l.dir.Path, l.name)
+		add("link", 0, uint64(len(path)), path+l.target)
+	}
+	for _, path := range g.ask.Except {
+		add("except", 0, 0, path)
 	}
 	return n
 }
 
-func placeOf(h *handle.Handle) Place { return Place{Path: h.Path, Dev: h.Dev, Ino: h.Ino} }
-
-// open finds the place again.
-func (p Place) open() (*handle.Handle, error) {
-	h, err := handle.Open(p.Path)
-	if err != nil {
-		return nil, err
-	}
-	if h.ID != (handle.ID{Dev: p.Dev, Ino: p.Ino}) {
-		h.Close()
-		return nil, fmt.Errorf("%s is another directory by now: %w", p.Path, unix.ESTALE)
-	}
-	return h, nil
+// line is one of a note, taken apart.
+type line struct {
+	kind string
+	a, b uint64
+	text string
 }
 
-// Open is the guard of a note, to be checked and closed. Directories that are gone have nothing in them that could act.
-func (n *Note) Open() (*Guard, error) {
-	dir, err := n.Dir.open()
-	if err != nil {
-		return nil, err
+func parseLine(text string) (l line, err error) {
+	f := strings.SplitN(text, " ", 4)
+	if len(f) < 4 {
+		return l, fmt.Errorf("%q is no line of a guard's: %w", text, unix.EINVAL)
 	}
-	g := &Guard{dir: dir, ask: Ask{Except: n.Except}, known: map[handle.ID]bool{}}
-	g.since.Sec, g.since.Nsec = n.Since.Sec, n.Since.Nsec
-	for _, k := range n.Known {
-		g.known[handle.ID{Dev: k.Dev, Ino: k.Ino}] = !k.Not
+	l.kind, l.text = f[0], f[3]
+	if l.a, err = strconv.ParseUint(f[1], 10, 64); err == nil {
+		l.b, err = strconv.ParseUint(f[2], 10, 64)
 	}
-	bases := []*handle.Handle{dir}
-	for _, p := range n.GitDirs {
-		if h, err := p.open(); err == nil {
-			defer h.Close()
-			bases = append(bases, h)
+	return l, err
+}
+
+// Open is the guard of a note, to be checked and closed. A directory that has another in its place by now is an error;
+// those that are gone have nothing in them that could act.
+func (n Note) Open() (*Guard, error) {
+	g := &Guard{known: map[handle.ID]bool{}}
+	var bases []*handle.Handle
+	defer func() {
+		for i, h := range bases {
+			if i > 0 || g.dir == nil {
+				h.Close()
+			}
+		}
+	}()
+	var later []line
+	for _, text := range n {
+		l, err := parseLine(text)
+		if err != nil {
+			return nil, err
+		}
+		id := handle.ID{Dev: l.a, Ino: l.b}
+		switch l.kind {
+		case "dir", "git":
+			h, err := openAgain(l.text, id)
+			if err != nil && l.kind == "dir" {
+				return nil, err
+			}
+			if err == nil {
+				bases = append(bases, h)
+			}
+			if l.kind == "dir" {
+				g.dir = h
+			}
+		case "since":
+			g.since.Sec, g.since.Nsec = int64(l.a), int64(l.b)
+		case "known", "seen":
+			g.known[id] = l.kind == "known"
+		case "except":
+			g.ask.Except = append(g.ask.Except, l.text)
+		default:
+			later = append(later, l)
 		}
 	}
-	for _, path := range n.Missing {
-		if m, ok := g.find(bases, path); ok {
-			g.missing = append(g.missing, m)
-		}
+	if g.dir == nil {
+		return nil, fmt.Errorf("a guard of no directory: %w", unix.EINVAL)
 	}
-	for _, l := range n.Links {
-		if m, ok := g.find(bases, l.Path); ok {
-			g.links = append(g.links, link{m, l.Target})
-		}
+	for _, l := range later {
+		g.remember(bases, l)
 	}
 	return g, nil
 }
 
-func (g *Guard) find(bases []*handle.Handle, path string) (missing, bool) {
-	for _, base := range bases {
-		if rel, in := below(path, base.Path); in && rel != "." {
-			dir, name, ok := g.parent(base, rel)
-			return missing{dir, name, g.shown(base, rel)}, ok
-		}
+// openAgain finds a directory by its name, if it is still the one.
+func openAgain(path string, id handle.ID) (*handle.Handle, error) {
+	h, err := handle.Open(path)
+	if err != nil {
+		return nil, err
 	}
-	return missing{}, false
+	if h.ID != id {
+		h.Close()
+		return nil, fmt.Errorf("%s is another directory by now: %w", path, unix.ESTALE)
+	}
+	return h, nil
+}
+
+// remember takes in what a line says of a name in one of the directories.
+func (g *Guard) remember(bases []*handle.Handle, l line) {
+	path, target := l.text, ""
+	if l.kind == "link" && l.b <= uint64(len(path)) {
+		path, target = path[:l.b], path[l.b:]
+	}
+	for _, base := range bases {
+		rel, in := below(path, base.Path)
+		if !in || rel == "." {
+			continue
+		}
+		dir, name, ok := g.parent(base, rel)
+		switch m := (missing{dir, name, g.shown(base, rel)}); {
+		case ok && l.kind == "missing":
+			g.missing = append(g.missing, m)
+		case ok && l.kind == "link":
+			g.links = append(g.links, link{m, target})
+		}
+		return
+	}
 }

@@ -21,6 +21,9 @@ type watch struct {
 	over  bool
 }
 
+// Watches says whether there is anything to look at.
+func (g *Guard) Watches() bool { return len(g.watched.dirs) > 0 }
+
 // Watch begins to look. To end a watch costs some milliseconds, for the kernel waits until nobody can be using it any
 // more: so it is not worth it for a command that ends at once. Where the kernel has no more watches for us
 // (fs.inotify.max_user_instances), nothing is told.

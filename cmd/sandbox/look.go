@@ -1,0 +1,19 @@
+package main
+
+import "sandbox/pkg/kernel"
+
+// hostLook is what a start on the host's tree asks the kernel for, when it comes to need it.
+type hostLook struct {
+	host  kernel.Host
+	table *kernel.Table
+}
+
+func (l *hostLook) mounts() *kernel.Table {
+	if l.table == nil {
+		l.table = l.host.Table()
+	}
+	return l.table
+}
+
+func (l *hostLook) Views(paths []string) []string    { return l.mounts().Views(paths) }
+func (l *hostLook) KernelMounts(dir string) []string { return l.mounts().KernelMounts(dir) }
