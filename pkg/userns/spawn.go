@@ -75,7 +75,12 @@ func Spawn(r Request) (*Child, error) {
 	// A child that we leave waiting would keep all our memory for as long as it
 	// waits; a copy is only what we have written to.
 	r.Plan.Private = r.Plan.Private || r.Until != ""
-	pr := prepare(r.Plan, theirs, ours)
+	pr, err := prepare(r.Plan, theirs, ours)
+	if err != nil {
+		unix.Close(ours)
+		unix.Close(theirs)
+		return nil, err
+	}
 	if !pr.launches {
 		defer keepDumpable()()
 	}
