@@ -41,6 +41,7 @@ type program struct {
 	status int // fd on which init reports the payload's status; -1 without
 	null   int // fd of the null device for a payload that says nothing; -1 without
 	slave  plan.Reg
+	idle   plan.Reg // eventfd by which init tells the payload that it has given up its rights
 	group  *grouping
 	share  *resctrl.Share // of caches and memory bandwidth; nil: everybody's
 	held   []int          // copied mounts and user namespaces of owners.go
@@ -209,7 +210,9 @@ func (g *program) write() error {
 	if err := g.payload(); err != nil {
 		return err
 	}
-	g.becomeInit(init)
+	if err := g.becomeInit(init); err != nil {
+		return err
+	}
 	if launcher != 0 {
 		p.Here(launcher)
 		p.Act("leave the rest to the process in the namespaces")
