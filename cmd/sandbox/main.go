@@ -36,8 +36,6 @@ func execute(args []string) int {
 			return helper(lifecycle.ServeNetwork)
 		case lifecycle.PortsArg:
 			return helper(lifecycle.ServePorts)
-		case lifecycle.HoldArg:
-			return helper(lifecycle.ServeHold)
 		}
 	}
 	switch app.verb {

@@ -80,4 +80,6 @@ const (
 	IDMapRange       Code = "SBX-IDMAP-RANGE"
 	CgroupDisabled   Code = "SBX-CGROUP-DISABLED"
 	CgroupDevices    Code = "SBX-CGROUP-DEVICES"
+
+	NetworkSeen Code = "SBX-NETWORK-SEEN"
 )

@@ -50,7 +50,7 @@ type network struct {
 
 // decideNetwork checks all that can be checked before anything is made, and
 // chooses what was left open.
-func (r *Runtime) decideNetwork(n *Network) (*network, error) {
+func (r *Runtime) decideNetwork(n *Network, s *specs.Spec) (*network, error) {
 	w := &network{names: n.Names}
 	if err := n.Names.Validate(); err != nil {
 		return nil, err
@@ -59,7 +59,7 @@ func (r *Runtime) decideNetwork(n *Network) (*network, error) {
 		w.job.Config = *slirp.Shared()
 		return w, w.job.CheckNames(&n.Names)
 	}
-	config, err := r.chooseNetwork(n.Mode)
+	config, err := r.chooseNetwork(n.Mode, seesUs(s))
 	if err != nil && n.Mode == "" {
 		cause := kernel.New(kernel.NetworkNone, err.Error())
 		var known *kernel.Refusal
@@ -106,10 +106,14 @@ func (w *network) reserve() error {
 // shared says whether the network is another's, and only the files are ours.
 func (n *Network) shared() bool { return n.Mode == "host" || strings.HasPrefix(n.Mode, "ns:") }
 
-// chooseNetwork is what is to carry packets, if it can work here.
-func (r *Runtime) chooseNetwork(mode string) (*slirp.Config, error) {
+// chooseNetwork is what is to carry packets, if it can work here. Where the container
+// sees us nothing is chosen for it; what was asked for is refused, see [program.apart].
+func (r *Runtime) chooseNetwork(mode string, seen bool) (*slirp.Config, error) {
 	var config *slirp.Config
 	var err error
+	if mode == "" && seen {
+		return nil, &kernel.Refusal{Cause: kernel.New(kernel.NetworkSeen)}
+	}
 	if mode == "" {
 		config, err = slirp.Choose()
 	} else if config, err = slirp.ParseMode(mode); err == nil {
@@ -135,7 +139,7 @@ func (r *Runtime) offerNetwork(d *dir, o *Options) error {
 	if !o.Network.shared() && !freshNetwork(o.Spec) {
 		return fmt.Errorf("--network: linux.namespaces has no network namespace of the container's own")
 	}
-	w, err := r.decideNetwork(o.Network)
+	w, err := r.decideNetwork(o.Network, o.Spec)
 	if err != nil {
 		return err
 	}

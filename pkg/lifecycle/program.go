@@ -56,7 +56,10 @@ func (r *Runtime) newProgram(o Options, scratch string, lock int) (*program, err
 	if g.ns, err = openNamespaces(o.Spec); err != nil {
 		return nil, err
 	}
-	if err := g.compile(scratch); err != nil {
+	if err = g.apart(); err == nil {
+		err = g.compile(scratch)
+	}
+	if err != nil {
 		g.close()
 		return nil, err
 	}
@@ -243,7 +246,7 @@ func (g *program) hideNow() {
 func (r *Runtime) Plan(o Options) (*plan.Plan, error) {
 	if o.Network != nil {
 		var err error
-		if o.network, err = r.decideNetwork(o.Network); err != nil {
+		if o.network, err = r.decideNetwork(o.Network, o.Spec); err != nil {
 			return nil, err
 		}
 	}

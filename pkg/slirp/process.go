@@ -12,6 +12,7 @@ import (
 // Program is one of those that a helper starts.
 type Program struct {
 	Path   string // "" is this program
+	Hold   bool   // no program at all: a process that is there, and can be looked at
 	Args   []string
 	Env    []string
 	Files  []*os.File // from 3 on
