@@ -36,8 +36,6 @@ func execute(args []string) int {
 			return holdNetwork(lifecycle.ServeNetwork)
 		case lifecycle.PortsArg:
 			return holdNetwork(lifecycle.ServePorts)
-		case lifecycle.HoldArg:
-			return holdNetwork(lifecycle.ServeHold)
 		}
 	}
 	switch app.verb {

@@ -24,7 +24,7 @@ func (c *Process) Hold() bool {
 // Raises says whether loading takes a right that the payload does not get.
 func (c *Process) Raises() bool { return !c.spec.NoNewPrivileges && c.caps.effective&admin == 0 }
 
-// Filtered appends load with the right to do it.
+// Filtered appends load with the right to do it, and gives that up for good.
 func (c *Process) Filtered(p *plan.Plan, load func() *plan.Step) *plan.Step {
 	s, raise := &c.caps, c.Raises()
 	if raise {

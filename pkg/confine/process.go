@@ -15,6 +15,7 @@ type Facts struct {
 	Have       Set                       // capabilities the child has when it gets here
 	KeepGroups bool                      // leave the caller's supplementary groups
 	HardLimit  func(resource int) uint64 // the most an rlimit can be set to
+	Processes  unix.Rlimit               // what that limit is to be again (Ahead); zero: it is
 }
 
 // Process appends the steps that confine one process.
@@ -65,8 +66,12 @@ func OOMScore(p *plan.Plan, spec *specs.Process) {
 	p.Close(fd)
 }
 
-// Limits appends the rlimits.
+// Limits appends the rlimits. Behind [Ahead] they take no privilege.
 func (c *Process) Limits(p *plan.Plan) error {
+	if l := c.facts.Processes; l != (unix.Rlimit{}) {
+		p.Act("restore the limit of processes")
+		p.Do("prlimit64", unix.SYS_PRLIMIT64, plan.C(0), plan.C(unix.RLIMIT_NPROC), plan.M(plan.Longs(l.Cur, l.Max)), plan.C(0))
+	}
 	lost, err := limits(p, c.spec.Rlimits, c.facts.HardLimit)
 	c.Limited = lost
 	return err
@@ -75,13 +80,7 @@ func (c *Process) Limits(p *plan.Plan) error {
 // Drop appends the change to the payload's ids and capabilities.
 func (c *Process) Drop(p *plan.Plan) {
 	c.caps.dropBounding(p)
-	p.Act("become uid %d gid %d", c.spec.User.UID, c.spec.User.GID)
-	p.Prctl(unix.PR_SET_KEEPCAPS, plan.C(1))
-	c.groups(p)
-	gid, uid := int(c.spec.User.GID), int(c.spec.User.UID)
-	p.Do("setresgid", unix.SYS_SETRESGID, plan.C(gid), plan.C(gid), plan.C(gid))
-	p.Do("setresuid", unix.SYS_SETRESUID, plan.C(uid), plan.C(uid), plan.C(uid))
-	p.Prctl(unix.PR_SET_KEEPCAPS, plan.C(0))
+	c.identify(p)
 	c.caps.apply(p, c.held)
 	if c.spec.NoNewPrivileges {
 		p.Act("forbid new privileges")
@@ -96,6 +95,34 @@ func (c *Process) Drop(p *plan.Plan) {
 		p.Act("set the umask")
 		p.Do("umask", unix.SYS_UMASK, plan.R(c.umask))
 	}
+}
+
+// Idle appends what leaves a process that only waits for others with less than the
+// payload: its ids, and no capability in any set. Not before the process has done
+// everything else; a signal of its parent's death has to be asked for afterwards
+// (prctl(2), PR_SET_PDEATHSIG).
+func (c *Process) Idle(p *plan.Plan) {
+	(&sets{}).dropBounding(p)
+	c.identify(p)
+	Nothing(p)
+}
+
+// Nothing appends what leaves a process without capabilities, for good.
+func Nothing(p *plan.Plan) {
+	p.Act("have no capabilities")
+	capset(p, 0, 0, 0) // which empties the ambient set too (capabilities(7))
+	p.Prctl(unix.PR_SET_NO_NEW_PRIVS, plan.C(1))
+}
+
+// identify appends the change to the payload's ids.
+func (c *Process) identify(p *plan.Plan) {
+	p.Act("become uid %d gid %d", c.spec.User.UID, c.spec.User.GID)
+	p.Prctl(unix.PR_SET_KEEPCAPS, plan.C(1))
+	c.groups(p)
+	gid, uid := int(c.spec.User.GID), int(c.spec.User.UID)
+	p.Do("setresgid", unix.SYS_SETRESGID, plan.C(gid), plan.C(gid), plan.C(gid))
+	p.Do("setresuid", unix.SYS_SETRESUID, plan.C(uid), plan.C(uid), plan.C(uid))
+	p.Prctl(unix.PR_SET_KEEPCAPS, plan.C(0))
 }
 
 // NoteGroups says that the caller's supplementary groups stayed.

@@ -87,13 +87,11 @@ func candidates(name string, env []string) []string {
 }
 
 // Exec appends the last step. What comes between the word that it is the last
-// and the exec itself is last's, nil for nothing.
+// and the exec itself is last's.
 func (c *Process) Exec(p *plan.Plan, program plan.Reg, last func()) {
 	p.Act("exec: %q", c.spec.Args[0])
 	p.Note("exec")
-	if last != nil {
-		last()
-		p.Act("exec: %q", c.spec.Args[0])
-	}
+	last()
+	p.Act("exec: %q", c.spec.Args[0])
 	p.Do("execve", unix.SYS_EXECVE, plan.R(program), plan.M(plan.CStrings(c.spec.Args)), plan.M(plan.CStrings(c.spec.Env)))
 }

@@ -95,6 +95,31 @@ func Raise(p *plan.Plan, list []specs.POSIXRlimit) {
 	}
 }
 
+// Ahead prepares for a fork between [Process.Drop] and [Process.Limits], and returns the
+// Facts.Processes of that. Hard limits go up while there is the right to it, where raises
+// says that. The limit of processes is as high as it can be meanwhile: the caller's was never
+// meant for the payload's user, and under the payload's own the process that forks would
+// count as one too many.
+func Ahead(p *plan.Plan, list []specs.POSIXRlimit, raises bool) unix.Rlimit {
+	var l unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NPROC, &l) != nil {
+		return unix.Rlimit{}
+	}
+	most := l.Max
+	if raises {
+		Raise(p, list)
+		if up, ok := raised(list)[unix.RLIMIT_NPROC]; ok {
+			most = up.Max
+		}
+	}
+	if l.Cur == most {
+		return unix.Rlimit{}
+	}
+	p.Act("let no limit of processes be in the way of the fork")
+	p.Do("prlimit64", unix.SYS_PRLIMIT64, plan.C(0), plan.C(unix.RLIMIT_NPROC), plan.M(plan.Longs(most, most)), plan.C(0))
+	return unix.Rlimit{Cur: l.Cur, Max: most}
+}
+
 // RaiseOf is Raise for a process that was born in another user namespace, done by
 // its parent.
 func RaiseOf(pid int, list []specs.POSIXRlimit) error {

@@ -52,6 +52,37 @@ func Tune(p *plan.Plan, t Tuning) error {
 	return nil
 }
 
+// Plain is t without what can take CAP_SYS_NICE of the initial user namespace.
+func (t Tuning) Plain() Tuning {
+	t.Scheduler, t.IOPriority = nil, nil
+	return t
+}
+
+// Rest is what Plain leaves out.
+func (t Tuning) Rest() Tuning { return Tuning{Scheduler: t.Scheduler, IOPriority: t.IOPriority} }
+
+// TuneOf sets [Tuning.Rest] for a process that may not have the right to,
+// done by one that has it. A fork would not do: it is refused to a process with deadlines
+// (SCHED_DEADLINE), and gives up what is to be reset by it (sched(7)).
+func TuneOf(pid int, t Tuning) error {
+	if s := t.Scheduler; s != nil {
+		attr := unix.SchedAttr{
+			Size: unix.SizeofSchedAttr, Policy: policy(s.Policy), Flags: schedulerFlags(s), Nice: s.Nice, Priority: uint32(s.Priority),
+			Runtime: s.Runtime, Deadline: s.Deadline, Period: s.Period,
+		}
+		if err := unix.SchedSetAttr(pid, &attr, 0); err != nil {
+			return fmt.Errorf("set process.scheduler %s: %w", s.Policy, err)
+		}
+	}
+	if io := t.IOPriority; io != nil {
+		const whoProcess = 1 // include/uapi/linux/ioprio.h
+		if _, _, errno := unix.Syscall(unix.SYS_IOPRIO_SET, whoProcess, uintptr(pid), uintptr(priority(io))); errno != 0 {
+			return fmt.Errorf("set process.ioPriority %s %d: %w", io.Class, io.Priority, errno)
+		}
+	}
+	return nil
+}
+
 // policy is one by their number in include/uapi/linux/sched.h. SCHED_ISO is
 // reserved there and has never been implemented.
 func policy(name specs.LinuxSchedulerPolicy) uint32 {
@@ -90,13 +121,17 @@ func schedulerFlag(name specs.LinuxSchedulerFlag) uint64 {
 	return 0
 }
 
-// schedule fills struct sched_attr of sched_setattr(2), whose utilisation
-// clamps the specification has flags for and no values.
-func schedule(p *plan.Plan, s *specs.Scheduler) {
-	var flags uint64
+func schedulerFlags(s *specs.Scheduler) (flags uint64) {
 	for _, f := range s.Flags {
 		flags |= schedulerFlag(f)
 	}
+	return flags
+}
+
+// schedule fills struct sched_attr of sched_setattr(2), whose utilisation
+// clamps the specification has flags for and no values.
+func schedule(p *plan.Plan, s *specs.Scheduler) {
+	flags := schedulerFlags(s)
 	attr := plan.Longs(0, flags, 0, s.Runtime, s.Deadline, s.Period, 0).Show(func() string {
 		return fmt.Sprintf("{%s, flags %#x, nice %d, priority %d, runtime %d, deadline %d, period %d}",
 			s.Policy, flags, s.Nice, s.Priority, s.Runtime, s.Deadline, s.Period)
@@ -113,10 +148,16 @@ func schedule(p *plan.Plan, s *specs.Scheduler) {
 // ioPriority sets it for the whole process group, as the specification has it:
 // the payload has just begun one of its own.
 func ioPriority(p *plan.Plan, io *specs.LinuxIOPriority) {
-	const whoPgrp, classShift = 2, 13 // include/uapi/linux/ioprio.h
-	class := map[specs.IOPriorityClass]int{specs.IOPRIO_CLASS_RT: 1, specs.IOPRIO_CLASS_BE: 2, specs.IOPRIO_CLASS_IDLE: 3}[io.Class]
+	const whoPgrp = 2 // include/uapi/linux/ioprio.h
 	p.Act("set process.ioPriority %s %d", io.Class, io.Priority)
-	p.Do("ioprio_set", unix.SYS_IOPRIO_SET, plan.C(whoPgrp), plan.C(0), plan.C(class<<classShift|io.Priority))
+	p.Do("ioprio_set", unix.SYS_IOPRIO_SET, plan.C(whoPgrp), plan.C(0), plan.C(priority(io)))
+}
+
+// priority is the kernel's word for it.
+func priority(io *specs.LinuxIOPriority) int {
+	const classShift = 13 // include/uapi/linux/ioprio.h
+	class := map[specs.IOPriorityClass]int{specs.IOPRIO_CLASS_RT: 1, specs.IOPRIO_CLASS_BE: 2, specs.IOPRIO_CLASS_IDLE: 3}[io.Class]
+	return class<<classShift | io.Priority
 }
 
 // Affinity binds the process to a list of CPUs; the field is for the error. An

@@ -82,4 +82,6 @@ const (
 	CgroupDevices    Code = "SBX-CGROUP-DEVICES"
 	LandlockOld      Code = "SBX-LANDLOCK-SCOPE"
 	DoorGroup        Code = "SBX-DOOR-GROUP"
+
+	NetworkSeen Code = "SBX-NETWORK-SEEN"
 )

@@ -242,7 +242,7 @@ func TestExplain(t *testing.T) {
 // made by name.
 func TestEveryCauseHasACase(t *testing.T) {
 	seen := map[Code]bool{
-		NetworkNone: true, NotSupported: true, CapsMissing: true, CgroupController: true, CgroupSystemd: true, CgroupDisabled: true, CgroupDevices: true, LandlockOld: true, DoorGroup: true, // no errno: New
+		NetworkNone: true, NetworkSeen: true, NotSupported: true, CapsMissing: true, CgroupController: true, CgroupSystemd: true, CgroupDisabled: true, CgroupDevices: true, LandlockOld: true, DoorGroup: true, // no errno: New
 		RuntimeFallback: true, RuntimeForeign: true, // runtimedir_test.go
 		IDMapNoRange: true, IDMapRange: true, IDMapNoHelper: true, IDMapHelper: true, IDMapNoNew: true, // idmap_test.go
 		IDMapBounding: true, IDMapNosuid: true, IDMapOutside: true, IDMapOther: true,

@@ -15,12 +15,13 @@ import (
 type entry struct {
 	pidfd, root *os.File
 	userns      bool
+	forks       bool // it has a pid namespace of its own, which takes a fork to be in
 	launcher    plan.Label
 	labels      labels
 }
 
 // enter begins a plan with the steps into the namespaces of pid; 0 stays where
-// we are. The process must be held by its recorded start time or be our own
+// we are. Into the pid namespace leads [entry.born]. The process must be held by its recorded start time or be our own
 // child, so that the pid is still its own.
 func (r *Runtime) enter(p *plan.Plan, pid int) (*entry, error) {
 	e := &entry{}
@@ -50,13 +51,23 @@ func (r *Runtime) enter(p *plan.Plan, pid int) (*entry, error) {
 	}
 	p.Act("join the namespaces of process %d", pid)
 	p.Setns(plan.C(int(e.pidfd.Fd())), flags)
-	if flags&unix.CLONE_NEWPID != 0 {
-		p.Act("be born in the container's pid namespace")
-		e.launcher = p.Label("first process")
-		p.Fork(0, e.launcher)
-		p.Note(userns.NoteBorn)
-	}
+	e.forks = flags&unix.CLONE_NEWPID != 0
 	return e, nil
+}
+
+// born appends the birth into the container's pid namespace. From there on the container
+// sees the process, and who may trace there (CAP_SYS_PTRACE in the user namespace that
+// the process is in) has all that it has: its rights, its files, its memory. So whatever
+// the payload is not to have is given up before, and behind it comes only what takes no
+// right.
+func (e *entry) born(p *plan.Plan) {
+	if !e.forks {
+		return
+	}
+	p.Act("be born in the container's pid namespace")
+	e.launcher = p.Label("first process")
+	p.Fork(0, e.launcher)
+	p.Note(userns.NoteBorn)
 }
 
 // leave ends the plan's first process, whose brother goes on.
@@ -74,4 +85,18 @@ func (e *entry) close() {
 			f.Close()
 		}
 	}
+}
+
+// chroot follows a container that was started with --no-pivot, or without a mount
+// namespace: its root is not the root of its mount namespace.
+func (e *entry) chroot(p *plan.Plan, pid int) error {
+	f, err := os.OpenFile(procOf(pid)+"/root", unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("open the container's root: %w", err)
+	}
+	e.root = f
+	p.Act("change to the container's root")
+	p.Do("fchdir", unix.SYS_FCHDIR, plan.C(int(f.Fd())))
+	p.Do("chroot", unix.SYS_CHROOT, plan.S("."))
+	return nil
 }

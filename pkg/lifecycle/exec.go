@@ -2,11 +2,9 @@ package lifecycle
 
 import (
 	"errors"
-	"fmt"
 	"os"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
-	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/confine"
 	"sandbox/pkg/kernel"
@@ -125,19 +123,20 @@ func (r *Runtime) execIn(rec *Record, s *specs.Spec, o *ExecOptions, group *exec
 	}
 	// Before it enters, while it owns its files in /proc.
 	confine.OOMScore(p, s.Process)
-	if r.raises() {
-		confine.Raise(p, s.Process.Rlimits)
-	}
+	processes := confine.Ahead(p, s.Process.Rlimits, r.raises())
 	where, err := r.enter(p, rec.Pid)
 	if err != nil {
 		return nil, err
 	}
 	defer where.close()
 	group.wait(p)
+	facts := r.facts(s, where.userns)
+	facts.Processes = processes
 	if where.labels, err = r.labels(s.Process); err != nil {
 		return nil, err
 	}
-	if err := r.execPlan(p, where, rec, s, o); err != nil {
+	x := &execution{run: r, rec: rec, spec: s, ExecOptions: o, proc: confine.New(s.Process, facts), where: where, plan: p}
+	if err := x.write(); err != nil {
 		return nil, err
 	}
 	if r.Rewrite != nil {
@@ -151,13 +150,7 @@ func (r *Runtime) execIn(rec *Record, s *specs.Spec, o *ExecOptions, group *exec
 			return group.join(r, child.Pid)
 		}
 		c.Pid = child.Pid
-		if err := sendPidfd(o.PidfdSocket, "setns", child.Pid); err != nil {
-			return err
-		}
-		if o.PidFile == "" {
-			return nil
-		}
-		return writePid(o.PidFile, child.Pid)
+		return x.born(child.Pid)
 	}, File: func(child *userns.Child, f *os.File) error {
 		return filter{rec.Seccomp}.relay(f, child.Pid, rec, Running)
 	}})
@@ -182,68 +175,4 @@ func (r *Runtime) execIn(rec *Record, s *specs.Spec, o *ExecOptions, group *exec
 		c.Begin, c.Boot = st.begin, bootID()
 	}
 	return c, nil
-}
-
-// execPlan appends everything behind the entry: the second half of a start,
-// without a tree to make.
-func (r *Runtime) execPlan(p *plan.Plan, where *entry, rec *Record, s *specs.Spec, o *ExecOptions) error {
-	proc := confine.New(s.Process, r.facts(s, where.userns))
-	filter, err := recordedFilter(rec, proc)
-	if err != nil {
-		return err
-	}
-	if rec.NoPivot {
-		if err := where.chroot(p, rec.Pid); err != nil {
-			return err
-		}
-	}
-	p.Act("begin a session")
-	p.Do("setsid", unix.SYS_SETSID)
-	defaultSignals(p)
-	if s.Process.Terminal {
-		controlling(p, terminal(p, 0, s.Process, o.Console, false))
-	}
-	ownPipes(p, s.Process)
-	if !rec.NoNewKeyring {
-		keyring(p, rec.ID)
-	}
-	where.labels.write(p)
-	descriptors(p, 3+o.PreserveFds, -1)
-	r.restoreFiles(p)
-	if err := proc.Limits(p); err != nil {
-		return err
-	}
-	t := tuning(s)
-	if a := s.Process.ExecCPUAffinity; a != nil {
-		t.CPUs = a.Final
-	}
-	if err := confine.Tune(p, t); err != nil {
-		return err
-	}
-	proc.Drop(p)
-	proc.Cwd(p)
-	program := proc.Find(p)
-	if o.Attached {
-		p.Act("end with the foreground process")
-		p.Prctl(unix.PR_SET_PDEATHSIG, plan.C(int(unix.SIGKILL)))
-	}
-	p.Act("wait until the process is recorded")
-	p.Gate(gateReady)
-	proc.Exec(p, program, filter.last(p, proc, plan.C(3+o.PreserveFds)))
-	where.leave(p)
-	return nil
-}
-
-// chroot follows a container that was started with --no-pivot, or without a mount
-// namespace: its root is not the root of its mount namespace.
-func (e *entry) chroot(p *plan.Plan, pid int) error {
-	f, err := os.OpenFile(procOf(pid)+"/root", unix.O_PATH|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return fmt.Errorf("open the container's root: %w", err)
-	}
-	e.root = f
-	p.Act("change to the container's root")
-	p.Do("fchdir", unix.SYS_FCHDIR, plan.C(int(f.Fd())))
-	p.Do("chroot", unix.SYS_CHROOT, plan.S("."))
-	return nil
 }

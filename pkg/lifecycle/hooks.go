@@ -205,6 +205,10 @@ func (r *Runtime) spawnHook(h specs.Hook, state []byte, rec *Record, inside int,
 	// While it is hidden from the container, the container's own process, which
 	// may share our memory, must be seen by the next hook.
 	p.Private = true
+	var processes unix.Rlimit
+	if confined != nil {
+		processes = confine.Ahead(p, confined.Rlimits, r.raises())
+	}
 	where, err := r.enter(p, inside)
 	if err != nil {
 		return err
@@ -217,37 +221,67 @@ func (r *Runtime) spawnHook(h specs.Hook, state []byte, rec *Record, inside int,
 	for to, f := range []*os.File{in, out, out} {
 		p.Do("dup3", unix.SYS_DUP3, plan.C(int(f.Fd())), plan.C(to), plan.C(0))
 	}
-	p.Do("setsid", unix.SYS_SETSID)
 	defaultSignals(p)
 	if confined != nil {
-		if where.labels, err = r.labels(confined); err != nil {
-			return err
-		}
-		where.labels.write(p)
+		err = r.confinedHook(p, h, rec, confined, where, processes)
+	} else {
+		descriptors(p, 3)
+		r.restoreFiles(p)
+		where.born(p)
+		err = execHook(p, h, where, func(plan.Arg) {})
 	}
-	p.CloseFrom(3, unix.CLOSE_RANGE_CLOEXEC)
-	r.restoreFiles(p)
-	if confined != nil {
-		// Its program is the image's, and may do no more than the payload.
-		c := confine.New(confined, r.facts(&specs.Spec{Process: confined}, where.userns))
-		if err := c.Limits(p); err != nil {
-			return err
-		}
-		c.Drop(p)
+	if err != nil {
+		return err
 	}
-	args := h.Args
-	if len(args) == 0 {
-		args = []string{h.Path}
-	}
-	p.Act("exec: %q", h.Path)
-	p.Note(userns.NoteExec)
-	p.Do("execve", unix.SYS_EXECVE, plan.S(h.Path), plan.M(plan.CStrings(args)), plan.M(plan.CStrings(h.Env)))
-	where.leave(p)
 	child, err := userns.Spawn(userns.Request{Plan: p})
 	if err != nil {
 		return err
 	}
 	return finish(child, h.Timeout, out)
+}
+
+// confinedHook appends a hook whose program is the container's: it may do no more than the
+// payload, and is seen by others of the container only once it cannot.
+func (r *Runtime) confinedHook(p *plan.Plan, h specs.Hook, rec *Record, confined *specs.Process, where *entry, processes unix.Rlimit) error {
+	var err error
+	if where.labels, err = r.labels(confined); err != nil {
+		return err
+	}
+	where.labels.write(p)
+	descriptors(p, 3)
+	r.restoreFiles(p)
+	facts := r.facts(&specs.Spec{Process: confined}, where.userns)
+	facts.Processes = processes
+	c := confine.New(confined, facts)
+	f := filter{}
+	if rec.Seccomp != nil && rec.Seccomp.Notify == "" { // whom it asks knows the payload only
+		if f, err = recordedFilter(rec, c); err != nil {
+			return err
+		}
+	}
+	c.Drop(p)
+	return f.end(p, c, true, func(last ending) error {
+		where.born(p)
+		if err := c.Limits(p); err != nil {
+			return err
+		}
+		return execHook(p, h, where, last)
+	})
+}
+
+func execHook(p *plan.Plan, h specs.Hook, where *entry, last ending) error {
+	args := h.Args
+	if len(args) == 0 {
+		args = []string{h.Path}
+	}
+	p.Act("exec: %q", h.Path)
+	p.Do("setsid", unix.SYS_SETSID)
+	p.Note(userns.NoteExec)
+	last(plan.C(3))
+	p.Act("exec: %q", h.Path)
+	p.Do("execve", unix.SYS_EXECVE, plan.S(h.Path), plan.M(plan.CStrings(args)), plan.M(plan.CStrings(h.Env)))
+	where.leave(p)
+	return nil
 }
 
 // hookPlace is where a hook begins, of which the specification says nothing: as

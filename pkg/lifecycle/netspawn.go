@@ -3,20 +3,20 @@ package lifecycle
 import (
 	"fmt"
 	"os"
-	"time"
 
 	"golang.org/x/sys/unix"
 
+	"sandbox/pkg/confine"
 	"sandbox/pkg/plan"
+	"sandbox/pkg/seccomp"
 	"sandbox/pkg/slirp"
 	"sandbox/pkg/userns"
 )
 
-// The only argument of the processes that a network consists of.
+// The only argument of the processes of ours that a network consists of.
 const (
 	NetworkArg = "__network"
 	PortsArg   = slirp.PortsArg
-	HoldArg    = slirp.HoldArg
 )
 
 // ServeNetwork is the helper's whole life. It was started by run, with the
@@ -30,21 +30,11 @@ func ServeNetwork() error {
 	return h.OnMain(h.Serve)
 }
 
-// spawnBeside starts a program that belongs to a container without being in it.
-// One of ours in its user namespace, where root inside could look into it if it
-// saw it (--pid host), has nothing to give: an empty directory for a root, no
-// capabilities, no descriptors.
+// spawnBeside starts a program that belongs to a container without being in it. What is in
+// its user namespace may be seen by root there, who then has a way to it: one of ours has
+// nothing to give, an empty directory for a root, no capabilities, no descriptors. No
+// container that sees these processes is given a network by them; see [program.apart].
 func spawnBeside(job *slirp.Job, of *slirp.Program) (slirp.Child, error) {
-	exe, err := os.Open("/proc/self/exe")
-	if err != nil {
-		return slirp.Child{}, err
-	}
-	defer exe.Close()
-	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
-	if err != nil {
-		return slirp.Child{}, err
-	}
-	defer null.Close()
 	p := plan.New()
 	p.Private = true
 	p.Act("keep the container out of this process")
@@ -56,6 +46,25 @@ func spawnBeside(job *slirp.Job, of *slirp.Program) (slirp.Child, error) {
 	if of.Net {
 		p.Setns(plan.C(slirp.FdNet), unix.CLONE_NEWNET)
 	}
+	end := execBeside
+	if of.Hold {
+		end = hold
+	}
+	return end(p, job, of)
+}
+
+// execBeside appends the rest for what is a program, and starts it.
+func execBeside(p *plan.Plan, job *slirp.Job, of *slirp.Program) (slirp.Child, error) {
+	exe, err := os.Open("/proc/self/exe")
+	if err != nil {
+		return slirp.Child{}, err
+	}
+	defer exe.Close()
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return slirp.Child{}, err
+	}
+	defer null.Close()
 	if of.Root != "" {
 		onlyTree(p, of.Root)
 	} else if !of.User {
@@ -104,11 +113,41 @@ func spawnBeside(job *slirp.Job, of *slirp.Program) (slirp.Child, error) {
 	} else {
 		p.Do("execve", unix.SYS_EXECVE, plan.S(path), args, env) // by name: it may be a script
 	}
-	child, err := userns.Spawn(userns.Request{Plan: p})
+	return spawned(userns.Spawn(userns.Request{Plan: p}))
+}
+
+// gateHeld is the last that is heard of a process that only is there.
+const gateHeld = "held"
+
+// hold appends the rest for a process that only is in the namespaces, and starts it. It has
+// the host's tree, and must be one that pasta may look at, so that others may as well: they
+// find nothing to have it do.
+func hold(p *plan.Plan, _ *slirp.Job, _ *slirp.Program) (slirp.Child, error) {
+	confine.Nothing(p)
+	p.Act("end with the helper")
+	p.Prctl(unix.PR_SET_PDEATHSIG, plan.C(int(unix.SIGKILL)))
+	descriptors(p, 0)
+	p.Act("be there")
+	only, err := seccomp.Only(unix.SYS_PPOLL, unix.SYS_PRCTL, unix.SYS_SENDTO, unix.SYS_READ, unix.SYS_CLOSE)
 	if err != nil {
 		return slirp.Child{}, err
 	}
-	return slirp.Child{Pid: child.Pid, PidFD: child.PidFD}, nil
+	only.Load(p)
+	p.Gate(gateHeld)
+	p.CloseNumber(0)
+	p.Prctl(unix.PR_SET_DUMPABLE, plan.C(1))
+	again := p.Label("there")
+	p.Here(again)
+	p.Do("ppoll", unix.SYS_PPOLL, plan.C(0), plan.C(0), plan.C(0), plan.C(0), plan.C(0)).Ignore()
+	p.Goto(again)
+	return spawned(userns.Spawn(userns.Request{Plan: p, Until: gateHeld}))
+}
+
+func spawned(c *userns.Child, err error) (slirp.Child, error) {
+	if err != nil {
+		return slirp.Child{}, err
+	}
+	return slirp.Child{Pid: c.Pid, PidFD: c.PidFD}, nil
 }
 
 // ownMounts keeps what a program with privileges mounts away from the host, and
@@ -139,11 +178,10 @@ func onlyTree(p *plan.Plan, path string) {
 const noRoot = 1<<0 | 1<<1
 
 // ServePorts is the life of the port driver's half inside.
-func ServePorts() error { return slirp.ServePorts() }
-
-// ServeHold is the life of a process that only is in namespaces.
-func ServeHold() error {
-	for {
-		time.Sleep(time.Hour)
+func ServePorts() error {
+	// Others of the container's user namespace who see it have that one to enter.
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return err
 	}
+	return slirp.ServePorts()
 }

@@ -51,7 +51,7 @@ type network struct {
 
 // decideNetwork checks all that can be checked before anything is made, and
 // chooses what was left open.
-func (r *Runtime) decideNetwork(n *Network) (*network, error) {
+func (r *Runtime) decideNetwork(n *Network, s *specs.Spec) (*network, error) {
 	w := &network{names: n.Names}
 	if err := n.Names.Validate(); err != nil {
 		return nil, err
@@ -60,7 +60,7 @@ func (r *Runtime) decideNetwork(n *Network) (*network, error) {
 		w.job.Config = *slirp.Shared()
 		return w, w.job.CheckNames(&n.Names)
 	}
-	config, carrier, err := r.chooseNetwork(n.Mode)
+	config, carrier, err := r.chooseNetwork(n.Mode, seesUs(s))
 	if err != nil && n.Mode == "" {
 		cause := kernel.New(kernel.NetworkNone, err.Error())
 		var known *kernel.Refusal
@@ -112,8 +112,12 @@ func (w *network) reserve() error {
 func (n *Network) shared() bool { return n.Mode == "host" || strings.HasPrefix(n.Mode, "ns:") }
 
 // chooseNetwork is what is to carry packets, and by which program, if it can work
-// here.
-func (r *Runtime) chooseNetwork(mode string) (config *slirp.Config, carrier *helper.Program, err error) {
+// here. Where the container sees us nothing is chosen for it; what was asked for is
+// refused, see [program.apart].
+func (r *Runtime) chooseNetwork(mode string, seen bool) (config *slirp.Config, carrier *helper.Program, err error) {
+	if mode == "" && seen {
+		return nil, nil, &kernel.Refusal{Cause: kernel.New(kernel.NetworkSeen)}
+	}
 	if mode == "" {
 		config, err = slirp.Choose(&r.Helpers)
 	} else {
@@ -140,7 +144,7 @@ func (r *Runtime) offerNetwork(d *dir, o *Options) error {
 	if !o.Network.shared() && !freshNetwork(o.Spec) {
 		return fmt.Errorf("--network: linux.namespaces has no network namespace of the container's own")
 	}
-	w, err := r.decideNetwork(o.Network)
+	w, err := r.decideNetwork(o.Network, o.Spec)
 	if err != nil {
 		return err
 	}

@@ -20,7 +20,8 @@ func (g *program) payload() error {
 		defaultSignals(p)
 	}
 	if g.slave != 0 {
-		controlling(p, g.slave)
+		standard(p, g.slave)
+		controlling(p)
 	}
 	if g.Silent {
 		// The caller's device: what the container has by that name could be a link
@@ -35,7 +36,14 @@ func (g *program) payload() error {
 	g.labels.write(p)
 	// Before any path of the container's is followed by a process that may
 	// still hold fds of the host (CVE-2024-21626).
-	descriptors(p, 3+g.PreserveFds, g.listen)
+	var keep []plan.Arg
+	if g.listen >= 0 {
+		keep = append(keep, plan.C(g.listen))
+	}
+	if g.idle != 0 {
+		keep = append(keep, plan.R(g.idle))
+	}
+	kept := descriptors(p, 3+g.PreserveFds, keep...)
 	g.run.restoreFiles(p)
 	if err := g.proc.Limits(p); err != nil {
 		return err
@@ -47,7 +55,19 @@ func (g *program) payload() error {
 	g.scope()
 	g.proc.Cwd(p)
 	program := g.proc.Find(p)
-	g.wipe()
+	if g.idle != 0 {
+		g.awaitInit(kept[len(kept)-1])
+	}
+	return g.filter.end(p, g.proc, g.seen(), func(last ending) error {
+		g.ready(program, last)
+		return nil
+	})
+}
+
+// ready appends the end of a start: the payload waits until it is recorded, and where
+// that is asked for until it is started.
+func (g *program) ready(program plan.Reg, last ending) {
+	p := g.plan
 	g.visible()
 	if g.Attached && !g.Init {
 		// After the change of ids, which clears it (prctl(2)); the gate behind
@@ -64,42 +84,26 @@ func (g *program) payload() error {
 	if g.listen >= 0 {
 		parent = plan.R(g.waitForStart())
 	}
-	g.proc.Exec(p, program, g.filter.last(p, g.proc, parent))
-	return nil
+	g.proc.Exec(p, program, func() { last(parent) })
 }
 
-// visible lets the caller look at the namespaces of a process that waits. Only
-// in a pid namespace of its own: elsewhere a process of another container
-// could look into it too (CVE-2016-9962). And never while it may work in our
-// memory: it has the payload's ids by now, and anybody on the host who has them
-// as well could write to the memory of a caller who is root.
-func (g *program) visible() {
-	dumpable := 0
-	if g.fresh(unix.CLONE_NEWPID) && g.shown() {
-		dumpable = 1
-	}
-	g.plan.Act("set who may look into the waiting process")
-	g.plan.Prctl(unix.PR_SET_DUMPABLE, plan.C(dumpable))
-}
-
-// descriptors leaves the process with 0, 1, 2, those that were asked for, and
-// from first on the sockets it waits at: the parent's, and that of start where
-// listen is one. Everything else is really closed, not only at the exec: fds of
+// descriptors leaves the process with 0, 1, 2, those that were asked for, from
+// first on the socket to the parent, and then what else it needs, whose new
+// numbers it returns. Everything else is really closed, not only at the exec: fds of
 // a waiting process are visible in /proc (CVE-2024-21626).
-func descriptors(p *plan.Plan, first, listen int) {
+func descriptors(p *plan.Plan, first int, keep ...plan.Arg) (kept []plan.Reg) {
 	p.Act("close every other file descriptor")
-	// Both move out of the way before they take the first numbers.
-	far := plan.C(first + 2)
-	parent := p.Do("fcntl", unix.SYS_FCNTL, plan.Parent(), plan.C(unix.F_DUPFD_CLOEXEC), far).To("parent")
-	last := first
-	if listen >= 0 {
-		start := p.Do("fcntl", unix.SYS_FCNTL, plan.C(listen), plan.C(unix.F_DUPFD_CLOEXEC), far).To("start socket")
-		p.Do("dup3", unix.SYS_DUP3, plan.R(start), plan.C(first+1), plan.C(unix.O_CLOEXEC))
-		last++
+	keep = append([]plan.Arg{plan.Parent()}, keep...)
+	// All move out of the way before they take the first numbers.
+	for i, fd := range keep {
+		keep[i] = plan.R(p.Do("fcntl", unix.SYS_FCNTL, fd, plan.C(unix.F_DUPFD_CLOEXEC), plan.C(first+len(keep))).To("kept"))
 	}
-	low := p.Do("dup3", unix.SYS_DUP3, plan.R(parent), plan.C(first), plan.C(unix.O_CLOEXEC)).To("parent")
-	p.Report(low)
-	p.CloseFrom(last+1, 0)
+	for i, fd := range keep {
+		kept = append(kept, p.Do("dup3", unix.SYS_DUP3, fd, plan.C(first+i), plan.C(unix.O_CLOEXEC)).To("kept"))
+	}
+	p.Report(kept[0])
+	p.CloseFrom(first+len(keep), 0)
+	return kept[1:]
 }
 
 // waitForStart is the last gate: one byte from anybody who may open the socket.

@@ -40,6 +40,7 @@ type program struct {
 	status int // fd on which init reports the payload's status; -1 without
 	null   int // fd of the null device for a payload that says nothing; -1 without
 	slave  plan.Reg
+	idle   plan.Reg // eventfd by which init tells the payload that it has given up its rights
 	group  *grouping
 	share  *resctrl.Share // of caches and memory bandwidth; nil: everybody's
 	held   []int          // copied mounts and user namespaces of owners.go
@@ -58,7 +59,10 @@ func (r *Runtime) newProgram(o Options, d *dir) (*program, error) {
 	if g.ns, err = openNamespaces(o.Spec); err != nil {
 		return nil, err
 	}
-	if err := g.compile(g.scratch(d)); err != nil {
+	if err = g.apart(); err == nil {
+		err = g.compile(g.scratch(d))
+	}
+	if err != nil {
 		g.close()
 		return nil, err
 	}
@@ -215,7 +219,9 @@ func (g *program) write() error {
 	if err := g.payload(); err != nil {
 		return err
 	}
-	g.becomeInit(init)
+	if err := g.becomeInit(init); err != nil {
+		return err
+	}
 	if launcher != 0 {
 		p.Here(launcher)
 		p.Act("leave the rest to the process in the namespaces")
@@ -247,7 +253,7 @@ func (r *Runtime) Plan(o Options) (*plan.Plan, error) {
 	r.shareWith(&o)
 	if o.Network != nil {
 		var err error
-		if o.network, err = r.decideNetwork(o.Network); err != nil {
+		if o.network, err = r.decideNetwork(o.Network, o.Spec); err != nil {
 			return nil, err
 		}
 	}

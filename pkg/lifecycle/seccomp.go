@@ -78,21 +78,45 @@ func (f filter) check(proc *confine.Process) error {
 	return nil
 }
 
-// last is what happens between the last word to the parent and the exec: the
-// filter, and the way of its listener to whoever listens there. So the only
-// calls of ours under the filter are execve and, without no_new_privs, one
-// capset.
-func (f filter) last(p *plan.Plan, proc *confine.Process, parent plan.Arg) func() {
-	if f.Filter == nil {
-		return nil
-	}
-	return func() {
-		load := proc.Filtered(p, func() *plan.Step { return f.Load(p) })
-		if f.Notify == "" {
-			return
+// end appends what is left of a plan, whose last step is the exec, with the filter in it.
+//
+// It is loaded last of all, between the last word to the parent and the exec: so the
+// only calls of ours under the filter are execve and, without no_new_privs, one capset.
+// In a process that others of the container see meanwhile it comes first, where it lets
+// the rest through: who may trace would be without the filter in there, or get the right
+// to load one.
+func (f filter) end(p *plan.Plan, proc *confine.Process, seen bool, rest func(last ending) error) error {
+	if f.Filter != nil && seen {
+		at := len(p.Steps)
+		listener := f.load(p, proc)
+		from := len(p.Steps)
+		if err := rest(func(parent plan.Arg) { f.handOver(p, parent, listener) }); err != nil {
+			return err
 		}
+		if f.Lets(p.Steps[from:]) {
+			return nil
+		}
+		p.Cut(at)
+	}
+	return rest(func(parent plan.Arg) {
+		if f.Filter != nil {
+			f.handOver(p, parent, f.load(p, proc))
+		}
+	})
+}
+
+// ending is what comes between the last word to the parent and the exec.
+type ending func(parent plan.Arg)
+
+func (f filter) load(p *plan.Plan, proc *confine.Process) plan.Reg {
+	return proc.Filtered(p, func() *plan.Step { return f.Load(p) }).To("listener")
+}
+
+// handOver passes the listener on to whoever listens at the plan's socket.
+func (f filter) handOver(p *plan.Plan, parent plan.Arg, listener plan.Reg) {
+	if f.Notify != "" {
 		p.Act("hand over the seccomp listener")
-		userns.HandOver(p, f.Notify, parent, load.To("listener"))
+		userns.HandOver(p, f.Notify, parent, listener)
 	}
 }
 

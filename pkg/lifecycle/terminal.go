@@ -73,11 +73,18 @@ func sendMaster(p *plan.Plan, master plan.Reg, socket int) {
 	p.Do("sendmsg", unix.SYS_SENDMSG, plan.C(socket), plan.M(msg), plan.C(unix.MSG_NOSIGNAL))
 }
 
-// controlling makes the slave the session's terminal and 0, 1 and 2.
-func controlling(p *plan.Plan, slave plan.Reg) {
-	p.Act("make it the controlling terminal")
-	p.Ioctl("TIOCSCTTY", slave, unix.TIOCSCTTY, plan.C(0))
+// standard makes the slave 0, 1 and 2.
+func standard(p *plan.Plan, slave plan.Reg) {
+	p.Act("make it standard input and output")
 	for fd := 0; fd < 3; fd++ {
 		p.Dup2(slave, fd)
 	}
+}
+
+// controlling makes what is standard input the session's terminal.
+func controlling(p *plan.Plan) {
+	p.Act("make it the controlling terminal")
+	stdin := p.Reg("standard input")
+	p.Set(stdin, plan.C(0))
+	p.Ioctl("TIOCSCTTY", stdin, unix.TIOCSCTTY, plan.C(0))
 }

@@ -10,8 +10,10 @@ import (
 // because a fork copies the address space.
 type Mem struct {
 	Data []byte
-	Ptrs []Ptr         // words in Data that are addresses of other Mems
-	show func() string // how it prints; called only then
+	Ptrs []Ptr // words in Data that are addresses of other Mems
+	// Child is where the child finds it, as the executor has put it there last.
+	Child []byte
+	show  func() string // how it prints; called only then
 }
 
 // Ptr is one address inside a Mem: the word at Off points at To.

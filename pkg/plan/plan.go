@@ -218,6 +218,10 @@ func (p *Plan) Note(name string) { p.add(&Step{Op: Note, Text: name}) }
 // to be started has no parent to tell; it tells the caller of start.
 func (p *Plan) Report(r Reg) { p.add(&Step{Op: Report, Args: []Arg{R(r)}}) }
 
+// Cut takes back the steps from i on. What refers to their labels and registers must be
+// among them.
+func (p *Plan) Cut(i int) { p.Steps = p.Steps[:i] }
+
 // Insert puts the steps of another plan before step i; labels move along. Only
 // steps without labels and registers of their own can be inserted. It is for
 // tests that stop or break a real plan at any place.

@@ -27,12 +27,8 @@ const (
 	innerReady  = ".bp-ready.pipe"
 )
 
-// The only argument of the processes inside: the driver's inner half, and one
-// that does nothing.
-const (
-	PortsArg = "__ports"
-	HoldArg  = "__hold"
-)
+// PortsArg is the only argument of the driver's inner half.
+const PortsArg = "__ports"
 
 // ServePorts is the inner half, RootlessKit's; it returns only with an error.
 func ServePorts() error {

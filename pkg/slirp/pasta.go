@@ -158,7 +158,7 @@ func (h *Helper) hold() error {
 	if !h.holder.ended() {
 		return nil
 	}
-	p, err := h.start(&Program{Args: []string{"sandbox", HoldArg}, User: h.Userns, Net: true})
+	p, err := h.start(&Program{Hold: true, User: h.Userns, Net: true})
 	if err != nil {
 		return fmt.Errorf("enter the network: %w", err)
 	}

@@ -13,6 +13,7 @@ import (
 type Program struct {
 	Path   string   // "" is this program
 	Own    *os.File // is executed instead of Path, where that could be made another's
+	Hold   bool     // no program at all: a process that is there, and can be looked at
 	Args   []string
 	Env    []string
 	Files  []*os.File // from 3 on

@@ -5,27 +5,31 @@
 // The wrapper that the assembler's own convention would go through cannot be
 // used: with the race detector it does.
 
-// func cloneShared(args *clone3Args, size, entry uintptr, pr *program) (pid, errno uintptr)
+// func cloneOnto(nr, a, b, c, entry uintptr, pr *program) (pid, errno uintptr)
 //
-// clone3(2) whose child begins in entry, on the stack that args names.
-TEXT ·cloneShared(SB),NOSPLIT,$0-48
-	MOVQ	args+0(FP), DI
-	MOVQ	size+8(FP), SI
-	MOVQ	entry+16(FP), R13
-	MOVQ	pr+24(FP), R12
-	MOVQ	$435, AX
+// clone3(2) or clone(2) whose child begins in entry, on the stack that the arguments
+// name.
+TEXT ·cloneOnto(SB),NOSPLIT,$0-64
+	MOVQ	nr+0(FP), AX
+	MOVQ	a+8(FP), DI
+	MOVQ	b+16(FP), SI
+	MOVQ	c+24(FP), DX
+	MOVQ	entry+32(FP), R13
+	MOVQ	pr+40(FP), R12
+	XORL	R10, R10
+	XORL	R8, R8
 	SYSCALL
 	TESTQ	AX, AX
 	JZ	begin
 	CMPQ	AX, $0xfffffffffffff001
 	JCC	failed
-	MOVQ	AX, pid+32(FP)
-	MOVQ	$0, errno+40(FP)
+	MOVQ	AX, pid+48(FP)
+	MOVQ	$0, errno+56(FP)
 	RET
 failed:
 	NEGQ	AX
-	MOVQ	$0, pid+32(FP)
-	MOVQ	AX, errno+40(FP)
+	MOVQ	$0, pid+48(FP)
+	MOVQ	AX, errno+56(FP)
 	RET
 begin:
 	MOVQ	R12, AX

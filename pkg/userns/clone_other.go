@@ -4,10 +4,10 @@ package userns
 
 import "syscall"
 
-// sharing: here a child works in a copy of our memory.
-const sharing = false
+// ownStack: here a child goes on on a copy of our stack, in a copy of our memory.
+const ownStack = false
 
-func cloneShared(*clone3Args, uintptr, uintptr, *program) (pid, errno uintptr) {
+func cloneOnto(uintptr, uintptr, uintptr, uintptr, uintptr, *program) (pid, errno uintptr) {
 	return 0, uintptr(syscall.ENOSYS)
 }
 

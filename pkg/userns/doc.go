@@ -18,7 +18,8 @@
 //
 // The child works in the parent's memory, on a stack of its own, until it execs
 // (clone_amd64.s), unless its plan is Private: page faults and their interrupts
-// of other processors were a seventh of a start.
+// of other processors were a seventh of a start. One that is Private gets no more
+// than its program: whoever comes to look into it finds nothing of the caller's.
 //
 // A child whose parent has died finds nobody at its next gate and ends.
 //

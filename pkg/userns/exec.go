@@ -1,6 +1,8 @@
 package userns
 
 import (
+	"fmt"
+	"os"
 	"runtime"
 	"syscall"
 	"unsafe"
@@ -41,6 +43,12 @@ const (
 
 const header = 12
 
+// Signals of the kernel's, and the handler that is SIG_IGN.
+const (
+	signals = 64
+	ignored = 1
+)
+
 // opVfork is a fork whose new process uses the old one's memory and stack while
 // the old one sleeps. When that has become another program, the old one begins
 // [child] anew at the step it was to go to.
@@ -48,17 +56,17 @@ const opVfork plan.Op = 255
 
 // op is a step with every pointer resolved and every label a number.
 type op struct {
-	kind           plan.Op
-	nr             uintptr
-	args           [6]uintptr
-	regs           [6]int32 // register that replaces the argument; 0 none
-	out            int32
-	zero, nonzero  int32 // step to go to; -1 none
-	handlers       []handler
-	word           *uint32 // Store, Check
-	mask, value    uint32
-	errno          syscall.Errno
-	words, wordLen uintptr
+	kind          plan.Op
+	nr            uintptr
+	args          [6]uintptr
+	regs          [6]int32 // register that replaces the argument; 0 none
+	out           int32
+	zero, nonzero int32 // step to go to; -1 none
+	handlers      []handler
+	word          *uint32 // Store, Check
+	mask, value   uint32
+	errno         syscall.Errno
+	words         []byte
 }
 
 type handler struct {
@@ -66,119 +74,265 @@ type handler struct {
 	to    int32
 }
 
+// program is what the child has: the steps and all that they name. A child with
+// memory of its own has nothing else, see [memory].
 type program struct {
 	ops    []op
 	regs   []uintptr
 	packet [3]uint32 // kind, step, errno
 	answer [4]byte
-	pidfd  int32      // the kernel writes it; not on our stack, which may move
-	clone  clone3Args // is told where
 	iov    [2]unix.Iovec
 	msg    unix.Msghdr
-	group  uint64  // the cgroup that CLONE_INTO_CGROUP means
 	report uintptr // the fd that gates, notes and failures go to
 	other  uintptr // the parent's end of it, of which the child has a copy
-	plan   *plan.Plan
-	acts   map[string][]byte
 
-	shared   bool    // the child uses this memory itself, not a copy
-	launches bool    // and makes another one that does
-	mask     uint64  // signals that were blocked before the fork
-	stack    []byte  // of a child that shares
-	top      uintptr // its end
-	entry    uintptr // where the code of [child] begins
-	fault    *uint32 // always nil
-	start    int32   // the step to begin with
+	stacked bool       // the child begins on a stack of its own, without the runtime's help
+	resets  bool       // and has handlers of the runtime's to forget
+	action  [4]uintptr // struct sigaction of the kernel
+	mask    uint64     // signals that were blocked before the fork
+	top     uintptr    // the end of its stack
+	entry   uintptr    // where the code of [child] begins
+	fault   *uint32    // always nil
+	start   int32      // the step to begin with
+	forget  []span     // memory that the child lets go of first
+	wipe    span       // or, where it cannot, the environment that it overwrites
+}
+
+// launch is a program with what its parent needs to begin it.
+type launch struct {
+	*program
+	plan     *plan.Plan
+	memory   memory
+	stack    []byte // of a child that begins on its own
+	pidfd    int32  // the kernel writes it; not on our stack, which may move
+	clone    clone3Args
+	group    uint64 // the cgroup that CLONE_INTO_CGROUP means
+	launches bool   // the child shares our memory, and makes another one that does
 }
 
 // prepare turns a plan into a program. Everything the child will read lies in
 // memory reachable from the program, which the caller keeps alive until the
 // child has executed; heap objects do not move.
-func prepare(p *plan.Plan, report, other int) *program {
-	pr := &program{
-		ops: make([]op, len(p.Steps)+1), regs: make([]uintptr, p.Regs()+1),
-		report: uintptr(report), other: uintptr(other), plan: p, acts: map[string][]byte{},
-	}
-	pr.iov[0].Base = (*byte)(unsafe.Pointer(&pr.packet[0]))
-	pr.iov[0].SetLen(header)
-	pr.msg.Iov = &pr.iov[0]
-	pr.msg.SetIovlen(2)
-	for i, s := range p.Steps {
-		pr.compile(&pr.ops[i], s, i)
-		// A plan that shares memory forks for one reason, a launcher that ends.
-		if o := &pr.ops[i]; sharing && !p.Private && s.Op == plan.Call && s.Nr == unix.SYS_CLONE {
-			o.kind, o.args[0] = opVfork, o.args[0]|unix.CLONE_VM|unix.CLONE_VFORK
-			pr.launches = true
+func prepare(p *plan.Plan, report, other int) (*launch, error) {
+	l := &launch{plan: p}
+	if ownStack && p.Private {
+		if err := l.memory.open(size(p)); err != nil {
+			return nil, err
 		}
 	}
-	if sharing && !p.Private {
-		pr.makeStack()
+	l.program = &room[program](&l.memory, 1)[0]
+	l.ops, l.regs = room[op](&l.memory, len(p.Steps)+1), room[uintptr](&l.memory, p.Regs()+1)
+	l.report, l.other = uintptr(report), uintptr(other)
+	l.iov[0].Base = (*byte)(unsafe.Pointer(&l.packet[0]))
+	l.iov[0].SetLen(header)
+	l.msg.Iov = &l.iov[0]
+	l.msg.SetIovlen(2)
+	for i, s := range p.Steps {
+		l.compile(&l.ops[i], s, i)
 	}
+	if ownStack {
+		l.makeStack()
+	}
+	l.forgetful()
 	// A plan that ends without exec or exit ends here, not in what lies behind.
-	last := &pr.ops[len(p.Steps)]
+	last := &l.ops[len(p.Steps)]
 	last.nr, last.args[0], last.zero, last.nonzero = unix.SYS_EXIT_GROUP, exitFailed, -1, -1
-	return pr
+	return l, nil
+}
+
+// forgetful has a child with memory of its own let go of what it does not need, or at
+// least of the environment.
+func (l *launch) forgetful() {
+	begin := address(l.memory.mapped)
+	if l.memory.mapped != nil {
+		list := others(span{begin, begin + uintptr(len(l.memory.mapped))})
+		l.forget = append(room[span](&l.memory, maxSpans)[:0], list...)
+	}
+	if l.plan.Private && len(l.forget) == 0 {
+		l.wipe = environment()
+	}
 }
 
 // begin is [child] as a value, whose first word is where its code is.
 var begin = child
 
-// makeStack makes the stack of a child that shares our memory.
-func (pr *program) makeStack() {
-	const size = 16 << 10
-	pr.stack = make([]byte, size)
+const stackSize = 16 << 10
+
+// makeStack makes the stack of a child that does not begin on ours.
+func (l *launch) makeStack() {
+	l.stack = room[byte](&l.memory, stackSize)
 	// Above it the function called keeps its argument (Go's internal ABI).
-	pr.top = (uintptr(unsafe.Pointer(&pr.stack[0])) + size - 64) &^ 15
-	pr.entry = **(**uintptr)(unsafe.Pointer(&begin))
+	l.top = (address(l.stack) + stackSize - 64) &^ 15
+	l.entry = **(**uintptr)(unsafe.Pointer(&begin))
 }
 
-func (pr *program) compile(o *op, s *plan.Step, i int) {
+func (l *launch) compile(o *op, s *plan.Step, i int) {
 	o.kind, o.nr, o.out = s.Op, s.Nr, int32(s.Out)
 	o.mask, o.value, o.errno = s.Mask, s.Value, s.Errno
-	o.zero, o.nonzero = pr.target(s.Zero, i), pr.target(s.Nonzero, i)
+	o.zero, o.nonzero = l.target(s.Zero, i), l.target(s.Nonzero, i)
 	for j, a := range s.Args {
 		o.args[j], o.regs[j] = a.Val, int32(a.Reg)
 		if a.Mem != nil {
-			o.args[j] = resolve(a.Mem) + uintptr(a.Off)
+			o.args[j] = l.memory.place(a.Mem) + uintptr(a.Off)
 		}
 		if a.Own {
-			o.args[j] = pr.report
+			o.args[j] = l.report
 		}
 	}
-	for _, h := range s.Handlers {
-		o.handlers = append(o.handlers, handler{h.Errno, pr.target(h.To, i)})
+	if len(s.Handlers) > 0 {
+		o.handlers = room[handler](&l.memory, len(s.Handlers))
+		for j, h := range s.Handlers {
+			o.handlers[j] = handler{h.Errno, l.target(h.To, i)}
+		}
 	}
 	if s.Mem != nil {
-		o.word = (*uint32)(unsafe.Pointer(&s.Mem.Data[s.Off : s.Off+4][0]))
+		l.memory.place(s.Mem)
+		o.word = (*uint32)(unsafe.Pointer(&s.Mem.Child[s.Off : s.Off+4][0]))
 	}
-	words, ok := pr.acts[s.Act]
-	if !ok {
-		words = []byte(s.Act)
-		pr.acts[s.Act] = words
+	// Acts are many steps long.
+	if i > 0 && s.Act == l.plan.Steps[i-1].Act {
+		o.words = l.ops[i-1].words
+	} else {
+		o.words = room[byte](&l.memory, len(s.Act))
+		copy(o.words, s.Act)
 	}
-	if len(words) > 0 {
-		o.words, o.wordLen = uintptr(unsafe.Pointer(&words[0])), uintptr(len(words))
+	// A plan that shares memory forks for one reason, a launcher that ends.
+	if ownStack && !l.plan.Private && s.Op == plan.Call && s.Nr == unix.SYS_CLONE {
+		o.kind, o.args[0] = opVfork, o.args[0]|unix.CLONE_VM|unix.CLONE_VFORK
+		l.launches = true
 	}
 }
 
-func (pr *program) target(l plan.Label, i int) int32 {
-	if l == 0 {
+func (l *launch) target(to plan.Label, i int) int32 {
+	if to == 0 {
 		return -1
 	}
-	return int32(pr.plan.Target(l, i))
+	return int32(l.plan.Target(to, i))
 }
 
-// resolve fills the pointers of m and what it points at, and returns its
-// address. Memory shared by two steps is resolved twice to the same words.
-func resolve(m *plan.Mem) uintptr {
-	for _, q := range m.Ptrs {
-		*(*uintptr)(unsafe.Pointer(&m.Data[q.Off : q.Off+8][0])) = resolve(q.To)
+// memory is where a program lies: our heap for a child that works in it, and for one
+// that gets a copy a mapping of its own. That child gets nothing else, or lets go of it
+// first (advise, forget), so that nothing of the caller's is in a process that a payload
+// may come to look into: no environment, no command line, no configuration, no records.
+// It is also less to copy, for us and for the forks of such a child, and no page of ours
+// is shared with it, to be copied when we write to it.
+type memory struct{ mapped, left []byte }
+
+func (m *memory) open(size int) error {
+	size = (size + os.Getpagesize() - 1) &^ (os.Getpagesize() - 1)
+	// Populated: a fault for each page would cost more than all the rest of it.
+	b, err := unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_POPULATE)
+	if err != nil {
+		return fmt.Errorf("make memory for the child: %w", err)
 	}
-	if len(m.Data) == 0 {
+	m.mapped, m.left = b, b
+	return nil
+}
+
+// close gives a mapping back; the child has its copy.
+func (m *memory) close() {
+	if m.mapped != nil {
+		_ = unix.Munmap(m.mapped)
+		m.mapped, m.left = nil, nil
+	}
+}
+
+// grain is the alignment of everything in a mapping.
+const grain = 16
+
+func grained(n int) int { return (n + grain - 1) &^ (grain - 1) }
+
+// room makes a slice that the child will find.
+func room[T any](m *memory, n int) []T {
+	if m.mapped == nil || n == 0 {
+		return make([]T, n)
+	}
+	size := grained(n * int(unsafe.Sizeof(*new(T))))
+	b := m.left[:size]
+	m.left = m.left[size:]
+	return unsafe.Slice((*T)(unsafe.Pointer(&b[0])), n)
+}
+
+// place puts a block of the plan, and what it points at, where the child will find
+// it, once, and returns its address there.
+func (m *memory) place(b *plan.Mem) uintptr {
+	switch {
+	case len(b.Data) == 0:
+		return 0
+	case m.mapped == nil:
+		b.Child = b.Data
+	case b.Child != nil:
+		return address(b.Child)
+	default:
+		b.Child = room[byte](m, len(b.Data))
+		copy(b.Child, b.Data)
+	}
+	for _, q := range b.Ptrs {
+		*(*uintptr)(unsafe.Pointer(&b.Child[q.Off : q.Off+8][0])) = m.place(q.To)
+	}
+	return address(b.Child)
+}
+
+func address(b []byte) uintptr { return uintptr(unsafe.Pointer(unsafe.SliceData(b))) }
+
+// size is how much room a plan takes at most, with what it placed before forgotten.
+func size(p *plan.Plan) int {
+	n := grained(int(unsafe.Sizeof(program{}))) + grained((len(p.Steps)+1)*int(unsafe.Sizeof(op{}))) +
+		grained((p.Regs()+1)*8) + stackSize + grained(maxSpans*int(unsafe.Sizeof(span{})))
+	for i, s := range p.Steps {
+		n += grained(len(s.Handlers) * int(unsafe.Sizeof(handler{})))
+		if i == 0 || s.Act != p.Steps[i-1].Act {
+			n += grained(len(s.Act))
+		}
+		for _, a := range s.Args {
+			n += measure(a.Mem)
+		}
+		n += measure(s.Mem)
+	}
+	return n
+}
+
+func measure(b *plan.Mem) int {
+	if b == nil {
 		return 0
 	}
-	return uintptr(unsafe.Pointer(&m.Data[0]))
+	b.Child = nil
+	n := grained(len(b.Data))
+	for _, q := range b.Ptrs {
+		n += measure(q.To)
+	}
+	return n
 }
+
+// image is where our text and data are, by the program headers that the kernel
+// names (AT_PHDR); the first page of it has them.
+func image(headers, size, count uintptr) span {
+	// struct Elf64_Phdr, elf(5).
+	type header struct {
+		kind, flags                                        uint32
+		offset, virtual, physical, inFile, inMemory, align uint64
+	}
+	const load = 1
+	lowest, end := ^uint64(0), uint64(0)
+	for i := range count {
+		if h := (*header)(at(headers + i*size)); h.kind == load {
+			lowest, end = min(lowest, h.virtual), max(end, h.virtual+h.inMemory)
+		}
+	}
+	begin := headers &^ (page() - 1)
+	return span{begin, begin + uintptr(end-lowest&^uint64(page()-1))}
+}
+
+// lengthOf is that of a string at an address of the kernel's, with its NUL.
+func lengthOf(text uintptr) (n uintptr) {
+	for *(*byte)(at(text + n)) != 0 {
+		n++
+	}
+	return n + 1
+}
+
+// at is an address that the kernel has told, of memory that Go knows nothing of.
+func at(address uintptr) unsafe.Pointer { return *(*unsafe.Pointer)(unsafe.Pointer(&address)) }
 
 // clone3Args is struct clone_args of clone3(2), third version (Linux 5.7).
 type clone3Args struct {
@@ -188,68 +342,102 @@ type clone3Args struct {
 
 // fork makes the child and lets it run the program. Only the parent returns:
 // the child's pid and its pidfd.
-func (pr *program) fork(flags uintptr) (int, int, syscall.Errno) {
-	if sharing && !pr.plan.Private && flags&unix.CLONE_NEWTIME == 0 {
-		pid, pidfd, errno := pr.forkShared(flags)
-		// Outer seccomp filters often refuse clone3(2), with either errno.
-		if errno != syscall.ENOSYS && errno != syscall.EPERM {
-			return pid, pidfd, errno
-		}
+func (l *launch) fork(flags uintptr) (int, int, syscall.Errno) {
+	defer l.memory.close()
+	if !ownStack || !l.plan.Private && flags&unix.CLONE_NEWTIME != 0 {
+		return l.forkCopy(flags)
 	}
-	return pr.forkCopy(flags)
+	pid, pidfd, errno := l.forkStacked(flags)
+	// Outer seccomp filters often refuse clone3(2), with either errno.
+	if errno != syscall.ENOSYS && errno != syscall.EPERM {
+		return pid, pidfd, errno
+	}
+	if l.plan.Private && flags&needClone3 == 0 {
+		return l.forkOld(flags)
+	}
+	return l.forkCopy(flags)
 }
 
-// forkShared makes a child that works in our memory, on a stack of its own, until
-// its exec. A copy would cost a page fault for each page that either of us writes
-// to afterwards, and each fault of ours an interrupt of all our threads' processors.
+// needClone3 are the flags that clone(2) has no bit for.
+const needClone3 = unix.CLONE_NEWTIME | unix.CLONE_INTO_CGROUP
+
+// forkStacked makes a child that begins on a stack of its own. Unless the plan is
+// private it works in our memory until its exec: a copy would cost a page fault for
+// each page that either of us writes to afterwards, and each fault of ours an
+// interrupt of all our threads' processors.
 //
 // Handlers are reset by the kernel (CLONE_CLEAR_SIGHAND, Linux 5.5) and not by the
 // runtime, whose way of doing it stops at a global variable of ours.
-func (pr *program) forkShared(flags uintptr) (int, int, syscall.Errno) {
-	pr.shared = true
-	base := uint64(uintptr(unsafe.Pointer(&pr.stack[0])))
-	pr.clone = clone3Args{
-		flags: uint64(flags) | unix.CLONE_PIDFD | unix.CLONE_VM | unix.CLONE_CLEAR_SIGHAND, pidfd: uint64(uintptr(unsafe.Pointer(&pr.pidfd))),
-		exitSignal: uint64(unix.SIGCHLD), stack: base, stackSize: uint64(pr.top) - base, cgroup: pr.group,
+func (l *launch) forkStacked(flags uintptr) (int, int, syscall.Errno) {
+	base := uint64(address(l.stack))
+	l.clone = clone3Args{
+		flags: uint64(flags) | unix.CLONE_PIDFD | unix.CLONE_CLEAR_SIGHAND, pidfd: uint64(uintptr(unsafe.Pointer(&l.pidfd))),
+		exitSignal: uint64(unix.SIGCHLD), stack: base, stackSize: uint64(l.top) - base, cgroup: l.group,
 	}
-	syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, 0, uintptr(unsafe.Pointer(&pr.mask)), 8, 0, 0)
-	beforeFork()
-	pid, errno := cloneShared(&pr.clone, unsafe.Sizeof(pr.clone), pr.entry, pr)
-	afterFork()
-	runtime.KeepAlive(pr)
-	if errno != 0 {
-		pr.shared = false
+	if !l.plan.Private {
+		l.clone.flags |= unix.CLONE_VM
 	}
-	return int(pid), int(pr.pidfd), syscall.Errno(errno)
+	return l.begin(unix.SYS_CLONE3, uintptr(unsafe.Pointer(&l.clone)), unsafe.Sizeof(l.clone), 0)
 }
 
-// forkCopy makes a child with a copy of our memory, as fork(2) does.
+// forkOld is forkStacked by clone(2), for a child with memory of its own.
+func (l *launch) forkOld(flags uintptr) (int, int, syscall.Errno) {
+	l.resets = true
+	return l.begin(unix.SYS_CLONE, flags|unix.CLONE_PIDFD|uintptr(unix.SIGCHLD), l.top, uintptr(unsafe.Pointer(&l.pidfd)))
+}
+
+func (l *launch) begin(call, a, b, c uintptr) (int, int, syscall.Errno) {
+	l.stacked = true
+	syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, 0, uintptr(unsafe.Pointer(&l.mask)), 8, 0, 0)
+	l.advise(unix.MADV_DONTFORK)
+	beforeFork()
+	pid, errno := cloneOnto(call, a, b, c, l.entry, l.program)
+	afterFork()
+	l.advise(unix.MADV_DOFORK)
+	runtime.KeepAlive(l)
+	l.stacked = errno == 0
+	return int(pid), int(l.pidfd), syscall.Errno(errno)
+}
+
+// advise tells the kernel what not to copy: it is what the child would let go of.
+func (l *launch) advise(advice uintptr) {
+	for _, s := range l.forget {
+		syscall.RawSyscall6(unix.SYS_MADVISE, s.begin, s.end-s.begin, advice, 0, 0, 0)
+	}
+}
+
+// forkCopy makes a child with a copy of our memory that goes on on a copy of our
+// stack, as fork(2) does.
 //
 //go:noinline
 //go:norace
 //go:nocheckptr
-func (pr *program) forkCopy(flags uintptr) (int, int, syscall.Errno) {
+func (l *launch) forkCopy(flags uintptr) (int, int, syscall.Errno) {
 	var (
 		pid   uintptr
 		errno syscall.Errno
 	)
-	flags |= unix.CLONE_PIDFD
-	// clone(2) has no bit left for CLONE_NEWTIME and none above 32; clone3(2) does,
-	// but outer seccomp filters often refuse it, so it is used only then.
-	useClone3 := flags&(unix.CLONE_NEWTIME|unix.CLONE_INTO_CGROUP) != 0
-	if useClone3 {
-		pr.clone = clone3Args{flags: uint64(flags), pidfd: uint64(uintptr(unsafe.Pointer(&pr.pidfd))), exitSignal: uint64(unix.SIGCHLD), cgroup: pr.group}
+	if len(l.forget) > 0 {
+		l.forget = nil // it needs our stack
+		l.wipe = environment()
 	}
+	flags |= unix.CLONE_PIDFD
+	// Outer seccomp filters often refuse clone3(2), so it is used only where it must be.
+	useClone3 := flags&needClone3 != 0
+	if useClone3 {
+		l.clone = clone3Args{flags: uint64(flags), pidfd: uint64(uintptr(unsafe.Pointer(&l.pidfd))), exitSignal: uint64(unix.SIGCHLD), cgroup: l.group}
+	}
+	pr := l.program
 	beforeFork()
 	if useClone3 {
-		pid, _, errno = syscall.RawSyscall6(unix.SYS_CLONE3, uintptr(unsafe.Pointer(&pr.clone)), unsafe.Sizeof(pr.clone), 0, 0, 0, 0)
+		pid, _, errno = syscall.RawSyscall6(unix.SYS_CLONE3, uintptr(unsafe.Pointer(&l.clone)), unsafe.Sizeof(l.clone), 0, 0, 0, 0)
 	} else {
-		pid, _, errno = syscall.RawSyscall6(unix.SYS_CLONE, flags|uintptr(unix.SIGCHLD), 0, uintptr(unsafe.Pointer(&pr.pidfd)), 0, 0, 0)
+		pid, _, errno = syscall.RawSyscall6(unix.SYS_CLONE, flags|uintptr(unix.SIGCHLD), 0, uintptr(unsafe.Pointer(&l.pidfd)), 0, 0, 0)
 	}
 	if errno != 0 || pid != 0 {
 		afterFork()
-		runtime.KeepAlive(pr)
-		return int(pid), int(pr.pidfd), errno
+		runtime.KeepAlive(l)
+		return int(pid), int(l.pidfd), errno
 	}
 	afterForkInChild()
 	child(pr)
@@ -280,8 +468,24 @@ func child(pr *program) {
 		pc = pr.start
 		goto next
 	}
-	if pr.shared {
+	if pr.resets {
+		// What is ignored stays so.
+		for i = 1; i <= signals; i++ {
+			syscall.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(i), 0, uintptr(unsafe.Pointer(&pr.action)), 8, 0, 0)
+			if pr.action[0] > ignored {
+				pr.action = [4]uintptr{}
+				syscall.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(i), uintptr(unsafe.Pointer(&pr.action)), 0, 8, 0, 0)
+			}
+		}
+	}
+	if pr.stacked {
 		syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&pr.mask)), 0, 8, 0, 0)
+	}
+	for i = 0; i < len(pr.forget); i++ {
+		syscall.RawSyscall6(unix.SYS_MUNMAP, pr.forget[i].begin, pr.forget[i].end-pr.forget[i].begin, 0, 0, 0, 0)
+	}
+	if pr.wipe.end > pr.wipe.begin {
+		syscall.RawSyscall6(unix.SYS_GETRANDOM, pr.wipe.begin, pr.wipe.end-pr.wipe.begin, 0, 0, 0, 0)
 	}
 	// Else this process would keep its own parent's end open, and wait for
 	// ever at a gate whose other side has died.
@@ -370,8 +574,8 @@ next:
 failed:
 	pr.packet = [3]uint32{packetFail, uint32(pc), uint32(errno)}
 	// Written as a word: a pointer store could call the write barrier.
-	*(*uintptr)(unsafe.Pointer(&pr.iov[1].Base)) = o.words
-	pr.iov[1].Len = uint64(o.wordLen)
+	*(*uintptr)(unsafe.Pointer(&pr.iov[1].Base)) = uintptr(unsafe.Pointer(unsafe.SliceData(o.words)))
+	pr.iov[1].Len = uint64(len(o.words))
 	if _, _, errno = syscall.RawSyscall6(unix.SYS_SENDMSG, pr.report, uintptr(unsafe.Pointer(&pr.msg)), unix.MSG_NOSIGNAL, 0, 0, 0); errno != 0 {
 		// A seccomp filter of the container's may know only one of them.
 		syscall.RawSyscall6(unix.SYS_WRITEV, pr.report, uintptr(unsafe.Pointer(&pr.iov[0])), 2, 0, 0, 0)

@@ -26,7 +26,7 @@ func TestMemory(t *testing.T) {
 			t.Fatalf("private %v: status %d", private, got)
 		}
 		want := uint32(7)
-		if private || !sharing {
+		if private || !ownStack {
 			want = 1
 		}
 		if got := binary.NativeEndian.Uint32(word.Data); got != want {
@@ -134,7 +134,7 @@ func TestHidden(t *testing.T) {
 			t.Fatalf("launched %v: status %d", launched, got)
 		}
 		got, err := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0)
-		if want := launched && sharing; err != nil || (got == 0) != want {
+		if want := launched && ownStack; err != nil || (got == 0) != want {
 			t.Errorf("launched %v: dumpable %d, %v", launched, got, err)
 		}
 		if err := unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0); err != nil {

@@ -75,7 +75,12 @@ func Spawn(r Request) (*Child, error) {
 	// A child that we leave waiting would keep all our memory for as long as it
 	// waits; a copy is only what we have written to.
 	r.Plan.Private = r.Plan.Private || r.Until != ""
-	pr := prepare(r.Plan, theirs, ours)
+	pr, err := prepare(r.Plan, theirs, ours)
+	if err != nil {
+		unix.Close(ours)
+		unix.Close(theirs)
+		return nil, err
+	}
 	if !pr.launches {
 		defer keepDumpable()()
 	}
@@ -175,16 +180,24 @@ func (b *birth) forks() bool {
 	return false
 }
 
+// hear answers one message. It may not be the child's: a payload that may trace can take
+// the socket of a child that has come into its sight. So it counts only for what the plan
+// has at that place, and is shown in the plan's words.
 func (b *birth) hear(p packet) (done bool, err error) {
-	if p.kind == packetFail {
-		return false, &Error{Step: p.step, Act: p.words, Call: b.Plan.Steps[p.step].Name, Errno: p.errno}
+	if p.step >= len(b.Plan.Steps) {
+		return false, errForeign
 	}
-	if p.kind == packetFile {
+	step := b.Plan.Steps[p.step]
+	name := step.Text
+	switch {
+	case p.kind == packetFail:
+		return false, &Error{Step: p.step, Act: step.Act, Call: step.Name, Errno: p.errno}
+	case p.kind == packetFile:
 		return false, p.take(b.file())
-	}
-	name := b.Plan.Steps[p.step].Text
-	if p.kind == packetNote {
+	case p.kind == packetNote && step.Op == plan.Note:
 		return false, b.note(name, p.pid)
+	case p.kind != packetGate || step.Op != plan.Gate:
+		return false, errForeign
 	}
 	switch {
 	case name == GateMapped:
@@ -212,8 +225,13 @@ func (b *birth) file() func(*os.File) error {
 	return func(f *os.File) error { return b.File(b.child, f) }
 }
 
+// errForeign ends a start, and the child with it.
+var errForeign = errors.New("the new process says what is not in its plan: something else has its socket")
+
 func (b *birth) note(name string, pid int) error {
 	switch {
+	case name == NoteBorn && b.child.PidFD == nil, name == NoteInit && b.child.Payload != b.child.Pid:
+		return errForeign // it has been born
 	case name == NoteBorn:
 		b.child.PidFD.Close()
 		b.child = &Child{Pid: pid, Payload: pid}
@@ -262,6 +280,9 @@ func (b *birth) ended() error {
 	if _, err := wait4(b.child.Pid, &status); err != nil {
 		return fmt.Errorf("the new process vanished: %w", err)
 	}
+	if b.first == b.child.Pid {
+		b.first = -1
+	}
 	b.child.Pid = -1
 	if status.Signaled() {
 		return fmt.Errorf("the new process was killed by %s before it could start", unix.SignalName(status.Signal()))
@@ -275,7 +296,11 @@ func (b *birth) abort() {
 	if b.install != nil {
 		_ = b.install.Wait() // reaps the helpers; the first error is already on its way
 	}
-	for _, pid := range []int{b.first, b.child.Pid} {
+	pids := []int{b.first}
+	if b.child.Pid != b.first {
+		pids = append(pids, b.child.Pid)
+	}
+	for _, pid := range pids {
 		if pid > 0 && unix.Kill(pid, unix.SIGKILL) == nil {
 			_, _ = wait4(pid, nil)
 		}

@@ -1,0 +1,122 @@
+package lifecycle
+
+import (
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/confine"
+	"sandbox/pkg/plan"
+)
+
+// execution is one more process of a container while its plan is written: the second
+// half of a start, without a tree to make, in two processes. The first is outside of the
+// container's sight and has our rights; what is seen has the payload's.
+type execution struct {
+	*ExecOptions
+	run   *Runtime
+	rec   *Record
+	spec  *specs.Spec
+	proc  *confine.Process
+	where *entry
+	plan  *plan.Plan
+}
+
+// write appends everything behind the entry.
+func (x *execution) write() error {
+	filter, err := recordedFilter(x.rec, x.proc)
+	if err != nil {
+		return err
+	}
+	if err := x.outside(); err != nil {
+		return err
+	}
+	return filter.end(x.plan, x.proc, true, x.inside)
+}
+
+// outside is what takes rights, or files of ours.
+func (x *execution) outside() error {
+	p, proc := x.plan, x.spec.Process
+	if x.rec.NoPivot {
+		if err := x.where.chroot(p, x.rec.Pid); err != nil {
+			return err
+		}
+	}
+	defaultSignals(p)
+	if proc.Terminal {
+		standard(p, terminal(p, 0, proc, x.Console, false))
+	}
+	ownPipes(p, proc)
+	if !x.rec.NoNewKeyring {
+		keyring(p, x.rec.ID)
+	}
+	x.where.labels.write(p)
+	descriptors(p, 3+x.PreserveFds)
+	x.run.restoreFiles(p)
+	// A fork keeps these, and filters often refuse them.
+	if err := confine.Tune(p, x.tuning().Plain()); err != nil {
+		return err
+	}
+	x.proc.Drop(p)
+	return nil
+}
+
+// inside is the rest.
+func (x *execution) inside(last ending) error {
+	p := x.plan
+	x.where.born(p)
+	p.Act("begin a session")
+	p.Do("setsid", unix.SYS_SETSID)
+	if x.spec.Process.Terminal {
+		controlling(p)
+	}
+	if err := x.proc.Limits(p); err != nil {
+		return err
+	}
+	if !x.tunes() {
+		if err := confine.Tune(p, x.tuning().Rest()); err != nil {
+			return err
+		}
+	}
+	x.proc.Cwd(p)
+	program := x.proc.Find(p)
+	if x.Attached {
+		p.Act("end with the foreground process")
+		p.Prctl(unix.PR_SET_PDEATHSIG, plan.C(int(unix.SIGKILL)))
+	}
+	p.Act("wait until the process is recorded")
+	p.Gate(gateReady)
+	x.proc.Exec(p, program, func() { last(plan.C(3 + x.PreserveFds)) })
+	x.where.leave(p)
+	return nil
+}
+
+// tunes says whether we set the process's scheduling, at its gate: it has given up the
+// right to, which we have.
+func (x *execution) tunes() bool {
+	return x.run.Self.Has(unix.CAP_SYS_NICE) && x.run.Self.InitialUserns()
+}
+
+// tuning is what the kernel's schedulers and memory policies are told.
+func (x *execution) tuning() confine.Tuning {
+	t := tuning(x.spec)
+	if a := x.spec.Process.ExecCPUAffinity; a != nil {
+		t.CPUs = a.Final
+	}
+	return t
+}
+
+// born is told of the process, which waits at its gate.
+func (x *execution) born(pid int) error {
+	if x.tunes() {
+		if err := confine.TuneOf(pid, x.tuning()); err != nil {
+			return err
+		}
+	}
+	if err := sendPidfd(x.PidfdSocket, "setns", pid); err != nil {
+		return err
+	}
+	if x.PidFile == "" {
+		return nil
+	}
+	return writePid(x.PidFile, pid)
+}
