@@ -16,10 +16,11 @@ type ID struct{ Dev, Ino uint64 }
 // Handle is a file that stays the same while it is held. Its descriptor is O_PATH: it reads and writes nothing.
 type Handle struct {
 	ID
-	FD   int
-	Mode uint32 // of stat(2), with the file's type
-	UID  uint32 // of its owner
-	Path string // as it was named, absolute
+	FD    int
+	Mode  uint32 // of stat(2), with the file's type
+	UID   uint32 // of its owner
+	Names uint64 // how many it has in its file system: hard links
+	Path  string // as it was named, absolute
 
 	// Cwd says that it is the working directory of this process, which a forked child has too, in whatever mount
 	// namespace: it needs no name.
@@ -127,7 +128,7 @@ func from(fd int, path string) (*Handle, error) {
 		unix.Close(fd)
 		return nil, &fs.PathError{Op: "stat", Path: path, Err: err}
 	}
-	return &Handle{ID: ID{st.Dev, st.Ino}, FD: fd, Mode: st.Mode, UID: st.Uid, Path: path}, nil
+	return &Handle{ID: ID{st.Dev, st.Ino}, FD: fd, Mode: st.Mode, UID: st.Uid, Names: uint64(st.Nlink), Path: path}, nil
 }
 
 // Target is what a symbolic link says, for one that was opened itself.

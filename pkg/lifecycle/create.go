@@ -33,6 +33,9 @@ type Options struct {
 
 	Guards []worktree.Note // what is to be compared when it has ended
 
+	// Before is called when all is made and the payload is about to begin.
+	Before func()
+
 	Files []File // that the container begins with, in directories of its own
 
 	PidFile      string
@@ -333,6 +336,9 @@ func (b *birth) gate(c *userns.Child, name string) error {
 		b.record, b.hooked = b.newRecord(), true
 		return b.runtimeHooks()
 	case gateReady:
+		if b.Before != nil {
+			b.Before()
+		}
 		b.degrade()
 		if err := b.contract.Require(b.Require); err != nil {
 			return err

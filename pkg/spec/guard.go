@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/handle"
 	"sandbox/pkg/worktree"
@@ -32,7 +33,7 @@ func (b *builder) find() {
 
 // ask is what was typed about what may change. What -v names by itself is what was asked for.
 func (b *builder) ask() worktree.Ask {
-	ask := worktree.Ask{None: contains(b.wish.NoProtect, "all"), Binary: b.caller.Binary, May: b.mayShow}
+	ask := worktree.Ask{None: contains(b.wish.NoProtect, "all"), Binary: b.caller.Binary, May: b.mayShow, Home: b.caller.Home}
 	for _, p := range b.wish.Protect {
 		ask.Protect = append(ask.Protect, b.abs(p))
 	}
@@ -40,17 +41,19 @@ func (b *builder) ask() worktree.Ask {
 		ask.Except = append(ask.Except, b.abs(p))
 	}
 	for _, v := range b.wish.Volumes {
-		source, _, _ := strings.Cut(v, ":")
-		ask.Except = append(ask.Except, b.abs(source))
-	}
-	for _, m := range b.wish.Mounts {
-		for _, field := range strings.Split(m, ",") {
-			if key, source, _ := strings.Cut(field, "="); key == "src" || key == "source" {
-				ask.Except = append(ask.Except, b.abs(source))
-			}
+		// `-v .git/hooks`, in its own place and for writing, is a wish for just that.
+		source, rest, _ := strings.Cut(v, ":")
+		destination, options, _ := strings.Cut(rest, ":")
+		if path := b.abs(source); (destination == "" || filepath.Clean(destination) == path) && !contains(strings.Split(options, ","), "ro") && b.strictlyShared(path) {
+			ask.Except = append(ask.Except, path)
 		}
 	}
 	return ask
+}
+
+// strictlyShared says whether a path lies in the working directory, and is not all of it.
+func (b *builder) strictlyShared(path string) bool {
+	return b.shared != nil && path != b.shared.Path && under(path, b.shared.Path)
 }
 
 // mayShow says whether a directory above the shared one, or a git directory, may be shown.
@@ -82,10 +85,12 @@ func (b *builder) guard() error {
 			ask := b.ask()
 			ask.Hooks, ask.Except = found.own.hooks, without(ask.Except, []string{m.Source})
 			g := worktree.Find(h, ask)
+			b.tellNames(g)
 			last = append(last, b.show(m.Destination, g.Inside)...)
 			b.made(g)
 		}
 	}
+	last = append(last, b.coverState()...)
 	theirs := b.spec.Mounts[len(b.ours):]
 	private := append(b.spec.Mounts[b.base:len(b.ours):len(b.ours)], ours...)
 	byDepth(private)
@@ -94,16 +99,42 @@ func (b *builder) guard() error {
 	return nil
 }
 
+// coverState hides the state of containers, with the hooks that we run for them, from what -v shares.
+func (b *builder) coverState() (mounts []specs.Mount) {
+	state := b.realDir(b.caller.StateRoot)
+	if state == "" {
+		state = b.caller.StateRoot // it is not there yet
+	}
+	for _, m := range b.theirs {
+		source := b.realDir(m.Source)
+		switch {
+		case m.Type != "bind" || source == "" || state == "":
+		case under(source, state):
+			b.notice("state-not-shared", "%s is not shared with the command, it is the state of your containers", m.Source)
+			mounts = append(mounts, emptyDir(m.Destination))
+		case under(state, source) && b.kind(state) == unix.S_IFDIR:
+			mounts = append(mounts, emptyDir(filepath.Join(m.Destination, strings.TrimPrefix(state, source))))
+		}
+	}
+	return mounts
+}
+
+// emptyDir is a directory that stays empty.
+func emptyDir(destination string) specs.Mount {
+	return specs.Mount{Destination: destination, Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "nodev", "noexec", "ro", "mode=0555"}}
+}
+
 // guardWorkdir guards the working directory, and shows git what it needs of the repository that this is a part of.
 func (b *builder) guardWorkdir(g *worktree.Guard) (mounts []specs.Mount) {
 	if g.InGit != "" && !contains(b.wish.NoProtect, "all") {
-		b.notice("cwd-not-writable", "working directory %s is read-only for the command, it lies in the git directory %s: --no-protect=all lets it", b.shared.Path, g.InGit)
+		b.notice("cwd-not-writable", "working directory %s is read-only for the command, it lies in %s, which git outside obeys: --no-protect=all lets it", b.shared.Path, g.InGit)
 		if i := mountOn(b.spec.Mounts, b.shared.Path); i >= 0 && b.spec.Mounts[i].Type == "bind" {
 			b.spec.Mounts[i].Options = []string{"rbind", "rprivate", "rro"}
 		}
 		g.Close()
 		return nil
 	}
+	b.tellNames(g)
 	if t := g.Tree; t != nil && b.wish.Cow {
 		// As a whole: git looks for its directory in one file system.
 		b.paths.Add(t.Path, t.Handle)
@@ -134,6 +165,13 @@ func (b *builder) guardWorkdir(g *worktree.Guard) (mounts []specs.Mount) {
 	}
 	b.made(g)
 	return append(mounts, b.show(b.shared.Path, g.Inside)...)
+}
+
+// tellNames tells of what is read-only by the name that it has here, and may be written by another one.
+func (b *builder) tellNames(g *worktree.Guard) {
+	for _, path := range g.Linked {
+		b.notice("other-names", "%s has another name (a hard link), by which a command may change it: look for it with find -samefile", path)
+	}
 }
 
 // show makes mount points of the parts of a directory that the container has at a path.

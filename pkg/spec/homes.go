@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -132,6 +133,12 @@ func (b *builder) people(h *homes) (dirs []string) {
 		case holder == "":
 		case !holdsSystem(holder):
 			h.names[filepath.Base(home)] = true
+			// A home on another disk, with a link in its place. To read a link mounts nothing.
+			if _, err := os.Readlink(b.onHost(filepath.Join(holder, filepath.Base(home)))); err == nil {
+				if dir := b.realDir(home); dir != "" && !isSystem(dir) && !contains(dirs, dir) {
+					dirs = append(dirs, dir)
+				}
+			}
 		default:
 			if dir := b.realDir(home); dir != "" && !isSystem(dir) && !contains(dirs, dir) {
 				dirs = append(dirs, dir)

@@ -50,7 +50,7 @@ func secret(name, value string) bool {
 	access := false
 	for _, word := range strings.FieldsFunc(upper, func(r rune) bool { return strings.ContainsRune("_.-/:", r) }) {
 		switch {
-		case oneOf(word, secretWords):
+		case oneOf(word, secretWords), endsSecret(word):
 			return true
 		case access && oneOf(word, "KEY KEYS KEYFILE"):
 			return true
@@ -58,6 +58,16 @@ func secret(name, value string) bool {
 			access = false
 		default:
 			access = access || oneOf(word, keyWords)
+		}
+	}
+	return false
+}
+
+// endsSecret knows words that are written together: GITHUBTOKEN, ADMINPASSWORD.
+func endsSecret(word string) bool {
+	for _, end := range []string{"TOKEN", "PASSWORD", "PASSWD", "PASSPHRASE", "SECRET", "APIKEY", "CREDENTIALS"} {
+		if strings.HasSuffix(word, end) {
+			return true
 		}
 	}
 	return false
@@ -106,6 +116,15 @@ func secretQuery(q url.Values) bool {
 
 // secretValue knows tokens by how they begin, whatever variable they are in.
 func secretValue(value string) bool {
+	lower := strings.ToLower(value)
+	for _, part := range []string{"authorization: ", "authorization:basic", "authorization:bearer", ";password=", ";pwd=", "hooks.slack.com/services/", "discord.com/api/webhooks/"} {
+		if strings.Contains(lower, part) {
+			return true
+		}
+	}
+	if strings.HasPrefix(lower, "bearer ") || strings.HasPrefix(lower, "basic ") && len(lower) > 20 || strings.HasPrefix(lower, "password=") {
+		return true
+	}
 	return tokenLike(value) || strings.Contains(value, "-----BEGIN ") && strings.Contains(value, "PRIVATE KEY")
 }
 

@@ -12,7 +12,7 @@ func TestSecret(t *testing.T) {
 		AWS_SESSION_TOKEN=x CI_JOB_TOKEN=x CI_REGISTRY_PASSWORD=x ACTIONS_ID_TOKEN_REQUEST_URL=x NPM_TOKEN=x NODE_AUTH_TOKEN=x CARGO_REGISTRY_TOKEN=x TWINE_PASSWORD=x COMPOSER_AUTH=x BUNDLE_GEMS__EXAMPLE__COM=x
 		POETRY_HTTP_BASIC_PRIVATE_USERNAME=x MYSQL_PWD=x PGPASSWORD=x REDISCLI_AUTH=x DOCKER_AUTH_CONFIG=x SLACK_WEBHOOK_URL=x SESSION_COOKIE=x VAULT_TOKEN=x TF_TOKEN_app_terraform_io=x
 		DATABASE_URL=postgres://u:p@h/d REDIS_URL=redis://:p@h:1 HTTP_PROXY=http://u:p@h:1 X=amqp://u:p@h W=redis://u:p/w#d@h/1 Y=https://a,https://u:p@b Z=https://ghp_abcdefghijklmnop0123@github.com/x
-		CALLBACK=https://h/?token=abc A=ghp_0123456789abcdefghijABCDEF B=AKIA0123456789ABCDEFGH C=glpat-0123456789abcdefghij D=sk-ant-api03-0123456789abcdef`) {
+		CALLBACK=https://h/?token=abc A=ghp_0123456789abcdefghijABCDEF B=AKIA0123456789ABCDEFGH GITHUBTOKEN=x ADMINPASSWORD=x AWSSECRET=x Q=Server=h;Password=p;x R=https://hooks.slack.com/services/T/B/x C=glpat-0123456789abcdefghij D=sk-ant-api03-0123456789abcdef`) {
 		if name, value, _ := strings.Cut(e, "="); !secret(name, value) {
 			t.Errorf("%s passes", e)
 		}

@@ -17,6 +17,9 @@ import (
 // lies in: a command that ran here before, and could write there, may have left `rootfs -> ~/.ssh` for the next
 // start to share. What lies directly in the caller's home is the caller's own, for the home itself is never shared.
 func (b *builder) typed(path string) (*handle.Handle, error) {
+	if b.caller.Cwd == "" && !filepath.IsAbs(path) {
+		return nil, fmt.Errorf("%s: the working directory is gone, where it begins: %w", path, unix.ENOENT)
+	}
 	abs := b.abs(path)
 	if h := b.paths[abs]; h != nil {
 		return h, nil
@@ -36,12 +39,14 @@ func (b *builder) openTyped(abs string) (*handle.Handle, error) {
 	if rest == "" {
 		return b.open(abs)
 	}
+	if base == b.caller.Cwd && b.caller.Dir != nil {
+		return b.caller.Dir.Inside(rest)
+	}
 	dir, err := b.open(base)
 	if err != nil {
 		return nil, err
 	}
 	defer dir.Close()
-	dir.Path = base
 	return dir.Inside(rest)
 }
 
@@ -70,12 +75,24 @@ func (b *builder) firstForeign(abs string) (base, rest string) {
 		if unix.Stat(b.onHost(dir), &st) != nil {
 			break // opening it says why
 		}
-		if st.Uid != 0 && !b.isHome(handle.ID{Dev: st.Dev, Ino: st.Ino}) {
+		if b.foreign(dir, &st) {
 			return dir, strings.Join(parts[i:], "/")
 		}
 		dir = filepath.Join(dir, part)
 	}
 	return abs, ""
+}
+
+// foreign says whether a command may have put something into a directory: it is not root's, or others can write there;
+// and what root has started was root, so that only the system's own directories are nobody else's then.
+func (b *builder) foreign(dir string, st *unix.Stat_t) bool {
+	switch {
+	case b.isHome(handle.ID{Dev: st.Dev, Ino: st.Ino}):
+		return false
+	case st.Uid != 0 || st.Mode&0o022 != 0:
+		return true
+	}
+	return b.caller.UID == 0 && !isSystem(dir)
 }
 
 // isHome says whether a directory is the caller's home.

@@ -52,7 +52,7 @@ func (b *builder) kernelBelow(dir string) (mounts []specs.Mount) {
 	}
 	points := b.caller.Mounts.KernelMounts(dir)
 	for _, p := range points {
-		mounts = append(mounts, specs.Mount{Destination: p, Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "nodev", "noexec", "ro", "mode=0555"}})
+		mounts = append(mounts, emptyDir(p))
 	}
 	if len(points) > 0 {
 		b.notice("kernel-not-shared", "not shared with the command, for they belong to the kernel: %s; -v PATH shares one", strings.Join(shorten(points, 6), " "))

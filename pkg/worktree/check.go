@@ -3,8 +3,12 @@ package worktree
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"os"
 	"path/filepath"
+	"strings"
 	"time"
+	"unicode"
 
 	"golang.org/x/sys/unix"
 
@@ -29,6 +33,9 @@ func (g *Guard) Close() {
 	defer g.dir.Close()
 	for _, l := range g.links {
 		g.missing = append(g.missing, l.missing)
+	}
+	for _, h := range g.bases {
+		h.Close()
 	}
 	for _, m := range g.missing {
 		if m.dir != g.dir {
@@ -58,33 +65,151 @@ func (g *Guard) Check() (told []string) {
 		}
 	}
 	for _, l := range g.links {
-		var buf [unix.PathMax]byte
-		n, err := unix.Readlinkat(l.dir.FD, l.name, buf[:])
-		if errors.Is(err, unix.ENOENT) || err == nil && string(buf[:n]) == l.target {
+		target, err := readlink(l.dir.FD, l.name)
+		if errors.Is(err, unix.ENOENT) || err == nil && target == l.target {
 			continue
 		}
-		told = append(told, move(l.missing, "was a link to "+l.target+" before"))
+		told = append(told, move(l.missing, "was a link to "+quote(l.target)+" before"))
 	}
+	told = append(told, g.checkFixed()...)
+	told = append(told, g.checkGitDirs()...)
 	told = append(told, g.checkNested()...)
 	return append(told, g.watched.tell(g)...)
 }
 
+// checkFixed looks at what was read-only and was replaced by somebody outside, after which the command could write it.
+func (g *Guard) checkFixed() (told []string) {
+	for _, f := range g.fixed {
+		var st unix.Stat_t
+		err := unix.Fstatat(f.base.FD, f.rel, &st, unix.AT_SYMLINK_NOFOLLOW)
+		if errors.Is(err, unix.ENOENT) || err == nil && (handle.ID{Dev: st.Dev, Ino: st.Ino}) == f.id {
+			continue
+		}
+		if f.keys == nil {
+			told = append(told, fmt.Sprintf("%s was replaced while the command ran, by something outside or by the command: look at it before you go on", quote(f.path)))
+			continue
+		}
+		if f.added() {
+			if dir, name, ok := g.parent(f.base, f.rel); ok {
+				told = append(told, move(missing{dir, name, f.path}, "was replaced while the command ran, and says more that runs programs"))
+			}
+		}
+	}
+	return told
+}
+
+// added says whether a git configuration says more than it did that is not plain; one that cannot be read may.
+func (f *fixed) added() bool {
+	data, err := readBelow(f.base, f.rel)
+	vars, syntax := parseConfig(data)
+	for _, v := range vars {
+		if !plain(v) && !f.keys[v.name()+"="+v.value] {
+			return true
+		}
+	}
+	return err != nil || syntax != nil
+}
+
+// checkGitDirs looks into the repositories that were there: for those of submodules that were not, and for a rebase that
+// would run programs.
+func (g *Guard) checkGitDirs() (told []string) {
+	for _, d := range g.watched.dirs {
+		for line := range programs(d) {
+			if !g.todos[line] {
+				if dir, name, ok := g.parent(d, todo); ok {
+					told = append(told, move(missing{dir, name, g.shown(d, todo)}, "would run programs that it would not before"))
+				}
+				break
+			}
+		}
+		w := &walk{g: g, buf: make([]byte, 4<<10), until: time.Now().Add(patience)}
+		if modules, err := d.Beneath("modules"); err == nil {
+			w.modules(modules, g.shown(d, "modules"), 0)
+			modules.Close()
+		}
+		told = append(told, w.told...)
+	}
+	return told
+}
+
+// modules moves aside what git would take for a submodule's repository, and was not there or was changed.
+func (w *walk) modules(dir *handle.Handle, shown string, level int) {
+	entries, err := list(dir, w.buf)
+	if err != nil || level > 8 {
+		w.told = append(w.told, quote(shown)+" cannot be looked at: do so before you use submodules")
+		return
+	}
+	for _, e := range entries {
+		if w.seen++; w.seen > 4096 {
+			return
+		}
+		at := filepath.Join(shown, e.name)
+		h, err := dir.Beneath(e.name)
+		if err != nil || !h.IsDir() || w.g.known[h.ID] || strings.HasSuffix(e.name, aside) {
+			if h != nil {
+				h.Close()
+			}
+			continue
+		}
+		switch {
+		case !isGitDir(h):
+			w.modules(h, at, level+1)
+		case !harmless(h):
+			w.told = append(w.told, move(missing{dir, e.name, at}, "was not there before, and its configuration or hooks run programs"))
+		}
+		h.Close()
+	}
+}
+
 // move renames a file out of the way, within its directory.
 func move(m missing, why string) string {
+	opened := false
 	for n := 0; ; n++ {
 		name := m.name + aside
-		if n > 0 {
+		switch {
+		case n > 2: // somebody makes the names beforehand
+			name = fmt.Sprintf("%s-%x", name, rand.Uint64())
+		case n > 0:
 			name = fmt.Sprintf("%s-%d", name, n)
 		}
 		err := unix.Renameat2(m.dir.FD, m.name, m.dir.FD, name, unix.RENAME_NOREPLACE)
 		switch {
 		case err == nil:
-			return fmt.Sprintf("%s %s: it is %s now; --no-protect=%s leaves it", m.path, why, filepath.Join(filepath.Dir(m.path), name), m.path)
-		case errors.Is(err, unix.EEXIST) && n < 1000:
+			return fmt.Sprintf("%s %s: it is %s now; --no-protect=%s leaves it", quote(m.path), why, quote(filepath.Join(filepath.Dir(m.path), name)), quote(m.path))
+		case errors.Is(err, unix.EEXIST) && n < 100:
+			continue
+		case errors.Is(err, unix.EACCES) && !opened && openUp(m.dir):
+			opened = true
 			continue
 		}
-		return fmt.Sprintf("%s %s, and cannot be moved aside: %v: look at it before you go on", m.path, why, err)
+		return fmt.Sprintf("%s %s, and cannot be moved aside: %v: look at it before you go on", quote(m.path), why, err)
 	}
+}
+
+// openUp gives a directory of ours the rights of its owner, which a command has taken from it to hide what is there.
+func openUp(dir *handle.Handle) bool {
+	var st unix.Stat_t
+	if unix.Fstat(dir.FD, &st) != nil || st.Mode&0o700 == 0o700 {
+		return false
+	}
+	return unix.Fchmodat(unix.AT_FDCWD, dir.Name(), st.Mode&0o7777|0o700, 0) == nil // fchmod(2) refuses O_PATH
+}
+
+// quote is a path as a shell takes it: it is in a line that somebody may paste, and somebody else has chosen it.
+func quote(path string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_./-+,:@%=", r)
+	}
+	if strings.TrimFunc(path, plain) == "" {
+		return path
+	}
+	clean := strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return '?'
+	}, path)
+	return "'" + strings.ReplaceAll(clean, "'", `'\''`) + "'"
 }
 
 // checkNested looks for repositories below the shared directory that came into being, or that were changed where git
@@ -97,7 +222,7 @@ func (g *Guard) checkNested() (told []string) {
 	}
 	w.dir(fd, "", 0)
 	if w.over {
-		w.told = append(w.told, fmt.Sprintf("not all of %s was looked at for repositories that the command may have made: it has more than %d directories", g.dir.Path, w.seen))
+		w.told = append(w.told, fmt.Sprintf("not all of %s was looked at for repositories that the command may have made: it is too large, or too deep (%d directories were)", quote(g.dir.Path), w.seen))
 	}
 	return w.told
 }
@@ -107,44 +232,66 @@ type walk struct {
 	buf   []byte
 	until time.Time
 	seen  int
-	over  bool
+	over  bool // something was left out
+	full  bool // nothing more is looked at
 	told  []string
 }
 
 // dir looks at one directory, whose descriptor it closes, and at those below.
 func (w *walk) dir(fd int, rel string, level int) {
 	defer unix.Close(fd)
-	if w.seen++; w.over || w.seen > mostDirs || level > 200 || w.seen%256 == 0 && time.Now().After(w.until) {
-		w.over = true
+	if level > 200 {
+		w.over = true // and go on elsewhere
+		return
+	}
+	if w.seen++; w.full || w.seen > mostDirs || w.seen%256 == 0 && time.Now().After(w.until) {
+		w.over, w.full = true, true
 		return
 	}
 	entries, err := listFD(fd, w.buf)
 	if err != nil && len(entries) == 0 {
 		return
 	}
-	head, objects, refs := false, false, false
+	head := false
 	for _, e := range entries {
-		switch e.name {
-		case ".git":
-			w.repository(fd, rel, ".git")
+		if strings.EqualFold(e.name, ".git") { // some file systems do not tell them apart, and git obeys
+			w.repository(fd, rel, e.name)
 			continue
-		case "HEAD":
-			head = true
-		case "objects":
-			objects = true
-		case "refs":
-			refs = true
 		}
+		head = head || strings.EqualFold(e.name, "HEAD")
 		if e.kind != unix.DT_DIR && e.kind != unix.DT_UNKNOWN {
 			continue
 		}
 		below, err := unix.Openat(fd, e.name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
-		if err == nil {
+		switch {
+		case err == nil:
 			w.dir(below, filepath.Join(rel, e.name), level+1)
+		case errors.Is(err, unix.EACCES):
+			w.closed(fd, rel, e.name, level)
 		}
 	}
-	if head && objects && refs {
+	if head && isGitDir(&handle.Handle{FD: fd}) {
 		w.bare(fd, rel)
+	}
+}
+
+// closed looks into a directory that has been closed to its owner, and closes it again.
+func (w *walk) closed(fd int, rel, name string, level int) {
+	at := filepath.Join(rel, name)
+	h, err := (&handle.Handle{FD: fd, Path: rel}).Beneath(name)
+	if err != nil {
+		return
+	}
+	defer h.Close()
+	if openUp(h) {
+		defer func() { _ = unix.Fchmodat(unix.AT_FDCWD, h.Name(), h.Mode&0o7777, 0) }()
+		if in, err := h.OpenAt(".", unix.O_RDONLY|unix.O_DIRECTORY, 0); err == nil {
+			w.dir(in, at, level+1)
+			return
+		}
+	}
+	if h.UID == uint32(os.Geteuid()) {
+		w.told = append(w.told, quote(at)+" cannot be looked at: do so before you run git there")
 	}
 }
 
@@ -167,9 +314,9 @@ func (w *walk) repository(fd int, rel, name string) {
 	parent := &handle.Handle{FD: fd}
 	m := missing{parent, name, path}
 	switch {
-	case !known && st.Mask&unix.STATX_BTIME != 0 && !before(st.Btime, w.g.since):
+	case !known && st.Mask&unix.STATX_BTIME != 0 && w.g.during(st.Btime):
 		w.told = append(w.told, move(m, "was not there before, and git outside would obey it"))
-	case before(st.Ctime, w.g.since) && !w.touched(parent, name):
+	case !w.g.during(st.Ctime) && !w.touched(parent, name):
 	case uint32(st.Mode)&unix.S_IFMT != unix.S_IFDIR:
 		w.told = append(w.told, move(m, "is new or was changed, and leads git outside elsewhere"))
 	default:
@@ -188,17 +335,30 @@ func (w *walk) repository(fd int, rel, name string) {
 func (w *walk) touched(parent *handle.Handle, name string) bool {
 	for _, in := range []string{"", "config", "hooks", "commondir", "config.worktree", "modules"} {
 		var st unix.Statx_t
-		if unix.Statx(parent.FD, filepath.Join(name, in), unix.AT_SYMLINK_NOFOLLOW, unix.STATX_CTIME, &st) == nil && !before(st.Ctime, w.g.since) {
+		if unix.Statx(parent.FD, filepath.Join(name, in), unix.AT_SYMLINK_NOFOLLOW, unix.STATX_CTIME, &st) == nil && w.g.during(st.Ctime) {
 			return true
 		}
 	}
-	return false
+	// A hook that is written in its place leaves the directory's time.
+	hooks, err := parent.Beneath(filepath.Join(name, "hooks"))
+	if err != nil {
+		return !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.ENOTDIR)
+	}
+	defer hooks.Close()
+	entries, err := list(hooks, make([]byte, 4<<10))
+	for _, e := range entries {
+		var st unix.Statx_t
+		if unix.Statx(hooks.FD, e.name, 0, unix.STATX_CTIME, &st) != nil || w.g.during(st.Ctime) {
+			return true
+		}
+	}
+	return err != nil
 }
 
 // bare decides about a directory that git takes for a repository without a work tree when somebody stands in it.
 func (w *walk) bare(fd int, rel string) {
 	var st unix.Statx_t
-	if rel == "" || unix.Statx(fd, "", unix.AT_EMPTY_PATH, unix.STATX_INO, &st) != nil {
+	if unix.Statx(fd, "", unix.AT_EMPTY_PATH, unix.STATX_INO, &st) != nil {
 		return
 	}
 	if w.g.known[handle.ID{Dev: unix.Mkdev(st.Dev_major, st.Dev_minor), Ino: st.Ino}] || w.g.excepted(filepath.Join(w.g.dir.Path, rel)) {
@@ -208,9 +368,10 @@ func (w *walk) bare(fd int, rel string) {
 	if !w.touched(dir, "") && !w.touched(dir, "HEAD") || harmless(dir) {
 		return
 	}
-	w.told = append(w.told, move(missing{dir, "HEAD", filepath.Join(rel, "HEAD")}, "makes "+rel+" a repository whose configuration or hooks run programs"))
+	w.told = append(w.told, move(missing{dir, "HEAD", filepath.Join(rel, "HEAD")}, "makes "+quote(filepath.Join(".", rel))+" a repository whose configuration or hooks run programs"))
 }
 
-func before(t unix.StatxTimestamp, than unix.Timespec) bool {
-	return t.Sec < than.Sec || t.Sec == than.Sec && int64(t.Nsec) < int64(than.Nsec)
+// during says whether a time is one of the command's, see [Guard.Pass].
+func (g *Guard) during(t unix.StatxTimestamp) bool {
+	return t.Sec > g.since.Sec || t.Sec == g.since.Sec && int64(t.Nsec) > int64(g.since.Nsec)
 }

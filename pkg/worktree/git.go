@@ -22,7 +22,7 @@ type gitDir struct {
 
 // Bounds of what a start looks at; what lies beyond them is looked at when the command has ended.
 const (
-	mostModules = 256
+	mostModules = 64
 	mostNested  = 16
 	mostLooked  = 512
 	mostLevels  = 64
@@ -30,14 +30,15 @@ const (
 
 // findGit finds the repository that the shared directory belongs to, as git does: in it, or in the nearest directory above.
 func (g *Guard) findGit(has map[string]uint8) {
-	_, head := has["HEAD"]
-	_, objects := has["objects"]
-	_, refs := has["refs"]
 	switch _, git := has[".git"]; {
 	case git:
+		var st unix.Stat_t
+		if unix.Fstatat(g.dir.FD, ".git", &st, unix.AT_SYMLINK_NOFOLLOW) == nil && st.Mode&unix.S_IFMT != unix.S_IFDIR {
+			g.known[handle.ID{Dev: st.Dev, Ino: st.Ino}] = true
+		}
 		g.openGit(g.dir)
 		return
-	case head && objects && refs: // a bare one
+	case isGitDir(g.dir): // a bare one
 		g.guardGitDir(&gitDir{Handle: g.dir, base: g.dir, to: &g.Inside, rel: ".", top: g.dir})
 		return
 	}
@@ -186,15 +187,12 @@ func (g *Guard) names(git *handle.Handle, path string, id handle.ID) bool {
 	return h.ID == id
 }
 
-// isGitDir is git's own test of whether a directory is a repository, but for what HEAD says.
+// isGitDir is git's own test of whether a directory is a repository, but for what HEAD says: objects and refs may lie where
+// the file commondir leads to.
 func isGitDir(h *handle.Handle) bool {
 	var st unix.Stat_t
-	for _, name := range []string{"HEAD", "objects", "refs"} {
-		if unix.Fstatat(h.FD, name, &st, unix.AT_SYMLINK_NOFOLLOW) != nil {
-			return false
-		}
-	}
-	return true
+	has := func(name string) bool { return unix.Fstatat(h.FD, name, &st, unix.AT_SYMLINK_NOFOLLOW) == nil }
+	return has("HEAD") && (has("objects") && has("refs") || has("commondir"))
 }
 
 // guardGitDir protects what git outside obeys: configuration, hooks, and what leads it to others of either.
@@ -217,12 +215,35 @@ func (g *Guard) guardGitDir(d *gitDir) {
 			g.miss(d.Handle, name, g.shown(d.Handle, name))
 		}
 	}
+	g.guardHooks(d)
 	if g.ask.Hooks != "" {
 		g.protectNamed(d, d.top, g.ask.Hooks)
 	}
 	g.followConfig(d, d.Handle, "config", 0)
+	g.followConfig(d, d.Handle, "config.worktree", 0)
+	g.noteTodo(d.Handle)
 	g.guardWorktrees(d)
 	g.guardModules(d)
+}
+
+// guardHooks protects what hooks are that are links: a script of the work tree, say.
+func (g *Guard) guardHooks(d *gitDir) {
+	hooks, err := d.Beneath("hooks")
+	if err != nil {
+		return
+	}
+	defer hooks.Close()
+	entries, _ := list(hooks, make([]byte, 4<<10))
+	for _, e := range entries {
+		if e.kind == unix.DT_LNK || e.kind == unix.DT_UNKNOWN {
+			if target, err := readlink(hooks.FD, e.name); err == nil {
+				if !filepath.IsAbs(target) {
+					target = filepath.Join(d.Path, "hooks", target)
+				}
+				g.protectPath(filepath.Clean(target), area{d.base, d.to})
+			}
+		}
+	}
 }
 
 // guardWorktrees makes read-only what the repository keeps of its linked work trees, but for the one that is shared.
@@ -232,7 +253,11 @@ func (g *Guard) guardWorktrees(d *gitDir) {
 		return
 	}
 	defer dir.Close()
-	entries, _ := list(dir, make([]byte, 4<<10))
+	entries, err := list(dir, make([]byte, 4<<10))
+	if err != nil { // entered, and not listed
+		g.protect(d.base, d.to, filepath.Join(d.rel, "worktrees"))
+		return
+	}
 	for _, e := range entries {
 		rel := filepath.Join(d.rel, "worktrees", e.name)
 		back, err := readBelow(dir, filepath.Join(e.name, "gitdir"))
@@ -262,10 +287,18 @@ func (g *Guard) guardModules(d *gitDir) {
 		if err != nil || level > 6 {
 			return
 		}
-		entries, _ := list(dir, make([]byte, 4<<10))
+		entries, err := list(dir, make([]byte, 4<<10))
 		dir.Close()
+		if err != nil || len(entries) > 16*mostModules {
+			g.protect(d.base, d.to, rel) // as a whole, where it cannot be looked at
+			return
+		}
 		for _, e := range entries {
-			if left--; left < 0 || e.kind != unix.DT_DIR && e.kind != unix.DT_UNKNOWN {
+			if e.kind != unix.DT_DIR && e.kind != unix.DT_UNKNOWN {
+				continue
+			}
+			if left--; left < 0 {
+				g.protect(d.base, d.to, filepath.Join(d.rel, "modules"))
 				return
 			}
 			at := filepath.Join(rel, e.name)
@@ -291,6 +324,7 @@ func (g *Guard) followConfig(d *gitDir, dir *handle.Handle, name string, level i
 		return
 	}
 	vars, _ := parseConfig(data)
+	g.noteKeys(filepath.Join(dir.Path, name), vars)
 	for _, v := range vars {
 		switch {
 		case v.section == "core" && v.key == "hookspath":
@@ -312,7 +346,7 @@ func (g *Guard) followConfig(d *gitDir, dir *handle.Handle, name string, level i
 		case v.section == "branch", v.section == "user", v.key == "url", v.key == "pushurl", v.key == "fetch", v.key == "push":
 		default:
 			for _, word := range strings.Fields(v.value) {
-				if word = strings.Trim(word, `!"';`); strings.Contains(word, "/") {
+				if word = strings.Trim(word, `!"';`); word != "" && len(word) < unix.PathMax {
 					g.protectProgram(d, word)
 				}
 			}
@@ -322,6 +356,9 @@ func (g *Guard) followConfig(d *gitDir, dir *handle.Handle, name string, level i
 
 // protectNamed protects a path that a configuration names, relative to from, where it lies in something that is shared.
 func (g *Guard) protectNamed(d *gitDir, from *handle.Handle, path string) (in *handle.Handle, rel string, ok bool) {
+	if rest, home := strings.CutPrefix(path, "~/"); home && g.ask.Home != "" {
+		path = filepath.Join(g.ask.Home, rest)
+	}
 	if path == "" || strings.HasPrefix(path, "~") || strings.HasPrefix(path, "%(") {
 		return nil, "", false
 	}
@@ -332,7 +369,23 @@ func (g *Guard) protectNamed(d *gitDir, from *handle.Handle, path string) (in *h
 	if filepath.Base(path) == "_" && filepath.Base(filepath.Dir(path)) == ".husky" {
 		path = filepath.Dir(path) // what lies in _ runs what lies beside it
 	}
-	for _, area := range append([]area{{g.dir, &g.Inside}, {d.base, d.to}}, g.areas()...) {
+	return g.protectPath(path, area{d.base, d.to})
+}
+
+// protectPath protects an absolute path where it lies in something that is shared. Where what is shared lies in it, all of
+// that is not writable.
+func (g *Guard) protectPath(path string, own area) (in *handle.Handle, rel string, ok bool) {
+	if _, in := below(g.dir.Path, path); in && !g.ask.None {
+		// `core.hooksPath = .husky`, and who stands there: but not a path that names all of a work tree, or a disk.
+		if h, err := handle.Open(path); err == nil {
+			if h.IsDir() && h.ID != own.dir.ID && (g.Tree == nil || h.ID != g.Tree.ID) && path != "/" {
+				g.InGit = path
+			}
+			h.Close()
+		}
+		return nil, "", false
+	}
+	for _, area := range append([]area{{g.dir, &g.Inside}, own}, g.areas()...) {
 		if rel, in := below(path, area.dir.Path); in && rel != "." {
 			g.protect(area.dir, area.to, rel)
 			return area.dir, rel, true
@@ -468,10 +521,52 @@ func plain(v variable) bool {
 		return v.key == "active" || v.key == "url" && !strings.Contains(v.value, "::") && !strings.HasPrefix(v.value, "-")
 	case "extensions":
 		return contains([]string{"objectformat", "partialclone", "refstorage", "noop"}, v.key)
-	case "gc", "pack", "index", "status", "color", "advice", "pull", "push", "fetch", "init", "lfs":
+	case "pack", "index", "status", "color", "advice", "pull", "push", "fetch", "init", "lfs":
 		return v.subsection == "" && !strings.ContainsAny(v.value, "/!$`;|&")
 	}
 	return false
+}
+
+// noteKeys remembers what a configuration said at the start that is not plain.
+func (g *Guard) noteKeys(path string, vars []variable) {
+	for i := range g.fixed {
+		if f := &g.fixed[i]; filepath.Join(f.base.Path, f.rel) == path {
+			f.keys = map[string]bool{}
+			for _, v := range vars {
+				if !plain(v) {
+					f.keys[v.name()+"="+v.value] = true
+				}
+			}
+		}
+	}
+}
+
+// todo is where a rebase that is under way keeps its lines, some of which may be programs to run.
+const todo = "rebase-merge/git-rebase-todo"
+
+// noteTodo remembers which programs a rebase would run.
+func (g *Guard) noteTodo(git *handle.Handle) {
+	for line := range programs(git) {
+		if g.todos == nil {
+			g.todos = map[string]bool{}
+		}
+		g.todos[line] = true
+	}
+}
+
+// programs are the lines of a rebase that run programs (git-rebase(1), "exec").
+func programs(git *handle.Handle) map[string]bool {
+	data, err := readBelow(git, todo)
+	if err != nil {
+		return nil
+	}
+	lines := map[string]bool{}
+	for line := range strings.Lines(string(data)) {
+		if word, _, _ := strings.Cut(strings.TrimSpace(line), " "); word == "exec" || word == "x" {
+			lines[strings.TrimSpace(line)] = true
+		}
+	}
+	return lines
 }
 
 func contains(list []string, s string) bool {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -14,16 +15,21 @@ import (
 type Guard struct {
 	dir   *handle.Handle // the shared directory
 	ask   Ask
-	since unix.Timespec // of its beginning, by the clock of file times
+	since unix.Timespec // when it looked
 
-	InGit    string // the git directory that dir is a part of, "" for none
-	Tree     *Dir   // the whole work tree that dir is a part of; nil where there is none, or dir is all of it
-	GitDirs  []*Dir // git directories that lie outside of dir, with what is protected in them
-	Inside   []Part // of dir
+	InGit    string   // the git directory, or other place that git obeys, that dir is a part of; "" for none
+	Linked   []string // what is read-only and has other names
+	Tree     *Dir     // the whole work tree that dir is a part of; nil where there is none, or dir is all of it
+	GitDirs  []*Dir   // git directories that lie outside of dir, with what is protected in them
+	Inside   []Part   // of dir
 	missing  []missing
+	fixed    []fixed
+	bases    map[*handle.Handle]*handle.Handle
 	links    []link
 	known    map[handle.ID]bool // repositories that were there at the start
 	watched  watch
+	followed int             // links
+	todos    map[string]bool // lines of a rebase that run programs, at the start
 	wantsEnv []string
 }
 
@@ -47,6 +53,7 @@ type Ask struct {
 	None    bool     // nothing is
 	Binary  *handle.Handle
 	Hooks   string // core.hooksPath of the caller's own configuration
+	Home    string // what ~ stands for
 	// May says whether a directory above the shared one may be shown to the command.
 	May func(*handle.Handle) bool
 }
@@ -56,6 +63,16 @@ type missing struct {
 	dir  *handle.Handle
 	name string
 	path string // below the shared directory or absolute, for people
+}
+
+// fixed is what is read-only for the command. Somebody outside may replace it meanwhile, by a rename as editors and git do
+// it, and then it is read-only no more: the mount goes with the file that it was on (mount_namespaces(7)).
+type fixed struct {
+	base *handle.Handle
+	rel  string
+	path string
+	id   handle.ID
+	keys map[string]bool // of a git configuration: what it said that is not plain
 }
 
 // link is a symbolic link in a place that cannot be mounted on.
@@ -73,11 +90,19 @@ func Find(dir *handle.Handle, ask Ask) *Guard {
 	if own, err := dir.Dup(); err == nil {
 		g.dir, dir = own, own
 	}
-	_ = unix.ClockGettime(unix.CLOCK_REALTIME_COARSE, &g.since)
-	names, _ := list(dir, make([]byte, 4<<10))
+	_ = unix.ClockGettime(unix.CLOCK_REALTIME, &g.since)
+	names, err := list(dir, make([]byte, 4<<10))
 	has := map[string]uint8{}
 	for _, e := range names {
 		has[e.name] = e.kind
+	}
+	if err != nil { // it can be entered, and not be listed
+		var st unix.Stat_t
+		for _, name := range append([]string{".git", "HEAD", "objects", "refs", "commondir"}, usual...) {
+			if unix.Fstatat(dir.FD, name, &st, unix.AT_SYMLINK_NOFOLLOW) == nil {
+				has[name] = unix.DT_UNKNOWN
+			}
+		}
 	}
 	for _, name := range usual {
 		if _, ok := has[name]; ok {
@@ -95,6 +120,18 @@ func Find(dir *handle.Handle, ask Ask) *Guard {
 	}
 	g.findBinary()
 	return g
+}
+
+// Pass returns when what is made from now on has a later time than the guard: file times come from a clock that ticks, every
+// 4 ms mostly. A start takes longer than that, and does not wait here.
+func (g *Guard) Pass() {
+	for range 1000 {
+		var now unix.Timespec
+		if unix.ClockGettime(unix.CLOCK_REALTIME_COARSE, &now) != nil || now.Sec > g.since.Sec || now.Sec == g.since.Sec && now.Nsec > g.since.Nsec {
+			return
+		}
+		time.Sleep(200 * time.Microsecond)
+	}
 }
 
 // Env are variables that keep tools from failing on what is read-only, where the caller has not set them.
@@ -117,13 +154,13 @@ func (g *Guard) findBinary() {
 // protect makes one path below dir read-only and every directory on the way to it a mount point.
 func (g *Guard) protect(dir *handle.Handle, to *[]Part, rel string) {
 	rel = filepath.Clean(rel)
-	if g.excepted(filepath.Join(dir.Path, rel)) || covered(*to, rel) {
+	if g.excepted(filepath.Join(dir.Path, rel)) || covered(*to, rel, true) {
 		return
 	}
 	h, err := dir.Beneath(rel)
 	switch {
 	case errors.Is(err, unix.ENOENT):
-		g.miss(dir, rel, g.shown(dir, rel))
+		g.missFirst(dir, to, rel)
 		return
 	case errors.Is(err, unix.ELOOP):
 		g.protectLink(dir, to, rel)
@@ -136,34 +173,105 @@ func (g *Guard) protect(dir *handle.Handle, to *[]Part, rel string) {
 		return
 	}
 	g.pinParents(dir, to, rel)
+	if h.Names > 1 && !h.IsDir() {
+		g.Linked = append(g.Linked, g.shown(dir, rel))
+	}
+	g.fixed = append(g.fixed, fixed{g.base(dir), rel, g.shown(dir, rel), h.ID, nil})
 	add(to, Part{h, rel, true})
+}
+
+// base is a directory as it can be looked at when the command has ended.
+func (g *Guard) base(dir *handle.Handle) *handle.Handle {
+	if dir == g.dir {
+		return dir
+	}
+	if g.bases[dir] == nil {
+		own, err := dir.Dup()
+		if err != nil {
+			return g.dir
+		}
+		if g.bases == nil {
+			g.bases = map[*handle.Handle]*handle.Handle{}
+		}
+		g.bases[dir] = own
+	}
+	return g.bases[dir]
+}
+
+// missFirst remembers the first directory that is missing on the way to a path, and makes mount points of those before it.
+func (g *Guard) missFirst(dir *handle.Handle, to *[]Part, rel string) {
+	have := "."
+	for rest := rel; ; {
+		part, after, more := strings.Cut(rest, "/")
+		next := filepath.Join(have, part)
+		h, err := dir.Beneath(next)
+		if err != nil || !more {
+			if err == nil {
+				h.Close()
+			}
+			if have != "." {
+				g.pin(dir, to, have)
+			}
+			g.miss(dir, next, g.shown(dir, next))
+			return
+		}
+		h.Close()
+		have, rest = next, after
+	}
 }
 
 // protectLink protects what a link inside dir leads to, as far as that is inside too, and remembers what it says.
 func (g *Guard) protectLink(dir *handle.Handle, to *[]Part, rel string) {
-	parent, name, ok := g.parent(dir, rel)
-	if !ok {
-		return
+	have, rest := ".", rel
+	for {
+		part, after, _ := strings.Cut(rest, "/")
+		next := filepath.Join(have, part)
+		parent, name, ok := g.parent(dir, next)
+		if !ok {
+			return
+		}
+		if target, err := readlink(parent.FD, name); err == nil {
+			g.links = append(g.links, link{missing{parent, name, g.shown(dir, next)}, target})
+			g.protectBehind(dir, to, next, after, target)
+			return
+		}
+		if after == "" {
+			return
+		}
+		have, rest = next, after
 	}
-	var buf [unix.PathMax]byte
-	n, err := unix.Readlinkat(parent.FD, name, buf[:])
-	if err != nil {
-		return // a directory on the way is the link
+}
+
+// protectBehind protects what lies behind a link, in dir or in what else is shared; rest is the way from there.
+func (g *Guard) protectBehind(dir *handle.Handle, to *[]Part, at, rest, target string) {
+	if g.followed++; g.followed > 64 {
+		return // links to each other
 	}
-	g.links = append(g.links, link{missing{parent, name, g.shown(dir, rel)}, string(buf[:n])})
-	real, err := dir.Inside(rel)
+	real, err := dir.Inside(at)
 	if err != nil {
+		if !filepath.IsAbs(target) {
+			target = filepath.Join(dir.Path, filepath.Dir(at), target)
+		}
+		g.protectPath(filepath.Join(target, rest), area{dir, to})
 		return
 	}
 	defer real.Close()
-	if at, ok := below(real.Now(), dir.Now()); ok && at != "." && at != rel {
-		g.protect(dir, to, at)
+	if in, ok := below(real.Now(), dir.Now()); ok {
+		if path := filepath.Join(in, rest); path != "." && path != at {
+			g.protect(dir, to, path)
+		}
 	}
+}
+
+func readlink(dir int, name string) (string, error) {
+	buf := make([]byte, unix.PathMax)
+	n, err := unix.Readlinkat(dir, name, buf)
+	return string(buf[:max(0, n)]), err
 }
 
 // pin makes a directory a mount point, with those on the way to it.
 func (g *Guard) pin(dir *handle.Handle, to *[]Part, rel string) bool {
-	if rel == "." || rel == "" || covered(*to, rel) {
+	if rel == "." || rel == "" || covered(*to, rel, false) {
 		return true
 	}
 	h, err := dir.Beneath(rel)
@@ -195,11 +303,11 @@ func add(to *[]Part, p Part) {
 	*to = append(*to, p)
 }
 
-// covered says whether a path is there already, or lies in a part that is read-only as a whole.
-func covered(parts []Part, rel string) bool {
+// covered says whether a path lies in a part that is read-only as a whole, or where that is not asked for, is one itself.
+func covered(parts []Part, rel string, readOnly bool) bool {
 	for _, p := range parts {
-		if _, in := below("/"+rel, "/"+p.Rel); in && (p.ReadOnly || p.Rel == rel) {
-			return p.ReadOnly || p.Rel == rel
+		if _, in := below("/"+rel, "/"+p.Rel); in && (p.ReadOnly || !readOnly && p.Rel == rel) {
+			return true
 		}
 	}
 	return false

@@ -18,6 +18,7 @@ import (
 //	since SEC NSEC            when it began
 //	known, seen DEV INO       repositories that were there, guarded and not
 //	missing, except 0 0 PATH
+//	fixed, repo DEV INO PATH  what was read-only, and repositories that were guarded
 //	link 0 LENGTH PATHTARGET  LENGTH is the path's
 //
 // Lines and no structure, for the encoding of one costs a start more than all that is in it.
@@ -45,6 +46,12 @@ func (g *Guard) Note() (n Note) {
 	}
 	for _, m := range g.missing {
 		add("missing", 0, 0, filepath.Join(m.dir.Path, m.name))
+	}
+	for _, f := range g.fixed {
+		add("fixed", f.id.Dev, f.id.Ino, filepath.Join(f.base.Path, f.rel))
+	}
+	for _, d := range g.watched.dirs {
+		add("repo", d.Dev, d.Ino, d.Path)
 	}
 	for _, l := range g.links {
 		path := filepath.Join(l.dir.Path, l.name)
@@ -146,8 +153,20 @@ func (g *Guard) remember(bases []*handle.Handle, l line) {
 	}
 	for _, base := range bases {
 		rel, in := below(path, base.Path)
+		if l.kind == "repo" && in {
+			if h, err := base.Beneath(rel); err == nil && h.ID == (handle.ID{Dev: l.a, Ino: l.b}) {
+				g.watched.dirs = append(g.watched.dirs, h)
+			} else if err == nil {
+				h.Close()
+			}
+			return
+		}
 		if !in || rel == "." {
 			continue
+		}
+		if l.kind == "fixed" {
+			g.fixed = append(g.fixed, fixed{g.base(base), rel, g.shown(base, rel), handle.ID{Dev: l.a, Ino: l.b}, nil})
+			return
 		}
 		dir, name, ok := g.parent(base, rel)
 		switch m := (missing{dir, name, g.shown(base, rel)}); {

@@ -15,7 +15,16 @@ var errTooLarge = errors.New("larger than any such file")
 
 // readBelow reads a regular file below a directory; a link is not followed, a FIFO not waited for.
 func readBelow(dir *handle.Handle, name string) ([]byte, error) {
-	fd, err := dir.OpenAt(name, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, unix.RESOLVE_BENEATH|unix.RESOLVE_NO_SYMLINKS)
+	const resolve = unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS
+	fd, err := dir.OpenAt(name, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, resolve)
+	if err == unix.EAGAIN {
+		// Somebody has a lease on it (fcntl(2), F_SETLEASE), to keep us from reading; the kernel takes it away from who
+		// does not give it up, and waits for that in an open that may wait. Of a file that is a file only.
+		var st unix.Stat_t
+		if unix.Fstatat(dir.FD, name, &st, unix.AT_SYMLINK_NOFOLLOW) == nil && st.Mode&unix.S_IFMT == unix.S_IFREG {
+			fd, err = dir.OpenAt(name, unix.O_RDONLY|unix.O_NOCTTY, resolve)
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
