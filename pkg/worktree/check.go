@@ -373,5 +373,5 @@ func (w *walk) bare(fd int, rel string) {
 
 // during says whether a time is one of the command's, see [Guard.Pass].
 func (g *Guard) during(t unix.StatxTimestamp) bool {
-	return t.Sec > g.since.Sec || t.Sec == g.since.Sec && int64(t.Nsec) > int64(g.since.Nsec)
+	return later(unix.Timespec{Sec: t.Sec, Nsec: int64(t.Nsec)}, g.since)
 }

@@ -165,6 +165,35 @@ func TestLinked(t *testing.T) {
 	}
 }
 
+// TestPass: what is made right after it is newer than the guard, and what was made right before is not.
+func TestPass(t *testing.T) {
+	dir := shared(t, "x")
+	for i := range 300 {
+		before, after := filepath.Join(dir.Path, "before"), filepath.Join(dir.Path, "after")
+		for _, path := range []string{before, after} {
+			_ = os.Remove(path)
+		}
+		if err := os.Mkdir(before, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		g := Find(dir, Ask{})
+		g.Pass()
+		if err := os.Mkdir(after, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		for path, want := range map[string]bool{before: false, after: true} {
+			var st unix.Statx_t
+			if err := unix.Statx(unix.AT_FDCWD, path, 0, unix.STATX_BTIME, &st); err != nil || st.Mask&unix.STATX_BTIME == 0 {
+				t.Skip("no birth times here", err)
+			}
+			if g.during(st.Btime) != want {
+				t.Fatalf("round %d: %s is %v and the guard %v", i, path, st.Btime, g.since)
+			}
+		}
+		g.Close()
+	}
+}
+
 // TestCheck moves aside what came into being, follows no link, and leaves the rest.
 func TestCheck(t *testing.T) {
 	dir := shared(t, repo+".git/config old/.git/HEAD old/.git/objects/ old/.git/refs/ old/.git/config=[core]|bare=false .idea->nowhere")
