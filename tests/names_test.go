@@ -47,9 +47,9 @@ var named = map[string]string{
 	"pkg/lifecycle/netdevices.go": ofKernel, "pkg/lifecycle/nethelper.go": ofNode, "pkg/lifecycle/netplace.go": ofTold, "pkg/lifecycle/netports.go": ofKernel, "pkg/lifecycle/netspawn.go": ofKernel,
 	"pkg/lifecycle/network.go": ofKernel, "pkg/lifecycle/notify.go": ofOnce, "pkg/lifecycle/owners.go": ofKernel, "pkg/lifecycle/placement.go": ofState, "pkg/lifecycle/ps.go": ofKernel,
 	"pkg/lifecycle/seccomp.go": ofTold, "pkg/lifecycle/stateroot.go": ofState, "pkg/lifecycle/visible.go": ofKernel,
-	"pkg/netdev": ofKernel, "pkg/rootfs/hostnode.go": ofNode, "pkg/rootfs/links.go": ofTold, "pkg/rootfs/pivot.go": ofTold,
+	"pkg/netdev": ofKernel, "pkg/rootfs/hostnode.go": ofNode, "pkg/rootfs/links.go": ofTold, "pkg/rootfs/mask.go": ofTold, "pkg/rootfs/pivot.go": ofTold,
 	"pkg/slirp": ofOwn, "pkg/slirp/carrier.go": ofNode, "pkg/slirp/mode.go": ofKernel, "pkg/slirp/reserve.go": ofKernel, "pkg/slirp/resolver.go": ofEtc, "pkg/slirp/route.go": ofKernel,
-	"pkg/spec/device.go": ofNode, "pkg/spec/homes.go": ofHost, "pkg/spec/host.go": ofHost, "pkg/spec/masks.go": ofKernel, "pkg/spec/namespaces.go": ofKernel, "pkg/spec/readfile.go": ofOnce, "pkg/spec/resources.go": ofNode,
+	"pkg/spec/device.go": ofNode, "pkg/spec/doors.go": ofTold, "pkg/spec/homes.go": ofHost, "pkg/spec/host.go": ofHost, "pkg/spec/masks.go": ofKernel, "pkg/spec/namespaces.go": ofKernel, "pkg/spec/readfile.go": ofOnce, "pkg/spec/resources.go": ofNode,
 	"pkg/spec/rootfs.go": ofEtc, "pkg/spec/tree.go": ofEtc, "pkg/spec/typed.go": ofTold,
 	"pkg/userns": ofKernel,
 }

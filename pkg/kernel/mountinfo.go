@@ -36,18 +36,21 @@ func (h Host) mounts(pid string) []mount {
 // parseMountinfo skips lines it does not understand: the fields before the dash
 // have grown before (optional fields), and one odd line must not hide the rest.
 func parseMountinfo(text string) []mount {
-	var all []mount
+	all := make([]mount, 0, strings.Count(text, "\n"))
 	for line := range strings.Lines(text) {
-		before, after, found := strings.Cut(line, " - ")
-		left, right := strings.Fields(before), strings.Fields(after)
-		if !found || len(left) < 6 || len(right) < 1 {
+		left, right, found := strings.Cut(strings.TrimRight(line, "\n"), " - ")
+		var f [6]string // a host with thousands of mounts is why nothing is copied here
+		n := 0
+		for ; n < len(f) && left != ""; n++ {
+			f[n], left, _ = strings.Cut(strings.TrimLeft(left, " "), " ")
+		}
+		right = strings.TrimSpace(right)
+		id, err := strconv.Atoi(f[0])
+		if !found || n < len(f) || f[5] == "" || right == "" || err != nil {
 			continue
 		}
-		id, err := strconv.Atoi(left[0])
-		if err != nil {
-			continue
-		}
-		all = append(all, mount{id, left[2], unescape(left[3]), unescape(left[4]), left[5], right[0], right[len(right)-1]})
+		fstype, _, _ := strings.Cut(right, " ")
+		all = append(all, mount{id, f[2], unescape(f[3]), unescape(f[4]), f[5], fstype, right[strings.LastIndexByte(right, ' ')+1:]})
 	}
 	return all
 }

@@ -84,6 +84,10 @@ func (t *Tree) mask(p *plan.Plan, path string) {
 		in.tree = t.hideDir(p, in.tree)
 		return
 	}
+	if in == nil && t.socket(path) {
+		t.maskSocket(p, path, name)
+		return
+	}
 	root := t.from(in)
 	file, done := p.Label(path+" is a file"), p.Label("done with "+path)
 	at := p.Reg("place")
@@ -96,6 +100,24 @@ func (t *Tree) mask(p *plan.Plan, path string) {
 	p.OpenInRoot(root, name, unix.O_PATH).On(unix.ENOENT, done).On(unix.ENOTDIR, done).Into(at)
 	null := p.CloneTree(plan.R(t.nulls), "", false).To("null copy")
 	p.MoveMount(null, at)
+	p.Here(done)
+}
+
+// socket says whether a path is a socket of the host's tree, of which there may be hundreds. One that has become something
+// else meanwhile cannot be covered by the null device unless it is a file, and then it is.
+func (t *Tree) socket(path string) bool {
+	var st unix.Stat_t
+	return t.rooms() && unix.Lstat(path, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFSOCK
+}
+
+// maskSocket is mask for one, in few steps.
+func (t *Tree) maskSocket(p *plan.Plan, path, name string) {
+	done := p.Label("done with " + path)
+	at := p.OpenInRoot(t.root, name, unix.O_PATH).On(unix.ENOENT, done).On(unix.ENOTDIR, done).To("place")
+	null := p.CloneTree(plan.R(t.nulls), "", false).To("null copy")
+	p.MoveMount(null, at)
+	p.Close(null)
+	p.Close(at)
 	p.Here(done)
 }
 

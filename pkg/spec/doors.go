@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"os"
 	"path"
 	"path/filepath"
 	"strings"
@@ -38,13 +39,43 @@ func (b *builder) closeDoors() error {
 		return nil
 	}
 	given := b.givenBack()
+	in := map[string][]string{} // by directory
+	var dirs []string
 	for _, p := range b.doors() {
 		p = filepath.Clean(p)
 		if !given[p] && b.reaches(p) {
-			b.spec.Linux.MaskedPaths = append(b.spec.Linux.MaskedPaths, p)
+			dir := filepath.Dir(p)
+			if in[dir] == nil {
+				dirs = append(dirs, dir)
+			}
+			in[dir] = append(in[dir], p)
 		}
 	}
+	for _, dir := range dirs {
+		if b.onlyDoors(dir, len(in[dir])) {
+			in[dir] = []string{dir}
+		}
+		b.spec.Linux.MaskedPaths = append(b.spec.Linux.MaskedPaths, in[dir]...)
+	}
 	return nil
+}
+
+// onlyDoors says whether a directory holds these sockets and nothing else, and is quicker hidden itself.
+func (b *builder) onlyDoors(dir string, sockets int) bool {
+	const worth = 4
+	if sockets < worth || b.shownBy(dir) != "" || isSystem(dir) {
+		return false
+	}
+	entries, err := os.ReadDir(b.onHost(dir))
+	if err != nil || len(entries) != sockets {
+		return false
+	}
+	for _, e := range entries {
+		if e.Type() != os.ModeSocket {
+			return false
+		}
+	}
+	return true
 }
 
 // doors are the sockets that there are, as far as that can be known.
