@@ -42,8 +42,7 @@ func (b *builder) closeDoors() error {
 	in := map[string][]string{} // by directory
 	var dirs []string
 	for _, p := range b.doors() {
-		p = filepath.Clean(p)
-		if !given[p] && b.reaches(p) {
+		if p = filepath.Clean(p); !given[p] {
 			dir := filepath.Dir(p)
 			if in[dir] == nil {
 				dirs = append(dirs, dir)
@@ -53,9 +52,14 @@ func (b *builder) closeDoors() error {
 	}
 	for _, dir := range dirs {
 		if b.onlyDoors(dir, len(in[dir])) {
-			in[dir] = []string{dir}
+			b.spec.Linux.MaskedPaths = append(b.spec.Linux.MaskedPaths, dir)
+			continue
 		}
-		b.spec.Linux.MaskedPaths = append(b.spec.Linux.MaskedPaths, in[dir]...)
+		for _, p := range in[dir] {
+			if b.reaches(p) {
+				b.spec.Linux.MaskedPaths = append(b.spec.Linux.MaskedPaths, p)
+			}
+		}
 	}
 	return nil
 }

@@ -5,8 +5,6 @@ import (
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
-	"golang.org/x/sys/unix"
-
 	"sandbox/pkg/handle"
 	"sandbox/pkg/worktree"
 )
@@ -112,7 +110,7 @@ func (b *builder) coverState() (mounts []specs.Mount) {
 		case under(source, state):
 			b.notice("state-not-shared", "%s is not shared with the command, it is the state of your containers", m.Source)
 			mounts = append(mounts, emptyDir(m.Destination))
-		case under(state, source) && b.kind(state) == unix.S_IFDIR:
+		case under(state, source):
 			mounts = append(mounts, emptyDir(filepath.Join(m.Destination, strings.TrimPrefix(state, source))))
 		}
 	}
