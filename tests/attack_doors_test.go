@@ -12,8 +12,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func init() { attacks["listen"], attacks["knock"], attacks["hop"] = listenAt, knock, hop }
-
 // socketName is a path, or with an "@" before it a name in the abstract namespace. A path that does not fit (unix(7)) is
 // gone to.
 func socketName(name string) *unix.SockaddrUnix {
@@ -106,8 +104,6 @@ func hop(args []string) error {
 	fmt.Println("SAW", n, "exchanges")
 	return nil
 }
-
-func init() { attacks["look"] = look }
 
 // look PATH... prints what it can read.
 func look(paths []string) error {

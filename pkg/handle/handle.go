@@ -128,7 +128,8 @@ func from(fd int, path string) (*Handle, error) {
 		unix.Close(fd)
 		return nil, &fs.PathError{Op: "stat", Path: path, Err: err}
 	}
-	return &Handle{ID: ID{st.Dev, st.Ino}, FD: fd, Mode: st.Mode, UID: st.Uid, Names: uint64(st.Nlink), Path: path}, nil
+	names := uint64(st.Nlink) //nolint:unconvert // 32 bits on other architectures
+	return &Handle{ID: ID{st.Dev, st.Ino}, FD: fd, Mode: st.Mode, UID: st.Uid, Names: names, Path: path}, nil
 }
 
 // Target is what a symbolic link says, for one that was opened itself.

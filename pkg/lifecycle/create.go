@@ -25,7 +25,7 @@ type Options struct {
 	Spec   *specs.Spec
 	// Paths are the files of the host that were looked at for the spec. A start
 	// uses those, and lets go of them when it has ended.
-	Paths handle.Set
+	Paths handle.Set `json:"-"`
 
 	// Scoped: the payload shares a namespace with the host and is to reach nothing
 	// there by name.
@@ -34,7 +34,7 @@ type Options struct {
 	Guards []worktree.Note // what is to be compared when it has ended
 
 	// Before is called when all is made and the payload is about to begin.
-	Before func()
+	Before func() `json:"-"`
 
 	Files []File // that the container begins with, in directories of its own
 

@@ -148,7 +148,7 @@ func kernelFS(fd int) bool {
 	if unix.Fstatfs(fd, &fs) != nil {
 		return false
 	}
-	switch int64(fs.Type) {
+	switch int64(fs.Type) { //nolint:unconvert // 32 bits on other architectures
 	case unix.PROC_SUPER_MAGIC, unix.SYSFS_MAGIC, unix.CGROUP_SUPER_MAGIC, unix.CGROUP2_SUPER_MAGIC, unix.DEBUGFS_MAGIC, unix.TRACEFS_MAGIC,
 		unix.SECURITYFS_MAGIC, unix.SELINUX_MAGIC, unix.DEVPTS_SUPER_MAGIC, unix.BPF_FS_MAGIC, unix.EFIVARFS_MAGIC, unix.NSFS_MAGIC:
 		return true

@@ -17,7 +17,7 @@ var errTooLarge = errors.New("larger than any such file")
 func readBelow(dir *handle.Handle, name string) ([]byte, error) {
 	const resolve = unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS
 	fd, err := dir.OpenAt(name, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, resolve)
-	if err == unix.EAGAIN {
+	if errors.Is(err, unix.EAGAIN) {
 		// Somebody has a lease on it (fcntl(2), F_SETLEASE), to keep us from reading; the kernel takes it away from who
 		// does not give it up, and waits for that in an open that may wait. Of a file that is a file only.
 		var st unix.Stat_t
