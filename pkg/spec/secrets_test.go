@@ -68,7 +68,7 @@ func TestDoors(t *testing.T) {
 	var want, all []string
 	for p, closed := range map[string]bool{
 		"/srv/engine.sock": true, "/etc/x.sock": true, "/run/x.sock": false, "/tmp/x.sock": false, "/home/bob/x.sock": false, "/srv/up/db.sock": false, "/srv/up/docker.sock": true,
-		"/srv/up/.git/fsmonitor--daemon.ipc": true, "/srv/up/.vscode/any": true, "/srv/work/given.sock": false, "/srv/none.sock": false, "/etc/hosts": false,
+		"/srv/up/.git/fsmonitor--daemon.ipc": true, "/srv/up/.vscode/any": true, "/srv/data:1/given.sock": false, "/srv/none.sock": false, "/etc/hosts": false,
 	} {
 		all = append(all, p)
 		if closed {
@@ -79,7 +79,7 @@ func TestDoors(t *testing.T) {
 		}
 	}
 	c.Sockets = func() []string { return all }
-	s, _, err := Wish{Tree: true, hostRoot: host, Volumes: []string{"/srv/work/given.sock"}}.Spec(c, kept())
+	s, _, err := Wish{Tree: true, hostRoot: host, Mounts: []string{"type=bind,src=/srv/data:1/given.sock,dst=/srv/data:1/given.sock"}}.Spec(c, kept())
 	if err != nil {
 		t.Fatal(err)
 	}
