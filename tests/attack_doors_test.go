@@ -21,13 +21,14 @@ func socketName(name string) *unix.SockaddrUnix {
 	return &unix.SockaddrUnix{Name: name}
 }
 
-// listenAt SECONDS PATH [FILE] is a service outside: it answers everybody who connects, and makes FILE for them.
+// listenAt SECONDS PATH [FILE] is a service outside: it answers everybody who connects, and makes FILE for them. It ends with
+// the directory it was started in.
 func listenAt(args []string) error {
 	seconds, err := strconv.ParseFloat(args[0], 64)
 	if err != nil {
 		return err
 	}
-	stop, err := filepath.Abs("stop")
+	here, err := os.Getwd()
 	if err != nil {
 		return err
 	}
@@ -45,7 +46,7 @@ func listenAt(args []string) error {
 	for end := time.Now().Add(time.Duration(seconds * float64(time.Second))); time.Now().Before(end); {
 		ready := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
 		if n, _ := unix.Poll(ready, 50); n == 0 {
-			if _, err := os.Stat(stop); err == nil {
+			if _, err := os.Stat(here); err != nil {
 				return nil
 			}
 			continue
