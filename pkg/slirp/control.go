@@ -67,21 +67,30 @@ func (h *Helper) control(l *net.UnixListener) {
 }
 
 // stranger refuses who is in other namespaces than we: a payload on the host's
-// tree is the same user, and may see the socket where --root is.
+// tree is the same user, and may see the socket where --root is. Its number may
+// be another's by the time /proc is read, so a pidfd (SO_PEERPIDFD, since
+// Linux 6.5) must say that it still runs afterwards.
 func stranger(c *net.UnixConn) error {
 	raw, err := c.SyscallConn()
 	if err != nil {
 		return err
 	}
 	var peer *unix.Ucred
-	var failed error
+	var failed, noPidfd error
+	var pidfd int
 	if err := raw.Control(func(fd uintptr) {
 		peer, failed = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+		pidfd, noPidfd = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_PEERPIDFD)
 	}); err != nil {
 		return err
 	}
 	if failed != nil {
 		return failed
+	}
+	if noPidfd == nil {
+		defer unix.Close(pidfd)
+	} else if !errors.Is(noPidfd, unix.ENOPROTOOPT) {
+		return noPidfd
 	}
 	for _, ns := range []string{"user", "net"} {
 		ours, err := os.Readlink("/proc/self/ns/" + ns)
@@ -92,6 +101,9 @@ func stranger(c *net.UnixConn) error {
 		if err != nil || theirs != ours {
 			return fmt.Errorf("asked from another %s namespace than the container was started in: ask from that one", ns)
 		}
+	}
+	if noPidfd == nil && errors.Is(unix.PidfdSendSignal(pidfd, 0, nil, 0), unix.ESRCH) {
+		return errors.New("who asked has ended")
 	}
 	return nil
 }
