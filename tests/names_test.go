@@ -35,11 +35,12 @@ const (
 	ofNode    = "/dev, and what is in it is judged by its device number"
 	ofTold    = "only to be told: nothing is decided by it"
 	ofHost    = "what the host is like: which of root's directories there are; what is shared goes through a handle"
+	ofForm    = "which form of the command was typed; the file is judged when it is read"
 	ofOwn     = "the helper's own directory, in which it stands"
 )
 
 var named = map[string]string{
-	"cmd/sandbox/run.go": ofNode, "cmd/sandbox/sealed.go": ofKernel, "cmd/sandbox/update.go": ofOnce,
+	"cmd/sandbox/foreground.go": ofNode, "cmd/sandbox/run.go": ofForm, "cmd/sandbox/sealed.go": ofKernel, "cmd/sandbox/update.go": ofOnce,
 	"pkg/cgroup2": ofGroups, "pkg/resctrl": ofGroups, "pkg/kernel": ofKernel, "pkg/kernel/runtimedir.go": ofState,
 	"pkg/console/dial.go": ofOnce,
 	"pkg/handle":          ofHandles, "pkg/helper": ofRoot, "pkg/idmap": ofRoot, "pkg/outfile": ofHandles,

@@ -7,20 +7,16 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
-	"github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"golang.org/x/sys/unix"
 
-	"sandbox/pkg/console"
 	"sandbox/pkg/handle"
 	"sandbox/pkg/helper"
 	"sandbox/pkg/kernel"
 	"sandbox/pkg/lifecycle"
 	"sandbox/pkg/spec"
-	"sandbox/pkg/worktree"
 )
 
 // runFlags are those of run and plan, in all three forms.
@@ -205,16 +201,16 @@ func (f *runFlags) formOf(args []string, dash bool) (form, []string, error) {
 	case strings.Contains(args[0], "/") || args[0] == "." || args[0] == "..":
 		f.wish.Rootfs = args[0]
 		return formRootfs, args[1:], nil
-	case len(args) == 1 && hasConfig("."):
+	case len(args) == 1 && inBundle():
 		return formBundle, args, nil
 	}
 	return 0, nil, usage(fmt.Sprintf("%q would be an image, and images are not supported yet: a directory has a slash (./%[1]s), a command of this host comes after -- (sandbox run -- %[1]s)", args[0]))
 }
 
-// hasConfig says whether a directory is meant as a bundle. What is wrong with
+// inBundle says whether the working directory is meant as a bundle. What is wrong with
 // its config.json is told when it is read.
-func hasConfig(dir string) bool {
-	_, err := os.Lstat(filepath.Join(dir, spec.ConfigName))
+func inBundle() bool {
+	_, err := os.Lstat(spec.ConfigName)
 	return err == nil
 }
 
@@ -365,50 +361,6 @@ func (a *app) launch(r *lifecycle.Runtime, f *runFlags, o lifecycle.Options) err
 	return err
 }
 
-// watchGuards looks whether git is kept from writing its configuration, to tell of it: from the beginning where the words
-// of the command say so, else once it has run for a while.
-func watchGuards(guards []*worktree.Guard, args []string) {
-	const while = 50 * time.Millisecond
-	words := strings.Join(args, " ")
-	now := strings.Contains(words, "git") && slices.ContainsFunc([]string{"config", "push", "remote", "branch", "checkout", "switch", "submodule", "init"},
-		func(verb string) bool { return strings.Contains(words, verb) })
-	for _, g := range guards {
-		switch {
-		case !g.Watches():
-		case now:
-			g.Watch()
-		default:
-			time.AfterFunc(while, g.Watch)
-		}
-	}
-}
-
-// checkGuards moves aside what the command left for programs outside, and says so.
-func (a *app) checkGuards(guards []*worktree.Guard) {
-	for _, g := range guards {
-		for _, text := range g.Check() {
-			a.tell(text)
-		}
-		g.Close()
-	}
-}
-
-// leaveTerminal gives a job in the background an empty standard input instead of the
-// terminal. The kernel would stop it when it reads; but the payload is in a session
-// of its own, and would take from the shell what is typed.
-func leaveTerminal(p *specs.Process) error {
-	front, err := unix.IoctlGetInt(0, unix.TIOCGPGRP) // of our own terminal only
-	if err != nil || front == unix.Getpgrp() || p.Terminal {
-		return nil
-	}
-	null, err := os.Open(os.DevNull)
-	if err != nil {
-		return err
-	}
-	defer null.Close()
-	return unix.Dup3(int(null.Fd()), 0, 0)
-}
-
 // startError keeps the exit status that a shell would give for a program that
 // cannot be run. With a bundle it is runc's: 1.
 func (a *app) startError(err error) error {
@@ -416,63 +368,6 @@ func (a *app) startError(err error) error {
 		a.status = lifecycle.ExitStatus(err)
 	}
 	return err
-}
-
-// foreground is the caller's terminal while a payload has one of its own, or
-// nothing.
-type foreground struct{ ours, theirs, dialed *os.File }
-
-// openTerminal makes the socket over which a foreground run gets the master.
-func openTerminal(o *lifecycle.Options, detached bool) (*foreground, error) {
-	t := &foreground{}
-	if detached || o.Console != nil || !o.Spec.Process.Terminal {
-		return t, nil
-	}
-	var err error
-	if t.ours, t.theirs, err = console.Pair(); err != nil {
-		return nil, err
-	}
-	o.Console = t.theirs
-	if p := o.Spec.Process; p.ConsoleSize == nil {
-		p.ConsoleSize = terminalSize() // else it has none until the first look of ours
-	}
-	return t, nil
-}
-
-func (t *foreground) close() {
-	for _, f := range []*os.File{t.ours, t.theirs, t.dialed} {
-		if f != nil {
-			f.Close()
-		}
-	}
-}
-
-// wait forwards signals and the terminal until the payload ends.
-func (t *foreground) wait(c *lifecycle.Container, signals lifecycle.Signals) (int, error) {
-	c.Forward(signals)
-	if t.ours == nil {
-		return c.Wait()
-	}
-	t.theirs.Close()
-	master, _, err := console.Receive(t.ours)
-	if err != nil {
-		return 0, err
-	}
-	session, err := console.Attach(master, os.Stdin, os.Stdout)
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = session.Close() }() // the payload's status is what the caller waits for
-	return c.Wait()
-}
-
-// terminalSize is that of the caller's terminal, for the payload's first look.
-func terminalSize() *specs.Box {
-	size, err := unix.IoctlGetWinsize(0, unix.TIOCGWINSZ)
-	if err != nil || size.Row == 0 {
-		return nil
-	}
-	return &specs.Box{Height: uint(size.Row), Width: uint(size.Col)}
 }
 
 // reportLoss prints one line for each loss of a contract.

@@ -2,6 +2,7 @@ package worktree
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -43,7 +44,7 @@ func Safe(files [][]byte) (s SafeConfig) {
 			case v.section == "alias" && v.subsection == "" && !strings.HasPrefix(v.value, "!") && !v.bare:
 				write(&b, v)
 			case v.subsection == "" || v.section == "color":
-				if keys := safeKeys[v.section]; keys == "*" || contains(strings.Fields(keys), v.key) {
+				if keys := safeKeys[v.section]; keys == "*" || slices.Contains(strings.Fields(keys), v.key) {
 					write(&b, v)
 				}
 			}
