@@ -1,8 +1,6 @@
 package main
 
 import (
-	"strings"
-
 	"sandbox/pkg/helper"
 	"sandbox/pkg/spec"
 )
@@ -29,21 +27,9 @@ func (p *programs) Type() string   { return "program" }
 // shared are the directories that a wish names, whatever comes of it: ids are
 // chosen before there is a spec, and newuidmap and getsubids are looked for then.
 func shared(w *spec.Wish) (places []helper.Place) {
-	add := func(path, name string) {
-		if p, ok := helper.PlaceOf(path, name); ok && path != "" {
+	for _, path := range w.Sources() {
+		if p, ok := helper.PlaceOf(path, path); ok {
 			places = append(places, p)
-		}
-	}
-	add(w.Rootfs, "the container's root")
-	for _, v := range w.Volumes {
-		source, _, _ := strings.Cut(v, ":")
-		add(source, source)
-	}
-	for _, m := range w.Mounts {
-		for _, field := range strings.Split(m, ",") {
-			if key, source, _ := strings.Cut(field, "="); key == "src" || key == "source" {
-				add(source, source)
-			}
 		}
 	}
 	return places

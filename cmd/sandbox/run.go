@@ -89,7 +89,7 @@ The exit status is the command's, 128+n when signal n ended it; 125 when sandbox
 failed, 126 when the command cannot be run, 127 when it is not found.`
 
 const runExample = `  sandbox run -- make test
-  sandbox run --cow -- rm -rf .
+  sandbox run --cow -- sh -c 'rm -rf *'
   sandbox run -v ~/.cache/go-build -- go build ./...
   sandbox run -e NPM_TOKEN --no-protect=.git/config -- npm publish
   sandbox run -it ./rootfs sh

@@ -3,12 +3,14 @@ package lifecycle
 import (
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"sandbox/pkg/helper"
 )
 
 // shareWith tells what the payload may write, which is where no program is taken
-// from that is run outside of it: its root, and what is bound there for writing.
+// from that is run outside of it: its root, what is bound there for writing, and
+// where an overlay keeps what is written.
 func (r *Runtime) shareWith(o *Options) {
 	r.Helpers.Shared = func() (places []helper.Place) {
 		add := func(path, name string) {
@@ -25,9 +27,16 @@ func (r *Runtime) shareWith(o *Options) {
 			add(root.Path, "the container's root")
 		}
 		for _, m := range o.Spec.Mounts {
-			binds := slices.Contains(m.Options, "bind") || slices.Contains(m.Options, "rbind")
-			if binds && !slices.Contains(m.Options, "ro") && !slices.Contains(m.Options, "rro") {
+			if slices.Contains(m.Options, "ro") || slices.Contains(m.Options, "rro") {
+				continue
+			}
+			if slices.Contains(m.Options, "bind") || slices.Contains(m.Options, "rbind") {
 				add(m.Source, m.Source)
+			}
+			for _, option := range m.Options { // of an overlay
+				if upper, ok := strings.CutPrefix(option, "upperdir="); ok {
+					add(upper, upper)
+				}
 			}
 		}
 		return places

@@ -156,6 +156,30 @@ func (v *volume) consistent() error {
 	return nil
 }
 
+// Sources are the paths on the host that the flags name for the container, as they were typed: its root, and what is mounted
+// from here. What cannot be read names none; that is told when the spec is made.
+func (w *Wish) Sources() (paths []string) {
+	if w.Rootfs != "" {
+		paths = append(paths, w.Rootfs)
+	}
+	add := func(v volume, err error) {
+		if err == nil && v.source != "" {
+			paths = append(paths, v.source)
+		}
+		if err == nil && v.upper != "" {
+			paths = append(paths, v.upper)
+		}
+	}
+	for _, v := range w.Volumes {
+		add(parseVolume(v))
+	}
+	for _, v := range w.Mounts {
+		m, err := parseMount(v)
+		add(m.volume, err)
+	}
+	return paths
+}
+
 // bind looks at the source and makes the mount.
 func (b *builder) bind(v volume) (specs.Mount, error) {
 	source := b.abs(v.source)
