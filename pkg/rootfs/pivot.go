@@ -73,7 +73,9 @@ func (t *Tree) Pivot(p *plan.Plan, noPivot bool) {
 	switch {
 	case !t.facts.NewMount:
 		p.Act("change root to %s", t.path)
-		p.Chdir(t.path)
+		root := p.Open(t.path, unix.O_PATH|unix.O_DIRECTORY).To("root")
+		t.same(p, root, t.facts.Paths[t.path])
+		p.Fchdir(root)
 		p.Do("chroot", unix.SYS_CHROOT, plan.S("."))
 		p.Chdir("/")
 		return

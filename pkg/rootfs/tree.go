@@ -94,7 +94,7 @@ func New(s *specs.Spec, f Facts) (*Tree, error) {
 		t.facts.Paths = handle.Set{}
 		defer t.facts.Paths.Close() // their numbers are known
 	}
-	if t.path != "/" && f.NewMount {
+	if t.path != "/" {
 		_, _ = t.facts.Paths.Open(t.path) // what keeps us from it, the start tells
 	}
 	if err := checkLabel(s.Linux, f); err != nil {

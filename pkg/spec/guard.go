@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"fmt"
 	"path/filepath"
 	"strings"
 
@@ -74,6 +75,7 @@ func (b *builder) guard() error {
 		return nil
 	}
 	found := <-b.finding
+	b.finding = nil
 	var ours, last []specs.Mount
 	if b.shared != nil {
 		ours = b.guardWorkdir(found.guard)
@@ -88,7 +90,11 @@ func (b *builder) guard() error {
 			b.made(g)
 		}
 	}
-	last = append(last, b.coverState()...)
+	covers, err := b.coverState()
+	if err != nil {
+		return err
+	}
+	last = append(last, covers...)
 	theirs := b.spec.Mounts[len(b.ours):]
 	private := append(b.spec.Mounts[b.base:len(b.ours):len(b.ours)], ours...)
 	byDepth(private)
@@ -97,8 +103,9 @@ func (b *builder) guard() error {
 	return nil
 }
 
-// coverState hides the state of containers, with the hooks that we run for them, from what -v shares.
-func (b *builder) coverState() (mounts []specs.Mount) {
+// coverState hides the state of containers, with the hooks that we run for them, from what -v shares. The cover stays where
+// it is for a mount point cannot be renamed; a directory above it could, and another be made for the next `delete` to find.
+func (b *builder) coverState() (mounts []specs.Mount, err error) {
 	state := b.realDir(b.caller.StateRoot)
 	if state == "" {
 		state = b.caller.StateRoot // it is not there yet
@@ -111,10 +118,14 @@ func (b *builder) coverState() (mounts []specs.Mount) {
 			b.notice("state-not-shared", "%s is not shared with the command, it is the state of your containers", m.Source)
 			mounts = append(mounts, emptyDir(m.Destination))
 		case under(state, source):
-			mounts = append(mounts, emptyDir(filepath.Join(m.Destination, strings.TrimPrefix(state, source))))
+			rel := strings.Trim(strings.TrimPrefix(state, source), "/")
+			if strings.Contains(rel, "/") && !contains(m.Options, "ro") && !contains(m.Options, "rro") {
+				return nil, fmt.Errorf("%s cannot be shared for writing: the state of your containers is in %s below it, and the command could put another in its place: share what it needs of that directory, or name another --root", m.Source, rel)
+			}
+			mounts = append(mounts, emptyDir(filepath.Join(m.Destination, rel)))
 		}
 	}
-	return mounts
+	return mounts, nil
 }
 
 // emptyDir is a directory that stays empty.

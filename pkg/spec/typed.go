@@ -3,6 +3,7 @@ package spec
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -34,20 +35,76 @@ func (b *builder) typed(path string) (*handle.Handle, error) {
 	return b.paths.Add(abs, h), nil
 }
 
-func (b *builder) openTyped(abs string) (*handle.Handle, error) {
-	base, rest := b.firstForeign(abs)
-	if rest == "" {
+// mostLinks is the kernel's own bound of links on one way (path_resolution(7)).
+const mostLinks = 40
+
+// openTyped goes the way step by step, through what it has open, and through links as the kernel would. From the first
+// directory on in which somebody other than root may have put what lies there, nothing leads out of that one any more,
+// were it a link of the caller's own that led there. The kernel's own links, /dev/fd among them, are no files of anybody's.
+func (b *builder) openTyped(abs string) (h *handle.Handle, err error) {
+	if under(abs, "/dev") || under(abs, "/proc") {
 		return b.open(abs)
 	}
-	if base == b.caller.Cwd && b.caller.Dir != nil {
-		return b.caller.Dir.Inside(rest)
+	start, left := func() (*handle.Handle, error) { return b.open("/") }, strings.Split(strings.Trim(abs, "/"), "/")
+	if cwd := b.caller.Cwd; cwd != "" && cwd != "/" && abs != cwd && under(abs, cwd) && b.caller.Dir != nil {
+		rest := strings.TrimPrefix(abs, cwd+"/")
+		if !b.isHome(b.caller.Dir.ID) {
+			return b.caller.Dir.Inside(rest)
+		}
+		start, left = func() (*handle.Handle, error) { return b.caller.Dir.Open(".") }, strings.Split(rest, "/")
 	}
-	dir, err := b.open(base)
-	if err != nil {
-		return nil, err
+	at, err := start()
+	defer func() {
+		if h != at {
+			at.Close()
+		}
+		if h != nil {
+			h.Path = abs
+		}
+	}()
+	for links := 0; err == nil && len(left) > 0; {
+		name, rest := left[0], strings.Join(left, "/")
+		var st unix.Stat_t
+		if err := unix.Fstat(at.FD, &st); err != nil {
+			return nil, err
+		}
+		switch {
+		case name == "" || name == ".":
+			left = left[1:]
+			continue
+		case kernelFS(at.FD):
+			return at.Open(rest)
+		case b.foreign(at.Path, &st):
+			return at.Inside(rest)
+		}
+		var next *handle.Handle
+		if next, err = handle.At(at.FD, name, filepath.Join(at.Path, name)); err != nil {
+			break
+		}
+		left = left[1:]
+		if next.Kind() == unix.S_IFLNK {
+			var target string
+			target, err = next.Target()
+			next.Close()
+			if links++; err == nil && links > mostLinks {
+				err = unix.ELOOP
+			}
+			left = append(strings.Split(target, "/"), left...)
+			if err != nil || !filepath.IsAbs(target) {
+				continue
+			}
+			next, err = b.open("/")
+		}
+		if err == nil {
+			at.Close()
+			at = next
+		}
 	}
-	defer dir.Close()
-	return dir.Inside(rest)
+	var errno unix.Errno
+	if errors.As(err, &errno) {
+		return nil, &os.PathError{Op: "open", Path: abs, Err: errno}
+	}
+	return at, err
 }
 
 // open opens a path of the host and keeps the name that it has there.
@@ -57,30 +114,6 @@ func (b *builder) open(path string) (*handle.Handle, error) {
 		h.Path = path
 	}
 	return h, err
-}
-
-// firstForeign splits a path behind the first directory in which somebody other than root may have put what lies there;
-// "" behind the whole path where there is none. The kernel's own links, /dev/fd among them, are no files of anybody's.
-func (b *builder) firstForeign(abs string) (base, rest string) {
-	if under(abs, "/dev") || under(abs, "/proc") {
-		return abs, ""
-	}
-	if cwd := b.caller.Cwd; cwd != "" && cwd != "/" && under(abs, cwd) {
-		return cwd, strings.TrimPrefix(strings.TrimPrefix(abs, cwd), "/")
-	}
-	parts := strings.Split(strings.TrimPrefix(abs, "/"), "/")
-	dir := "/"
-	for i, part := range parts {
-		var st unix.Stat_t
-		if unix.Stat(b.onHost(dir), &st) != nil {
-			break // opening it says why
-		}
-		if b.foreign(dir, &st) {
-			return dir, strings.Join(parts[i:], "/")
-		}
-		dir = filepath.Join(dir, part)
-	}
-	return abs, ""
 }
 
 // foreign says whether a command may have put something into a directory: it is not root's, or others can write there;
