@@ -15,5 +15,9 @@ func (l *hostLook) mounts() *kernel.Table {
 	return l.table
 }
 
-func (l *hostLook) Views(paths []string) []string    { return l.mounts().Views(paths) }
-func (l *hostLook) KernelMounts(dir string) []string { return l.mounts().KernelMounts(dir) }
+func (l *hostLook) Views(homes []kernel.Place, shared kernel.Place) ([]kernel.Place, bool) {
+	return l.mounts().Views(homes, shared)
+}
+
+func (l *hostLook) Kernels() ([]kernel.Place, bool) { return l.mounts().Kernels() }
+func (l *hostLook) Again() bool                     { return l.mounts().Again() }

@@ -26,11 +26,9 @@ func (p *programs) Type() string   { return "program" }
 
 // shared are the directories that a wish names, whatever comes of it: ids are
 // chosen before there is a spec, and newuidmap and getsubids are looked for then.
-func shared(w *spec.Wish) (places []helper.Place) {
-	for _, path := range w.Sources() {
-		if p, ok := helper.PlaceOf(path, path); ok {
-			places = append(places, p)
-		}
+func shared(w *spec.Wish, c spec.Caller) (places []helper.Place) {
+	for _, h := range w.Hold(c) {
+		places = append(places, helper.Place{Dev: h.Dev, Ino: h.Ino, Name: h.Path})
 	}
 	return places
 }

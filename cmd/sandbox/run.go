@@ -226,14 +226,14 @@ func (a *app) wished(r *lifecycle.Runtime, f *runFlags, form form, args []string
 	w := &f.wish
 	w.Tree, w.Args, w.Init = form == formTree, args, f.init
 	w.Network = f.namespace()
-	r.Helpers.Shared = func() []helper.Place { return shared(w) }
+	caller := whoTyped(r)
+	caller.Made, o.Paths = &f.made, caller.Paths
+	r.Helpers.Shared = func() []helper.Place { return shared(w, caller) }
 	ids, contract, err := r.ChooseIDs(w.Userns, w.Tree)
 	if err != nil {
 		return o, err
 	}
 	o.Contract = contract
-	caller := whoTyped(r)
-	caller.Made, o.Paths = &f.made, caller.Paths
 	if w.Tree {
 		caller.Mounts, caller.Sockets = &hostLook{host: r.Kernel}, r.Kernel.Sockets
 	}

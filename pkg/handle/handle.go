@@ -161,6 +161,16 @@ func (h *Handle) Now() string {
 	return now
 }
 
+// Mount is the id of the mount that it was opened on, as mountinfo has it; 0 where the kernel does not say (statx(2),
+// Linux 5.8).
+func (h *Handle) Mount() uint64 {
+	var st unix.Statx_t
+	if unix.Statx(h.FD, "", unix.AT_EMPTY_PATH|unix.AT_NO_AUTOMOUNT, unix.STATX_MNT_ID, &st) != nil {
+		return 0
+	}
+	return st.Mnt_id
+}
+
 // Dup is the same file once more, to be closed by itself.
 func (h *Handle) Dup() (*Handle, error) {
 	fd, err := unix.FcntlInt(uintptr(h.FD), unix.F_DUPFD_CLOEXEC, 3)

@@ -63,7 +63,7 @@ func alone(env map[string]string) *Finder {
 
 func placeOf(t *testing.T, dir string) func() []Place {
 	t.Helper()
-	place, ok := PlaceOf(dir, "the directory of the test")
+	place, ok := placeAt(dir, "the directory of the test")
 	if !ok {
 		t.Fatal(dir)
 	}

@@ -13,8 +13,8 @@ type Place struct {
 	Name     string // for people: "the working directory"
 }
 
-// PlaceOf is what a path leads to now; whoever has it open asks fstat(2) instead.
-func PlaceOf(path, name string) (Place, bool) {
+// placeAt is what a path leads to now; whoever has it open asks fstat(2) instead.
+func placeAt(path, name string) (Place, bool) {
 	var st unix.Stat_t
 	err := unix.Stat(path, &st)
 	return Place{st.Dev, st.Ino, name}, err == nil
@@ -71,8 +71,8 @@ func below(dir int, places []Place) (*Place, error) {
 // workingDirectory is what commands write most, now or the last time. One that is $HOME, or has it in it, is shared
 // with none; / is one of those, whoever is at home where.
 func (f *Finder) workingDirectory() (Place, bool) {
-	at, ok := PlaceOf(".", "the working directory")
-	slash, _ := PlaceOf("/", "")
+	at, ok := placeAt(".", "the working directory")
+	slash, _ := placeAt("/", "")
 	if !ok || at.Dev == slash.Dev && at.Ino == slash.Ino {
 		return at, false
 	}

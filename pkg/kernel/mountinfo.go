@@ -8,6 +8,7 @@ import (
 // mount is one line of /proc/PID/mountinfo, proc_pid_mountinfo(5).
 type mount struct {
 	id      int
+	parent  int
 	dev     string // major:minor of the file system
 	root    string // the part of the file system that is mounted
 	point   string
@@ -49,8 +50,9 @@ func parseMountinfo(text string) []mount {
 		if !found || n < len(f) || f[5] == "" || right == "" || err != nil {
 			continue
 		}
+		parent, _ := strconv.Atoi(f[1])
 		fstype, _, _ := strings.Cut(right, " ")
-		all = append(all, mount{id, f[2], unescape(f[3]), unescape(f[4]), f[5], fstype, right[strings.LastIndexByte(right, ' ')+1:]})
+		all = append(all, mount{id, parent, f[2], unescape(f[3]), unescape(f[4]), f[5], fstype, right[strings.LastIndexByte(right, ' ')+1:]})
 	}
 	return all
 }

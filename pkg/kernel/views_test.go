@@ -1,14 +1,16 @@
 package kernel
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
 
 func TestViews(t *testing.T) {
-	h := fakeHost(t, map[string]string{"proc/self/mountinfo": `20 1 8:1 / / rw - ext4 /dev/a rw
+	table := fakeHost(t, map[string]string{"proc/self/mountinfo": `20 1 8:1 / / rw - ext4 /dev/a rw
 21 20 8:2 / /home rw - ext4 /dev/b rw
 22 20 8:2 / /srv/h rw - ext4 /dev/b rw
 23 20 8:2 /ann/src /srv/src rw - ext4 /dev/b rw
@@ -19,26 +21,70 @@ func TestViews(t *testing.T) {
 28 20 0:9 / /proc rw - proc proc rw
 29 21 0:9 / /home/ann/jail/proc rw - proc proc rw
 30 21 0:10 / /home/ann/jail/sys rw - sysfs sysfs rw
+31 20 8:2 / /srv/under rw - ext4 /dev/b rw
+32 31 0:11 / /srv/under rw - tmpfs none rw
+33 20 0:10 / /srv/jail/sys rw - sysfs sysfs rw
+34 33 0:12 / /srv/jail/sys/fs/cgroup rw - cgroup2 none rw
+35 20 0:9 / /srv/over/a/proc rw - proc proc rw
+36 20 0:13 / /srv/over rw - tmpfs none rw
+37 28 0:14 / /proc/sys/fs/binfmt_misc rw - binfmt_misc none rw
 `}).Table()
-	for paths, want := range map[string]string{
-		"/home":           "/srv/h /srv/src",
-		"/home/ann":       "/srv/h/ann /srv/src",
-		"/home/ann/src/x": "/srv/h/ann/src/x /srv/src/x",
-		"/root":           "/mnt/root/root",
-		"/var":            "/mnt/root/var /mnt/log",
-		"/data here/ann":  "/opt/ann",
-		"/home /root":     "/srv/h /srv/src /mnt/root/root",
+	for homes, want := range map[string]string{
+		"/home":            "/srv/h 22 true /srv/src 23 false",
+		"/home/ann":        "/srv/h/ann 22 true /srv/src 23 false",
+		"/home/ann/src/x":  "/srv/h/ann/src/x 22 true /srv/src/x 23 true",
+		"/root":            "/mnt/root/root 24 true",
+		"/var":             "/mnt/root/var 24 true /mnt/log 25 false",
+		"/data here/ann":   "/opt/ann 26 true",
+		"/home /root":      "/srv/h 22 true /srv/src 23 false /mnt/root/root 24 true",
+		"/home >/home/ann": "/srv/h 22 true",    // what lies in what is shared is shared
+		"/nowhere?":        "",                  // on a mount that is not in the table
+		"/srv/h!/home/ann": "/home/ann 0 false", // renamed since
 	} {
-		var list []string
-		for p := range strings.SplitSeq(paths, " /") {
-			list = append(list, "/"+strings.TrimPrefix(p, "/"))
+		homes, shared, _ := strings.Cut(homes, " >")
+		var list []Place
+		for p := range strings.SplitSeq(homes, " /") {
+			path := "/" + strings.TrimPrefix(p, "/")
+			place := Place{Path: path, Mount: uint64(table.at(path))}
+			if on, really, ok := strings.Cut(path, "!"); ok {
+				place = Place{Path: really, Mount: uint64(table.at(on))}
+			}
+			if strings.HasSuffix(path, "?") {
+				place.Mount = 99
+			}
+			list = append(list, place)
 		}
-		if got := strings.Join(h.Views(list), " "); got != want {
-			t.Errorf("%s: %q, want %q", paths, got, want)
+		cwd := Place{}
+		if shared != "" {
+			cwd = Place{Path: shared, Mount: uint64(table.at(shared))}
+		}
+		places, _ := table.Views(list, cwd)
+		var got []string
+		for _, p := range places {
+			got = append(got, fmt.Sprint(p.Path, " ", p.Mount, " ", p.Whole))
+		}
+		if got := strings.Join(got, " "); got != want {
+			t.Errorf("%s: %q, want %q", homes, got, want)
 		}
 	}
-	if got := strings.Join(h.KernelMounts("/home/ann"), " "); got != "/home/ann/jail/proc /home/ann/jail/sys" {
-		t.Errorf("kernel's mounts: %s", got)
+	if _, sure := table.Views([]Place{{Path: "/home/ann", Mount: 21}}, Place{}); sure {
+		t.Error("sure of what another mount lies over")
+	}
+	places, sure := table.Kernels()
+	if want := []Place{{"/home/ann/jail/proc", 29, false}, {"/home/ann/jail/sys", 30, false}, {"/srv/jail/sys", 33, false}}; !slices.Equal(places, want) || sure {
+		t.Errorf("kernel's mounts: %v, %v", places, sure)
+	}
+	if !table.Again() {
+		t.Error("it has not changed")
+	}
+	table.host.Proc = t.TempDir()
+	if table.Again() {
+		t.Error("it has changed")
+	}
+	// a chroot, whose root is no mount
+	table = fakeHost(t, map[string]string{"proc/self/mountinfo": "40 20 8:1 / /a rw - ext4 /dev/a rw\n41 40 0:9 / /a/proc rw - proc proc rw\n"}).Table()
+	if at := fmt.Sprint(table.at("/b"), table.at("/a/b"), table.at("/a/proc/1")); at != "0 40 41" {
+		t.Errorf("in a chroot: %s", at)
 	}
 }
 

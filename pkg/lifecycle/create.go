@@ -309,6 +309,12 @@ func (b *birth) newRecord() Record {
 		Process: s.Process, Hooks: s.Hooks, Contract: b.contract, NoNewKeyring: b.NoNewKeyring, Seccomp: b.filter.Filter,
 		Helper: b.network.recorded(), Share: b.share, Guards: b.Guards,
 	}
+	if h := b.Paths[b.Bundle]; h != nil {
+		rec.BundleID = &h.ID
+	}
+	if h := b.tree.Dir(); h != nil {
+		rec.RootfsID = &h.ID
+	}
 	if s.Linux != nil {
 		rec.Personality, rec.MemoryPolicy = s.Linux.Personality, s.Linux.MemoryPolicy
 		if b.group.place.Owned {

@@ -75,6 +75,8 @@ func hint(e *userns.Error) error {
 		text = "something is mounted over a file of /proc"
 	case e.Call == "move_mount" && e.Errno == unix.EINVAL && strings.HasPrefix(e.Act, "attach "):
 		text = "a directory cannot be mounted on a file, nor a file on a directory"
+	case strings.HasPrefix(e.Act, "find ") && strings.HasSuffix(e.Act, " as it was when the start began"):
+		text = "it, or a directory above it, was renamed or replaced since: end what does that, and start again"
 	case strings.HasPrefix(e.Act, "mount ") && e.Errno == unix.EPERM && strings.HasPrefix(e.Call, "fs") && !nestable(e.Act):
 		text = "a filesystem on a device is for root of the host to mount"
 	}

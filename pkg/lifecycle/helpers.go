@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"sandbox/pkg/handle"
 	"sandbox/pkg/helper"
 )
 
@@ -13,14 +14,17 @@ import (
 // where an overlay keeps what is written.
 func (r *Runtime) shareWith(o *Options) {
 	r.Helpers.Shared = func() (places []helper.Place) {
+		paths := o.Paths
+		if paths == nil {
+			paths = handle.Set{}
+			defer paths.Close()
+		}
 		add := func(path, name string) {
 			if !filepath.IsAbs(path) {
 				path = filepath.Join(o.Bundle, path)
 			}
-			if h := o.Paths[path]; h != nil {
+			if h, err := paths.Open(path); err == nil {
 				places = append(places, helper.Place{Dev: h.Dev, Ino: h.Ino, Name: name})
-			} else if p, ok := helper.PlaceOf(path, name); ok {
-				places = append(places, p)
 			}
 		}
 		if root := o.Spec.Root; root != nil && root.Path != "/" {

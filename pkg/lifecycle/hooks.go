@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/confine"
+	"sandbox/pkg/handle"
 	"sandbox/pkg/kernel"
 	"sandbox/pkg/plan"
 	"sandbox/pkg/spec"
@@ -292,11 +293,25 @@ func (e *entry) hookPlace(p *plan.Plan, rec *Record, inContainer bool) error {
 		return e.chroot(p, rec.Pid)
 	case inContainer: // the root that it has entered
 	case e.pidfd != nil:
-		p.Chdir(rec.Rootfs).Ignore()
+		enterDir(p, rec.Rootfs, rec.RootfsID)
 	default:
-		p.Chdir(rec.Bundle).Ignore()
+		enterDir(p, rec.Bundle, rec.BundleID)
 	}
 	return nil
+}
+
+// enterDir changes to a directory, if it is still the one that had its name when the container was made. One that has gone
+// leaves the hook where we are; another one in its place is an error, for a hook's relative names would be files of
+// somebody else's.
+func enterDir(p *plan.Plan, path string, id *handle.ID) {
+	gone := p.Label("without " + path)
+	dir := p.Open(path, unix.O_PATH|unix.O_DIRECTORY).On(unix.ENOENT, gone).On(unix.EACCES, gone).On(unix.ENOTDIR, gone).To("directory")
+	if id != nil {
+		p.Same(dir, path, id.Dev, id.Ino)
+	}
+	p.Fchdir(dir).Ignore()
+	p.Close(dir)
+	p.Here(gone)
 }
 
 // finish waits for a hook, at most so many seconds.

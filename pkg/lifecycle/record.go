@@ -10,6 +10,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"sandbox/pkg/cgroup2"
+	"sandbox/pkg/handle"
 	"sandbox/pkg/kernel"
 	"sandbox/pkg/resctrl"
 	"sandbox/pkg/seccomp"
@@ -29,8 +30,10 @@ type Record struct {
 	Boot         string            `json:"boot"`           // the boot that Begin belongs to
 	Bundle       string            `json:"bundle"`
 	Rootfs       string            `json:"rootfs"`
-	Created      string            `json:"created"` // RFC 3339, UTC
-	Owner        uint32            `json:"owner"`   // uid of who created it
+	BundleID     *handle.ID        `json:"bundleID,omitempty"` // the directories themselves, for what uses them later
+	RootfsID     *handle.ID        `json:"rootfsID,omitempty"` // nil where the container's root is made of other things
+	Created      string            `json:"created"`            // RFC 3339, UTC
+	Owner        uint32            `json:"owner"`              // uid of who created it
 	Annotations  map[string]string `json:"annotations,omitempty"`
 	AutoRemove   bool              `json:"autoRemove,omitempty"` // it is to be gone when it has ended: a foreground run removes it, or whoever looks next
 	NoPivot      bool              `json:"noPivot,omitempty"`

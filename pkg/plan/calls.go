@@ -66,6 +66,16 @@ func (p *Plan) Same(fd Reg, what string, dev, ino uint64) {
 	}
 }
 
+// OpenSame is OpenBelow of that file, to be used by its descriptor only.
+func (p *Plan) OpenSame(dir Reg, path, what string, dev, ino uint64) Reg {
+	act := p.act
+	defer func() { p.act = act }()
+	p.Act("find %s as it was when the start began", what)
+	fd := p.OpenBelow(dir, path, unix.O_PATH).To("place")
+	p.Same(fd, what, dev, ino)
+	return fd
+}
+
 // OpenAt is openat(2); O_CLOEXEC is added.
 func (p *Plan) OpenAt(dir Arg, path string, flags int, mode uint32) *Step {
 	return p.Do("openat", unix.SYS_OPENAT, dir, S(path), F(uintptr(flags|unix.O_CLOEXEC), openFlags), C(int(mode)))

@@ -48,6 +48,7 @@ type mount struct {
 
 	of      *handle.Handle // bind, lower: what the source named when it was looked at
 	tree    plan.Reg       // the mount, attached nowhere yet
+	there   bool           // it is attached
 	context plan.Reg       // of a filesystem being made
 	made    plan.Reg       // zero where the kernel has refused to make it
 	file    bool           // bind of something that is no directory
@@ -215,10 +216,16 @@ func (t *Tree) pin(p *plan.Plan, m *mount) {
 	p.Act("make a mount point of %s", m.dest)
 	at := t.below(p, m.dest, t.facts.Paths.Shown(m.dest))
 	m.tree = p.CloneTree(plan.R(at), "", m.recursive).To("copy")
-	setAttr(p, m.tree, m.attr, false, m.dest)
-	setAttr(p, m.tree, m.rattr, true, m.dest)
+	m.setAttrs(p)
 	spread(p, m.tree, m.spread)
 	p.MoveMount(m.tree, at)
+	m.there = true
+}
+
+// setAttrs sets what the options say of the mount itself.
+func (m *mount) setAttrs(p *plan.Plan) {
+	setAttr(p, m.tree, m.attr, false, m.dest)
+	setAttr(p, m.tree, m.rattr, true, m.dest)
 }
 
 // below opens a file of the host where the container shows it, and no other: it
@@ -227,13 +234,11 @@ func (t *Tree) pin(p *plan.Plan, m *mount) {
 func (t *Tree) below(p *plan.Plan, path string, of *handle.Handle) plan.Reg {
 	name, from := inside(path), t.root
 	for _, m := range t.mounts {
-		if base := inside(m.dest); m.tree != 0 && m.dest != path && m.bind() && within(inside(path), base) && base != "." {
+		if base := inside(m.dest); m.there && m.dest != path && m.bind() && within(inside(path), base) && base != "." {
 			name, from = inside(strings.TrimPrefix(inside(path), base)), m.tree
 		}
 	}
-	at := p.OpenBelow(from, name, unix.O_PATH).To("place")
-	t.same(p, at, of)
-	return at
+	return p.OpenSame(from, name, of.Path, of.Dev, of.Ino)
 }
 
 func mapsGID(f Facts, value string) bool {
@@ -263,12 +268,13 @@ func (t *Tree) prepare(p *plan.Plan, m *mount) {
 		p.Act("open %s below the copy-on-write layer of %s", m.lower, m.dest)
 		m.tree = p.Open(Copy{Path: m.lower, Of: m.of}.name(), unix.O_PATH|unix.O_DIRECTORY).To("lower")
 		t.same(p, m.tree, m.of)
-	case m.link != "" || !m.early() || t.inPlace(m):
+	case m.link != "" || !m.early() || t.inPlace(m) || t.inTree(m):
 	case m.bind():
 		p.Act("bind %s to %s", m.source, m.dest)
 		m.tree = t.clone(p, Copy{Path: m.source, Recursive: m.recursive, Link: m.sourceLink, IDs: m.ids, MapBelow: m.mapBelow, Of: m.of}, m.field)
-		setAttr(p, m.tree, m.attr, false, m.dest)
-		setAttr(p, m.tree, m.rattr, true, m.dest)
+		if m != t.mounts[0] || !t.rooms() {
+			m.setAttrs(p)
+		}
 		if len(m.spread) == 0 && t.shared() {
 			// A root that is shared with the host shares no bind that did not
 			// ask for it.
@@ -305,7 +311,11 @@ func (t *Tree) attach(p *plan.Plan, m *mount) {
 		t.finish(p, m)
 	}
 	p.Act("attach %s", m.dest)
-	p.MoveMount(m.tree, t.find(p, m.dest, !m.file, m.placeFlags))
+	if over := t.facts.Paths.Covered(m.dest); over != nil {
+		p.MoveMount(m.tree, t.below(p, m.dest, over))
+	} else {
+		p.MoveMount(m.tree, t.find(p, m.dest, !m.file, m.placeFlags))
+	}
 	t.place(m)
 }
 

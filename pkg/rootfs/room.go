@@ -8,11 +8,6 @@ import (
 	"sandbox/pkg/plan"
 )
 
-// rooms says whether the container shows the host's own tree, with empty directories in some places of it.
-func (t *Tree) rooms() bool {
-	return t.covers == 0 && t.mounts[0].bind() && t.mounts[0].source == "/"
-}
-
 // room says whether a mount is such a directory: a tmpfs of which nothing is asked but that it is empty, and whose. All of
 // them are directories of one file system. To make one, and to take it down at the end, is most of what a tmpfs costs.
 func (t *Tree) room(m *mount) bool {

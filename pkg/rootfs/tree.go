@@ -131,6 +131,14 @@ func (t *Tree) Root() plan.Reg { return t.root }
 // Path is the root's absolute path in the caller's tree.
 func (t *Tree) Path() string { return t.path }
 
+// Dir is the directory that the root is a copy of, nil where it is a file system of its own.
+func (t *Tree) Dir() *handle.Handle {
+	if t.covers >= 0 {
+		return nil
+	}
+	return t.facts.Paths[t.path]
+}
+
 // Losses are what of the spec cannot be had here, known before the fork.
 func (t *Tree) Losses() kernel.Contract { return t.losses }
 
@@ -175,10 +183,15 @@ func (t *Tree) Assemble(p *plan.Plan) {
 	p.Open("/", unix.O_PATH|unix.O_DIRECTORY).Into(place)
 	p.Here(have)
 	p.MoveMount(t.root, place)
-	for i, m := range t.mounts {
-		if i != t.covers {
-			t.attach(p, m)
-		}
+	rest := t.mounts
+	if t.covers == 0 {
+		rest = rest[1:]
+	}
+	if t.rooms() {
+		rest = t.divide(p, rest)
+	}
+	for _, m := range rest {
+		t.attach(p, m)
 	}
 	t.makeDevices(p)
 }
@@ -203,6 +216,7 @@ func (t *Tree) makeCover(p *plan.Plan, m *mount) {
 
 // place remembers what is in a destination now.
 func (t *Tree) place(m *mount) {
+	m.there = true
 	source := ""
 	if m.bind() || m.copyUp {
 		source = m.source

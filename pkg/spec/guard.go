@@ -1,11 +1,13 @@
 package spec
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+
 	"sandbox/pkg/handle"
 	"sandbox/pkg/worktree"
 )
@@ -32,7 +34,7 @@ func (b *builder) find() {
 
 // ask is what was typed about what may change. What -v names by itself is what was asked for.
 func (b *builder) ask() worktree.Ask {
-	ask := worktree.Ask{None: contains(b.wish.NoProtect, "all"), Binary: b.caller.Binary, May: b.mayShow, Home: b.caller.Home}
+	ask := worktree.Ask{None: contains(b.wish.NoProtect, "all"), Binary: b.caller.Binary, May: b.mayShow, Home: b.caller.Home, Hidden: b.unseen}
 	for _, p := range b.wish.Protect {
 		ask.Protect = append(ask.Protect, b.abs(p))
 	}
@@ -77,8 +79,10 @@ func (b *builder) guard() error {
 	found := <-b.finding
 	b.finding = nil
 	var ours, last []specs.Mount
+	var err error
 	if b.shared != nil {
 		ours = b.guardWorkdir(found.guard)
+		err = errors.Join(err, stays(found.guard))
 	}
 	for _, m := range b.theirs {
 		if h := b.paths[m.Source]; m.Type == "bind" && h != nil && h.IsDir() && !contains(m.Options, "ro") && !contains(m.Options, "rro") {
@@ -86,9 +90,13 @@ func (b *builder) guard() error {
 			ask.Hooks, ask.Except = found.own.hooks, without(ask.Except, []string{m.Source})
 			g := worktree.Find(h, ask)
 			b.tellNames(g)
+			err = errors.Join(err, stays(g))
 			last = append(last, b.show(m.Destination, g.Inside)...)
 			b.made(g)
 		}
+	}
+	if err != nil {
+		return err
 	}
 	covers, err := b.coverState()
 	if err != nil {
@@ -103,27 +111,42 @@ func (b *builder) guard() error {
 	return nil
 }
 
+// stays says whether this program could be found where it lies.
+func stays(g *worktree.Guard) error {
+	if g.Moving != "" {
+		return fmt.Errorf("%s cannot be protected from the command, for the directories above it are renamed all the time: end what does that", g.Moving)
+	}
+	return nil
+}
+
 // coverState hides the state of containers, with the hooks that we run for them, from what -v shares. The cover stays where
 // it is for a mount point cannot be renamed; a directory above it could, and another be made for the next `delete` to find.
 func (b *builder) coverState() (mounts []specs.Mount, err error) {
-	state := b.realDir(b.caller.StateRoot)
-	if state == "" {
-		state = b.caller.StateRoot // it is not there yet
-	}
+	state, missing := b.stateRoot()
 	for _, m := range b.theirs {
-		source := b.realDir(m.Source)
-		switch {
-		case m.Type != "bind" || source == "" || state == "":
-		case under(source, state):
+		source := b.paths[m.Source]
+		if m.Type != "bind" || source == nil || !source.IsDir() || state == nil {
+			continue
+		}
+		if _, in := b.lies(source, state.ID); in && missing == "" {
 			b.notice("state-not-shared", "%s is not shared with the command, it is the state of your containers", m.Source)
 			mounts = append(mounts, emptyDir(m.Destination))
-		case under(state, source):
-			rel := strings.Trim(strings.TrimPrefix(state, source), "/")
-			if strings.Contains(rel, "/") && !contains(m.Options, "ro") && !contains(m.Options, "rro") {
-				return nil, fmt.Errorf("%s cannot be shared for writing: the state of your containers is in %s below it, and the command could put another in its place: share what it needs of that directory, or name another --root", m.Source, rel)
-			}
-			mounts = append(mounts, emptyDir(filepath.Join(m.Destination, rel)))
+			continue
 		}
+		levels, in := b.lies(state, source.ID)
+		if !in {
+			continue
+		}
+		way := strings.Split(state.Path, "/")
+		rel := filepath.Join(filepath.Join(way[len(way)-levels:]...), missing)
+		if strings.Contains(rel, "/") && !contains(m.Options, "ro") && !contains(m.Options, "rro") {
+			return nil, fmt.Errorf("%s cannot be shared for writing: the state of your containers is in %s below it, and the command could put another in its place: share what it needs of that directory, or name another --root", m.Source, rel)
+		}
+		at := filepath.Join(m.Destination, rel)
+		if missing == "" {
+			b.paths.Cover(at, state)
+		}
+		mounts = append(mounts, emptyDir(at))
 	}
 	return mounts, nil
 }
@@ -151,10 +174,14 @@ func (b *builder) guardWorkdir(g *worktree.Guard) (mounts []specs.Mount) {
 		mounts = append(mounts, overlayMount(t.Path, t.Path))
 	} else if t != nil {
 		b.paths.Add(t.Path, t.Handle)
+		b.paths.Take(t.Path, t.Handle)
 		mounts = append(mounts, specs.Mount{Destination: t.Path, Type: "bind", Source: t.Path, Options: []string{"rbind", "rprivate", "rro"}})
 	}
 	for _, d := range g.GitDirs {
 		b.paths.Add(d.Path, d.Handle)
+		if !b.wish.Cow {
+			b.paths.Take(d.Path, d.Handle)
+		}
 		switch {
 		case b.wish.Cow && g.Tree != nil && under(d.Path, g.Tree.Path):
 			continue

@@ -1,8 +1,8 @@
 package spec
 
 import (
-	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -14,14 +14,15 @@ import (
 // cover is a directory of the host that the command must not see, and gets an empty one instead of.
 type cover struct {
 	path string
-	home bool // the caller's: theirs to write, and to nobody else to read
+	home bool           // the caller's: theirs to write, and to nobody else to read
+	dir  *handle.Handle // nil for one that lies in another's empty directory
 }
 
 // homes are the directories in which people keep what is theirs: keys, tokens, mail. They are known by device and inode,
 // for the same directory may be mounted in other places too.
 type homes struct {
-	own    []string        // $HOME and the user database's, which differ under sudo and in CI
-	covers []cover         // what is hidden, everywhere it can be seen
+	own    []*handle.Handle // $HOME and the user database's, which differ under sudo and in CI
+	covers []cover
 	names  map[string]bool // of people's homes, in the directories that hold them
 	holds  map[handle.ID]bool
 }
@@ -32,78 +33,67 @@ type homes struct {
 func (b *builder) findHomes() *homes {
 	h := &homes{names: map[string]bool{}, holds: map[handle.ID]bool{}}
 	for _, home := range []string{b.caller.Home, b.caller.PasswdHome} {
-		dir := b.realDir(home)
+		dir := b.dir(home)
 		switch {
-		case dir == "" || contains(h.own, dir):
-		case isSystem(dir):
-			b.notice("home-not-hidden", "home directory %s belongs to the system: it is not hidden from the command", dir)
+		case dir == nil || h.isOwn(dir):
+		case isSystem(dir.Path):
+			b.notice("home-not-hidden", "home directory %s belongs to the system: it is not hidden from the command", dir.Path)
 		default:
 			h.own = append(h.own, dir)
 		}
 	}
-	h.hide(b.people(h))
-	h.covers = b.passable(h.covers)
-	h.hide(h.own)
-	for _, c := range h.covers {
-		if id, ok := b.id(c.path); ok && !contains(h.own, c.path) {
-			h.holds[id] = true
+	for _, dir := range b.people(h) {
+		if b.passable(dir) {
+			h.hide(dir)
 		}
 	}
-	b.findViews(h)
-	for i, c := range h.covers {
-		h.covers[i].home = contains(h.own, c.path)
+	for _, dir := range h.own {
+		h.hide(dir)
+	}
+	for _, c := range h.covers {
+		if c.dir != nil && !c.home {
+			h.holds[c.dir.ID] = true
+		}
 	}
 	return h
 }
 
-// passable leaves out what the caller may not enter: nor may the command, which has no more rights over it.
-func (b *builder) passable(covers []cover) []cover {
-	kept := covers[:0]
-	for _, c := range covers {
-		if unix.Faccessat(unix.AT_FDCWD, b.onHost(c.path), unix.X_OK, unix.AT_EACCESS) != unix.EACCES {
-			kept = append(kept, c)
-		}
-	}
-	return kept
+// passable says whether the caller may enter a directory: else nor may the command, which has no more rights over it. What
+// is the caller's may be opened at any time.
+func (b *builder) passable(dir *handle.Handle) bool {
+	return dir.UID == b.caller.UID || unix.Faccessat(dir.FD, ".", unix.X_OK, unix.AT_EACCESS) != unix.EACCES
 }
 
-// hide adds directories to cover, but for those that lie in one that is covered already. The caller's own homes are there
+// hide adds a directory to cover, but for one that lies in one that is covered already. The caller's own homes are there
 // all the same, empty.
-func (h *homes) hide(dirs []string) {
-	for _, dir := range dirs {
-		if !h.covered(dir) || contains(h.own, dir) && !h.listed(dir) {
-			h.covers = append(h.covers, cover{path: dir})
-		}
+func (h *homes) hide(dir *handle.Handle) {
+	in := slices.ContainsFunc(h.covers, func(c cover) bool { return under(dir.Path, c.path) })
+	switch own := h.isOwn(dir); {
+	case !in:
+		h.covers = append(h.covers, cover{dir.Path, own, dir})
+	case own && !slices.ContainsFunc(h.covers, func(c cover) bool { return c.path == dir.Path }):
+		h.covers = append(h.covers, cover{dir.Path, true, nil})
 	}
 }
 
-func (h *homes) covered(dir string) bool {
-	for _, c := range h.covers {
-		if under(dir, c.path) {
-			return true
-		}
-	}
-	return false
-}
-
-func (h *homes) listed(dir string) bool {
-	for _, c := range h.covers {
-		if c.path == dir {
-			return true
-		}
-	}
-	return false
+func (h *homes) isOwn(dir *handle.Handle) bool {
+	return slices.ContainsFunc(h.own, func(own *handle.Handle) bool { return own.ID == dir.ID })
 }
 
 // people lists the directories that hold people's homes, and homes that lie among the system's own directories. Nobody's
 // home is looked at, each of which an automounter may have to fetch.
-func (b *builder) people(h *homes) (dirs []string) {
+func (b *builder) people(h *homes) (dirs []*handle.Handle) {
 	data, err := readRegular(b.onHost("/etc/passwd"))
 	if err != nil {
 		return nil
 	}
 	from := uint32(0)
-	holders := map[string]string{} // as passwd names them -> real
+	add := func(dir *handle.Handle) {
+		if dir != nil && !isSystem(dir.Path) {
+			dirs = append(dirs, dir)
+		}
+	}
+	holders := map[string]bool{}
 	for a := range accounts(data) {
 		if !filepath.IsAbs(a.home) {
 			continue
@@ -121,27 +111,20 @@ func (b *builder) people(h *homes) (dirs []string) {
 				continue
 			}
 		}
-		holder, known := holders[filepath.Dir(home)]
-		if !known {
-			holder = b.realDir(filepath.Dir(home))
-			holders[filepath.Dir(home)] = holder
-			if holder != "" && !holdsSystem(holder) {
+		holder := b.dir(filepath.Dir(home))
+		switch {
+		case holder == nil:
+		case holdsSystem(holder.Path):
+			add(b.dir(home))
+		default:
+			if !holders[holder.Path] {
+				holders[holder.Path] = true
 				dirs = append(dirs, holder)
 			}
-		}
-		switch {
-		case holder == "":
-		case !holdsSystem(holder):
 			h.names[filepath.Base(home)] = true
 			// A home on another disk, with a link in its place. To read a link mounts nothing.
-			if _, err := os.Readlink(b.onHost(filepath.Join(holder, filepath.Base(home)))); err == nil {
-				if dir := b.realDir(home); dir != "" && !isSystem(dir) && !contains(dirs, dir) {
-					dirs = append(dirs, dir)
-				}
-			}
-		default:
-			if dir := b.realDir(home); dir != "" && !isSystem(dir) && !contains(dirs, dir) {
-				dirs = append(dirs, dir)
+			if _, err := unix.Readlinkat(holder.FD, filepath.Base(home), make([]byte, 1)); err == nil {
+				add(b.dir(home))
 			}
 		}
 	}
@@ -167,22 +150,6 @@ func (b *builder) firstPerson() uint32 {
 			}
 		}
 		text = text[i+1:]
-	}
-}
-
-// findViews adds the other places where what is covered can be seen: a second mount of its file system, or of a part.
-func (b *builder) findViews(h *homes) {
-	if b.caller.Mounts == nil {
-		return
-	}
-	paths := make([]string, len(h.covers))
-	for i, c := range h.covers {
-		paths[i] = c.path
-	}
-	for _, view := range b.caller.Mounts.Views(paths) {
-		if !h.covered(view) && !b.kernels(view) {
-			h.covers = append(h.covers, cover{path: view})
-		}
 	}
 }
 

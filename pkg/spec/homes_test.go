@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/handle"
+	"sandbox/pkg/kernel"
 )
 
 func listenAt(t *testing.T, path string) {
@@ -38,7 +39,7 @@ func itoa(n int) string {
 	return itoa(n/10) + string(rune('0'+n%10))
 }
 
-// TestCovers: people's homes, what holds them, and every other place where they are seen; never a directory of the system.
+// TestCovers: people's homes and what holds them; never a directory of the system.
 func TestCovers(t *testing.T) {
 	for passwd, want := range map[string]string{
 		"ann:x:1000:1000::/home/ann:/bin/sh\nbob:x:1001:1::/home/bob:/bin/sh":                  "/home /home/ann",
@@ -58,14 +59,11 @@ func TestCovers(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(host, "etc/passwd"), []byte(passwd+"\n"), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		b := &builder{wish: Wish{hostRoot: host}, caller: ann()}
+		b := &builder{wish: Wish{hostRoot: host}, caller: ann(), paths: handle.Set{}}
 		if got := coverPaths(b.findHomes()); got != want {
 			t.Errorf("%q: %s, want %s", passwd, got, want)
 		}
-		b.caller.Mounts = table{views: []string{"/srv/h", "/home/ann/x", "/proc/x", "/srv/h/y"}}
-		if got := coverPaths(b.findHomes()); got != want+" /srv/h" {
-			t.Errorf("%q with another view: %s", passwd, got)
-		}
+		b.paths.Close()
 	}
 	host := fakeHost(t)
 	if err := os.WriteFile(filepath.Join(host, "etc/login.defs"), []byte("# UID_MIN 1\nUID_MIN\t\t 500\n"), 0o644); err != nil {
@@ -77,23 +75,94 @@ func TestCovers(t *testing.T) {
 }
 
 // table is a mount table that answers always the same.
-type table struct{ views, kernels []string }
+type table struct {
+	views, kernels []string
+	whole          bool
+	mount          uint64 // 0: that of what it names
+	sure, same     bool
+	asked          *int
+}
 
-func (t table) Views([]string) []string      { return t.views }
-func (t table) KernelMounts(string) []string { return t.kernels }
-
-// TestKernelBelow: what of the kernel is mounted in a directory is not shared with it.
-func TestKernelBelow(t *testing.T) {
-	host := fakeHost(t)
-	c := ann()
-	c.Cwd, c.Mounts = "/srv/up", table{kernels: []string{"/srv/up/proc"}}
-	s, notices, err := Wish{Tree: true, hostRoot: host}.Spec(c, kept())
-	if err != nil {
-		t.Fatal(err)
+func (t table) places(paths []string, host string, whole bool) (places []kernel.Place) {
+	*t.asked++
+	for _, p := range paths {
+		place := kernel.Place{Path: p, Mount: t.mount, Whole: whole}
+		if h, err := handle.Open(filepath.Join(host, p)); err == nil && t.mount == 0 {
+			place.Mount = h.Mount()
+			h.Close()
+		}
+		places = append(places, place)
 	}
-	i, j := mountOn(s.Mounts, "/srv/up"), mountOn(s.Mounts, "/srv/up/proc")
-	if i < 0 || j < i || s.Mounts[j].Type != "tmpfs" || len(notices) != 1 || notices[0].Code != "kernel-not-shared" {
-		t.Errorf("mounts %v, notices %v", s.Mounts, notices)
+	return places
+}
+
+type hostTable struct {
+	table
+	host string
+}
+
+func (t hostTable) Views([]kernel.Place, kernel.Place) ([]kernel.Place, bool) {
+	return t.places(t.views, t.host, t.whole), t.sure
+}
+func (t hostTable) Kernels() ([]kernel.Place, bool) {
+	return t.places(t.kernels, t.host, false), t.sure
+}
+func (t hostTable) Again() bool { return t.same }
+
+// TestElsewhere: what is the kernel's, or a home's, is covered in all of the tree, and before anything is taken out of it.
+func TestElsewhere(t *testing.T) {
+	for name, c := range map[string]struct {
+		table
+		want, notice, err string
+	}{
+		"kernel":      {table{kernels: []string{"/srv/up/proc", "/srv/up/proc/sys", "/srv/web"}, sure: true}, "/srv/web tmpfs /srv/up/proc tmpfs", "kernel-not-shared", ""},
+		"view":        {table{views: []string{"/srv/up/h", "/srv/up/file"}, sure: true}, "/srv/up/h tmpfs /srv/up/file bind", "home-not-shared", ""},
+		"shared":      {table{views: []string{"/srv/up"}, sure: true}, "", "", ""},
+		"unsure":      {table{kernels: []string{"/srv/web"}, same: true}, "/srv/web tmpfs", "", ""},
+		"never sure":  {table{kernels: []string{"/srv/web"}}, "", "", "cannot be hidden"},
+		"gone":        {table{kernels: []string{"/srv/gone"}, sure: true}, "", "", "/srv/gone cannot be hidden from the command, for the directories above it are renamed all the time"},
+		"other mount": {table{kernels: []string{"/srv/web"}, sure: true, mount: 1}, "", "", "/srv/web cannot be hidden"},
+		"no home":     {table{views: []string{"/srv/web"}, whole: true, sure: true}, "", "", "/srv/web cannot be hidden"},
+	} {
+		host := fakeHost(t)
+		for _, dir := range []string{"srv/up/proc/sys", "srv/up/h", "srv/web"} {
+			if err := os.MkdirAll(filepath.Join(host, dir), 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.WriteFile(filepath.Join(host, "srv/up/file"), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		caller, asked := ann(), 0
+		c.asked = &asked
+		caller.Cwd, caller.Mounts, caller.Paths = "/srv/up", hostTable{c.table, host}, handle.Set{}
+		s, notices, err := Wish{Tree: true, hostRoot: host}.Spec(caller, kept())
+		if (err == nil) != (c.err == "") || err != nil && (!strings.Contains(err.Error(), c.err) || asked < 10) {
+			t.Errorf("%s: %v after %d", name, err, asked)
+		}
+		if err == nil {
+			var got []string
+			for _, m := range s.Mounts[1:] {
+				if m.Destination == "/proc" {
+					break
+				}
+				got = append(got, m.Destination, m.Type)
+				if caller.Paths.Covered(m.Destination) == nil {
+					t.Errorf("%s: %s is covered by name", name, m.Destination)
+				}
+			}
+			if got := strings.Join(got, " "); got != c.want {
+				t.Errorf("%s: %s, want %s", name, got, c.want)
+			}
+			told := ""
+			for _, n := range notices {
+				told += n.Code
+			}
+			if told != c.notice {
+				t.Errorf("%s: notices %v", name, notices)
+			}
+		}
+		caller.Paths.Close()
 	}
 }
 
@@ -148,15 +217,17 @@ func TestUnshared(t *testing.T) {
 // TestTyped: a link that somebody else can have put there is followed only while it stays where it lies.
 func TestTyped(t *testing.T) {
 	host := fakeHost(t)
-	for link, target := range map[string]string{"home/ann/src/out": "../../bob", "home/ann/src/in": "x", "home/ann/src/abs": host + "/srv", "home/ann/mine": "../../srv/up", "srv/rooted": "up"} {
+	for _, dir := range []string{"home/ann/src/x/z", "home/ann/src/y"} {
+		if err := os.MkdirAll(filepath.Join(host, dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for link, target := range map[string]string{"home/ann/src/out": "../../bob", "home/ann/src/in": "x", "home/ann/src/abs": host + "/srv", "home/ann/mine": "../../srv/up", "srv/rooted": "up", "home/ann/src/x/up": "../y", "home/ann/src/x/down": "../x/z"} {
 		if err := os.Symlink(target, filepath.Join(host, link)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := os.Mkdir(filepath.Join(host, "home/ann/src/x"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	for typed, ok := range map[string]bool{"./x": true, "./in": true, "./out": false, "out": false, "./abs": false, "/home/ann/src/out": false, "./../src/out": false, "/home/ann/src/in": true, ".": true} {
+	for typed, ok := range map[string]bool{"./x": true, "./in": true, "./out": false, "out": false, "./abs": false, "/home/ann/src/out": false, "./../src/out": false, "./x/up": true, "../src/x/up": true, "/home/ann/src/in": true, ".": true} {
 		b := &builder{wish: Wish{hostRoot: host}, caller: ann(), paths: handle.Set{}}
 		if err := b.openWorkdir(); err != nil {
 			t.Fatal(err)

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/handle"
 )
 
 // onHost is where a host path is looked at.
@@ -24,20 +26,69 @@ func (b *builder) kind(p string) uint32 {
 	return st.Mode & unix.S_IFMT
 }
 
-// realDir follows all links and returns the directory at the end, or "" when there is none.
-func (b *builder) realDir(p string) string {
+// dir is the directory at a path of the host, through all links, by the name that it has then. It is the same one for the
+// whole command. Nil is none.
+func (b *builder) dir(p string) *handle.Handle {
 	if !filepath.IsAbs(p) {
-		return ""
+		return nil
 	}
-	real, err := filepath.EvalSymlinks(b.onHost(p))
-	if err != nil {
-		return ""
+	h, known := b.dirs[p]
+	if known {
+		return h
 	}
-	real = b.offHost(real)
-	if b.kind(real) != unix.S_IFDIR {
-		return ""
+	h, err := handle.Open(b.onHost(p))
+	if err == nil {
+		now := h.Now()
+		if !h.IsDir() || now == "" {
+			h.Close()
+			h = nil
+		} else {
+			h.Path = b.offHost(now)
+			b.paths.Keep(h)
+		}
 	}
-	return real
+	if b.dirs == nil {
+		b.dirs = map[string]*handle.Handle{}
+	}
+	b.dirs[p] = h
+	return h
+}
+
+// above calls each for the directories that one lies in, from the nearest on, until it is told to stop. The way goes by "..",
+// which cannot be mistaken.
+func (b *builder) above(dir *handle.Handle, each func(*handle.Handle) bool) {
+	at := dir
+	defer func() {
+		if at != dir {
+			at.Close()
+		}
+	}()
+	for {
+		up, err := at.Open("..")
+		if err != nil {
+			return
+		}
+		root := up.ID == at.ID && up.Mount() == at.Mount() // a directory may be mounted in itself
+		if at != dir {
+			at.Close()
+		}
+		if at = up; root || !each(at) {
+			return
+		}
+	}
+}
+
+// lies says how many levels below the directory of an ID another one lies, 0 where it is that one itself.
+func (b *builder) lies(dir *handle.Handle, in handle.ID) (levels int, found bool) {
+	if dir.ID == in {
+		return 0, true
+	}
+	b.above(dir, func(up *handle.Handle) bool {
+		levels++
+		found = up.ID == in
+		return !found
+	})
+	return levels, found
 }
 
 // under tells whether p is dir or below it; both are clean and absolute.

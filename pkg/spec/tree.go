@@ -14,21 +14,26 @@ import (
 // top as it is, and an empty throw-away directory in place of the caller's home.
 func (b *builder) tree() error {
 	b.spec.Root = &specs.Root{Path: "/", Readonly: true}
-	base := []specs.Mount{{
+	homes := b.findHomes()
+	covers, err := b.elsewhere(homes)
+	if err != nil {
+		return err
+	}
+	base := append([]specs.Mount{{
 		// A mount on "/" becomes the root. rprivate, not rslave: a mount that the host makes
 		// later (autofs, a USB stick) would arrive here writable.
 		Destination: "/", Type: "bind", Source: "/", Options: []string{"rbind", "rro", "rprivate"},
-	}, b.procMount()}
+	}}, covers...)
+	base = append(base, b.procMount())
 	if b.network.private() {
 		base = append(base, sysMount()) // else the host's /sys stays, read-only like all of the tree
 	}
 	base = append(base, b.cgroupsMount())
 	base = append(base, b.kernelMounts()[1:]...)
-	homes := b.findHomes()
 	// Shallow before deep: a working directory of /var must not uncover /var/tmp, one of
 	// /tmp/x must not be covered by /tmp.
 	private := append(b.scratch(), b.coverMounts(homes)...)
-	private, err := b.workdir(private, homes)
+	private, err = b.workdir(private, homes)
 	if err != nil {
 		return err
 	}
@@ -77,13 +82,21 @@ func (b *builder) coverMounts(h *homes) (mounts []specs.Mount) {
 		own = append(own, fmt.Sprintf("uid=%d", u.UID), fmt.Sprintf("gid=%d", u.GID))
 	}
 	for _, c := range h.covers {
-		options := []string{"nosuid", "nodev", "mode=0755"}
+		m := emptyRoom(c.path)
 		if c.home {
-			options = own
+			m.Options = own
 		}
-		mounts = append(mounts, specs.Mount{Destination: c.path, Type: "tmpfs", Source: "tmpfs", Options: options})
+		if c.dir != nil {
+			b.paths.Cover(c.path, c.dir)
+		}
+		mounts = append(mounts, m)
 	}
 	return mounts
+}
+
+// emptyRoom is an empty directory of root's, in which there may be places to mount on.
+func emptyRoom(path string) specs.Mount {
+	return specs.Mount{Destination: path, Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "nodev", "mode=0755"}}
 }
 
 // overlayMount is a copy-on-write view of dir. An overlay without an upperdir is our extension of the

@@ -39,8 +39,9 @@ func (b *builder) typed(path string) (*handle.Handle, error) {
 const mostLinks = 40
 
 // openTyped goes the way step by step, through what it has open, and through links as the kernel would. From the first
-// directory on in which somebody other than root may have put what lies there, nothing leads out of that one any more,
-// were it a link of the caller's own that led there. The kernel's own links, /dev/fd among them, are no files of anybody's.
+// directory on in which somebody other than root may have put what lies there, no link leads out of the directory that it
+// lies in, were it a link of the caller's own that led there. The kernel's own links, /dev/fd among them, are no files of
+// anybody's.
 func (b *builder) openTyped(abs string) (h *handle.Handle, err error) {
 	if under(abs, "/dev") || under(abs, "/proc") {
 		return b.open(abs)
@@ -62,6 +63,7 @@ func (b *builder) openTyped(abs string) (h *handle.Handle, err error) {
 			h.Path = abs
 		}
 	}()
+	foreign := false
 	for links := 0; err == nil && len(left) > 0; {
 		name, rest := left[0], strings.Join(left, "/")
 		var st unix.Stat_t
@@ -74,15 +76,20 @@ func (b *builder) openTyped(abs string) (h *handle.Handle, err error) {
 			continue
 		case kernelFS(at.FD):
 			return at.Open(rest)
-		case b.foreign(at.Path, &st):
-			return at.Inside(rest)
+		}
+		if foreign = foreign || b.foreign(at.Path, &st); foreign && name == ".." {
+			return nil, unix.EXDEV
 		}
 		var next *handle.Handle
 		if next, err = handle.At(at.FD, name, filepath.Join(at.Path, name)); err != nil {
 			break
 		}
 		left = left[1:]
-		if next.Kind() == unix.S_IFLNK {
+		switch link := next.Kind() == unix.S_IFLNK; {
+		case link && foreign:
+			next.Close()
+			next, err = at.Inside(name)
+		case link:
 			var target string
 			target, err = next.Target()
 			next.Close()
@@ -131,7 +138,7 @@ func (b *builder) foreign(dir string, st *unix.Stat_t) bool {
 // isHome says whether a directory is the caller's home.
 func (b *builder) isHome(id handle.ID) bool {
 	for _, home := range []string{b.caller.Home, b.caller.PasswdHome} {
-		if have, ok := b.id(home); ok && have == id {
+		if dir := b.dir(home); dir != nil && dir.ID == id {
 			return true
 		}
 	}
@@ -144,20 +151,4 @@ func (b *builder) leadsOut(abs string) error {
 		return err
 	}
 	return fmt.Errorf("%s is %s behind a link, which a command that ran here before may have put there: if that is meant, write %[2]s", abs, b.offHost(real))
-}
-
-// id is the file at a path of the host, links followed.
-func (b *builder) id(path string) (handle.ID, bool) {
-	id, known := b.known[path]
-	if !known {
-		var st unix.Stat_t
-		if filepath.IsAbs(path) && unix.Stat(b.onHost(path), &st) == nil {
-			id = handle.ID{Dev: st.Dev, Ino: st.Ino}
-		}
-		if b.known == nil {
-			b.known = make(map[string]handle.ID, 48)
-		}
-		b.known[path] = id
-	}
-	return id, id != handle.ID{}
 }

@@ -156,9 +156,23 @@ func (v *volume) consistent() error {
 	return nil
 }
 
-// Sources are the paths on the host that the flags name for the container, as they were typed: its root, and what is mounted
-// from here. What cannot be read names none; that is told when the spec is made.
-func (w *Wish) Sources() (paths []string) {
+// Hold opens what the flags name on the host for the container, its root and what is mounted from here, and keeps it in the
+// caller's Paths, for the Spec to use. What cannot be read or opened is none; that is told when the spec is made.
+func (w *Wish) Hold(c Caller) (held []*handle.Handle) {
+	b := &builder{wish: *w, caller: c, paths: c.Paths}
+	if b.openWorkdir() != nil {
+		return nil
+	}
+	for _, path := range w.sources() {
+		if h, err := b.typed(path); err == nil {
+			held = append(held, h)
+		}
+	}
+	return held
+}
+
+// sources are the paths that the flags name, as they were typed.
+func (w *Wish) sources() (paths []string) {
 	if w.Rootfs != "" {
 		paths = append(paths, w.Rootfs)
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"sandbox/pkg/handle"
+	"sandbox/pkg/kernel"
 	"sandbox/pkg/worktree"
 )
 
@@ -69,10 +70,12 @@ type Caller struct {
 	Nested bool
 }
 
-// MountTable answers what the mounts of a host show where.
+// MountTable answers what the mounts of a host show where, and whether it can be sure of that before it has looked again
+// ([kernel.Table]).
 type MountTable interface {
-	Views(paths []string) []string    // the other paths at which these, or parts of them, can be seen
-	KernelMounts(dir string) []string // mount points below dir through which the kernel is told things
+	Views(homes []kernel.Place, shared kernel.Place) (places []kernel.Place, sure bool) // where else these, or parts of them, can be seen
+	Kernels() (places []kernel.Place, sure bool)                                        // through which the kernel is told things
+	Again() bool                                                                        // whether it is still the same
 }
 
 // Made is what a wish needs besides its Spec.
@@ -113,12 +116,13 @@ type builder struct {
 	finding                        chan finding
 	pass                           passed
 	homes                          *homes
-	known                          map[string]handle.ID // what paths were found to name
-	forbidden                      map[handle.ID]string // directories that are not shared, and why
-	base                           int                  // how many of ours begin the tree, in that order
-	shared                         *handle.Handle       // the working directory, where the command gets it
-	profiled                       bool                 // --security-opt said something about seccomp
-	socketcall                     bool                 // --security-opt: 32-bit programs may make sockets by socketcall(2)
+	dirs                           map[string]*handle.Handle // what paths were found to name
+	forbidden                      map[handle.ID]string      // directories that are not shared, and why
+	unseen                         map[handle.ID]bool        // directories that lie in the tree and are covered
+	base                           int                       // how many of ours begin the tree, in that order
+	shared                         *handle.Handle            // the working directory, where the command gets it
+	profiled                       bool                      // --security-opt said something about seccomp
+	socketcall                     bool                      // --security-opt: 32-bit programs may make sockets by socketcall(2)
 	ours, theirs                   []specs.Mount
 }
 

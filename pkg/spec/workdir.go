@@ -1,7 +1,6 @@
 package spec
 
 import (
-	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -28,7 +27,7 @@ func (b *builder) workdir(private []specs.Mount, h *homes) ([]specs.Mount, error
 	case why == "":
 		b.spec.Process.Cwd, b.shared = dir.Path, dir
 		private = append(dropped(private, dir.Path), b.cwdMount(dir.Path))
-		private = append(private, b.kernelBelow(dir.Path)...)
+		b.paths.Take(dir.Path, dir)
 	default:
 		if b.kind(dir.Path) == unix.S_IFDIR && !b.kernels(dir.Path) {
 			b.spec.Process.Cwd = dir.Path // it is there, just not writable or empty
@@ -44,31 +43,10 @@ func (b *builder) workdir(private []specs.Mount, h *homes) ([]specs.Mount, error
 	return private, nil
 }
 
-// kernelBelow covers what of the kernel is mounted in a directory that is shared, a chroot say: with /proc of the host's own
-// processes root has the host.
-func (b *builder) kernelBelow(dir string) (mounts []specs.Mount) {
-	if b.caller.Mounts == nil || b.wish.Cow { // a copy has no mounts below
-		return nil
-	}
-	points := b.caller.Mounts.KernelMounts(dir)
-	for _, p := range points {
-		mounts = append(mounts, emptyDir(p))
-	}
-	if len(points) > 0 {
-		b.notice("kernel-not-shared", "not shared with the command, for they belong to the kernel: %s; -v PATH shares one", strings.Join(shorten(points, 6), " "))
-	}
-	return mounts
-}
-
 // openWorkdir opens the working directory where nobody has yet.
 func (b *builder) openWorkdir() error {
 	if b.caller.Dir == nil && b.caller.Cwd != "" {
-		if dir := b.realDir(b.caller.Cwd); dir != "" {
-			var err error
-			if b.caller.Dir, err = b.open(dir); err != nil && !errors.Is(err, unix.ENOENT) {
-				return err
-			}
-		}
+		b.caller.Dir = b.dir(b.caller.Cwd)
 	}
 	if b.caller.Dir != nil {
 		b.caller.Cwd = b.caller.Dir.Path
@@ -88,8 +66,11 @@ func (b *builder) unshared(dir *handle.Handle, h *homes) string {
 	if b.kernels(dir.Path) || kernelFS(dir.FD) {
 		return "belongs to the kernel"
 	}
-	if id, ok := b.id(filepath.Dir(dir.Path)); ok && h.holds[id] && h.names[filepath.Base(dir.Path)] {
-		return "is a home directory"
+	if up, err := dir.Open(".."); err == nil {
+		defer up.Close()
+		if h.holds[up.ID] && h.names[filepath.Base(dir.Path)] {
+			return "is a home directory"
+		}
 	}
 	return ""
 }
@@ -99,47 +80,61 @@ func (b *builder) unshared(dir *handle.Handle, h *homes) string {
 // outside. The first reason counts.
 func (b *builder) forbid(h *homes) {
 	b.forbidden = make(map[handle.ID]string, 32)
-	note := func(path, why string) {
-		if id, ok := b.id(path); ok && b.forbidden[id] == "" {
+	note := func(id handle.ID, why string) {
+		if b.forbidden[id] == "" {
 			b.forbidden[id] = why
 		}
 	}
-	above := func(path, why string) {
-		for path != "/" && filepath.IsAbs(path) {
-			path = filepath.Dir(path)
-			note(path, why)
-		}
+	above := func(dir *handle.Handle, why string) {
+		b.above(dir, func(up *handle.Handle) bool {
+			note(up.ID, why)
+			return true
+		})
 	}
 	for _, home := range h.own {
-		note(home, "is your home directory")
+		note(home.ID, "is your home directory")
 	}
 	for _, home := range h.own {
 		above(home, "contains your home directory")
 	}
-	note("/", "is the whole host")
+	if top := b.dir("/"); top != nil {
+		note(top.ID, "is the whole host")
+	}
 	for _, c := range h.covers {
-		note(c.path, "contains home directories")
-		above(c.path, "contains home directories")
+		if c.dir != nil {
+			note(c.dir.ID, "contains home directories")
+			above(c.dir, "contains home directories")
+		}
 	}
 	for _, p := range append([]string{b.caller.RuntimeDir, "/dev/shm", "/run/user"}, scratchDirs...) {
-		note(p, fmt.Sprintf("is %s, where other programs have their files and sockets", p))
+		if dir := b.dir(p); dir != nil {
+			note(dir.ID, fmt.Sprintf("is %s, where other programs have their files and sockets", p))
+		}
 	}
-	if b.caller.StateRoot != "" {
-		note(b.caller.StateRoot, "holds the state of your containers")
-		above(b.caller.StateRoot, "holds the state of your containers")
+	if dir, _ := b.stateRoot(); dir != nil { // or the next one above, where it is not there yet
+		note(dir.ID, "holds the state of your containers")
+		above(dir, "holds the state of your containers")
 	}
 }
 
 // inState says whether a directory lies in the state of containers.
 func (b *builder) inState(dir *handle.Handle) bool {
-	state, ok := b.id(b.caller.StateRoot)
-	for p := dir.Path; ok && p != "/"; {
-		p = filepath.Dir(p)
-		if id, found := b.id(p); found && id == state {
-			return true
+	state, missing := b.stateRoot()
+	if state == nil || missing != "" {
+		return false
+	}
+	_, in := b.lies(dir, state.ID)
+	return in
+}
+
+// stateRoot is where the state of containers lies, or the first directory above that is there, and what is missing then.
+func (b *builder) stateRoot() (dir *handle.Handle, missing string) {
+	for p := b.caller.StateRoot; filepath.IsAbs(p); p = filepath.Dir(p) {
+		if dir = b.dir(p); dir != nil || p == "/" {
+			return dir, strings.TrimPrefix(strings.TrimPrefix(b.caller.StateRoot, p), "/")
 		}
 	}
-	return false
+	return nil, ""
 }
 
 // kernelFS says whether a directory is in a file system through which the kernel is told things.

@@ -248,6 +248,12 @@ func (w *walk) dir(fd int, rel string, level int) {
 		w.over, w.full = true, true
 		return
 	}
+	if len(w.g.ask.Hidden) > 0 {
+		var st unix.Stat_t
+		if unix.Fstat(fd, &st) != nil || w.g.ask.Hidden[handle.ID{Dev: st.Dev, Ino: st.Ino}] {
+			return
+		}
+	}
 	entries, err := listFD(fd, w.buf)
 	if err != nil && len(entries) == 0 {
 		return

@@ -18,6 +18,7 @@ type Guard struct {
 	since unix.Timespec // when it looked
 
 	InGit    string   // the git directory, or other place that git obeys, that dir is a part of; "" for none
+	Moving   string   // this program, which could not be protected
 	Linked   []string // what is read-only and has other names
 	Tree     *Dir     // the whole work tree that dir is a part of; nil where there is none, or dir is all of it
 	GitDirs  []*Dir   // git directories that lie outside of dir, with what is protected in them
@@ -52,8 +53,9 @@ type Ask struct {
 	Except  []string // absolute paths that are not protected
 	None    bool     // nothing is
 	Binary  *handle.Handle
-	Hooks   string // core.hooksPath of the caller's own configuration
-	Home    string // what ~ stands for
+	Hooks   string             // core.hooksPath of the caller's own configuration
+	Home    string             // what ~ stands for
+	Hidden  map[handle.ID]bool // directories that the command does not get to see, wherever they lie
 	// May says whether a directory above the shared one may be shown to the command.
 	May func(*handle.Handle) bool
 }
@@ -159,18 +161,62 @@ func later(t, than unix.Timespec) bool {
 // Env are variables that keep tools from failing on what is read-only, where the caller has not set them.
 func (g *Guard) Env() []string { return g.wantsEnv }
 
-// findBinary protects this program where it lies in the shared directory: the next start runs it outside.
+// findBinary protects this program where it lies in the shared directory: the next start runs it outside. A command that
+// runs already may exchange the directories above it while they are looked at; Moving says that it goes on doing so.
 func (g *Guard) findBinary() {
 	b := g.ask.Binary
 	if b == nil {
 		return
 	}
-	if rel, ok := below(b.Now(), g.dir.Path); ok && rel != "." {
+	for range 100 {
+		now, top := b.Now(), g.dir.Now()
+		rel, in := below(now, top)
+		switch {
+		case now == "": // it was removed
+			return
+		case !in || rel == ".":
+			if g.outside(b, now) {
+				return
+			}
+			continue
+		}
 		if h, err := g.dir.Beneath(rel); err == nil && h.ID == b.ID {
-			g.protect(g.dir, &g.Inside, rel)
+			g.fix(g.dir, &g.Inside, rel, h)
+			return
+		} else if err == nil {
 			h.Close()
 		}
 	}
+	g.Moving = b.Path
+}
+
+// outside says whether a file, by its path now, lies in no directory of the shared one.
+func (g *Guard) outside(file *handle.Handle, path string) bool {
+	at, err := handle.Open(filepath.Dir(path))
+	if err != nil {
+		return false
+	}
+	defer func() { at.Close() }()
+	same, err := at.Beneath(filepath.Base(path))
+	if err != nil {
+		return false
+	}
+	same.Close()
+	if same.ID != file.ID {
+		return false
+	}
+	for at.ID != g.dir.ID {
+		up, err := at.Open("..")
+		if err != nil {
+			return false
+		}
+		root := up.ID == at.ID && up.Mount() == at.Mount()
+		at.Close()
+		if at = up; root {
+			return true
+		}
+	}
+	return false
 }
 
 // protect makes one path below dir read-only and every directory on the way to it a mount point.
@@ -190,7 +236,12 @@ func (g *Guard) protect(dir *handle.Handle, to *[]Part, rel string) {
 	case err != nil:
 		return
 	}
-	if k := h.Kind(); k != unix.S_IFDIR && k != unix.S_IFREG {
+	g.fix(dir, to, rel, h)
+}
+
+// fix is protect for what has been opened there.
+func (g *Guard) fix(dir *handle.Handle, to *[]Part, rel string, h *handle.Handle) {
+	if k := h.Kind(); k != unix.S_IFDIR && k != unix.S_IFREG || g.excepted(filepath.Join(dir.Path, rel)) || covered(*to, rel, true) {
 		h.Close()
 		return
 	}

@@ -17,6 +17,7 @@ import (
 //	dir, git DEV INO PATH     the shared directory, and git directories outside of it
 //	since SEC NSEC            when it began
 //	known, seen DEV INO       repositories that were there, guarded and not
+//	hidden DEV INO            directories that the command does not see
 //	missing, except 0 0 PATH
 //	fixed, repo DEV INO PATH  what was read-only, and repositories that were guarded
 //	link 0 LENGTH PATHTARGET  LENGTH is the path's
@@ -43,6 +44,9 @@ func (g *Guard) Note() (n Note) {
 			kind = "known"
 		}
 		add(kind, id.Dev, id.Ino, "")
+	}
+	for id := range g.ask.Hidden {
+		add("hidden", id.Dev, id.Ino, "")
 	}
 	for _, m := range g.missing {
 		add("missing", 0, 0, filepath.Join(m.dir.Path, m.name))
@@ -117,6 +121,11 @@ func (n Note) Open() (*Guard, error) {
 			g.since.Sec, g.since.Nsec = int64(l.a), int64(l.b)
 		case "known", "seen":
 			g.known[id] = l.kind == "known"
+		case "hidden":
+			if g.ask.Hidden == nil {
+				g.ask.Hidden = map[handle.ID]bool{}
+			}
+			g.ask.Hidden[id] = true
 		case "except":
 			g.ask.Except = append(g.ask.Except, l.text)
 		default:
