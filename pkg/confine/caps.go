@@ -93,6 +93,7 @@ func (s *sets) dropBounding(p *plan.Plan) {
 // apply sets the other four. What is held stays permitted for later.
 func (s *sets) apply(p *plan.Plan, held Set) {
 	p.Act("set capabilities")
+	p.About(kernel.Attempt{Field: "process.capabilities"})
 	capset(p, s.effective, s.permitted|held, s.inheritable)
 	p.Prctl(unix.PR_CAP_AMBIENT, plan.C(unix.PR_CAP_AMBIENT_CLEAR_ALL))
 	for n := range unix.CAP_LAST_CAP + 1 {

@@ -3,6 +3,7 @@ package confine
 import (
 	"golang.org/x/sys/unix"
 
+	"sandbox/pkg/kernel"
 	"sandbox/pkg/plan"
 )
 
@@ -12,6 +13,7 @@ type Label struct {
 	Field string // of the spec, for the error
 	File  string // below /proc/thread-self
 	Text  string
+	Do    kernel.Action // SetProfile or SetLabel
 }
 
 // Labels appends them. proc is an fd of the caller's /proc that the caller has
@@ -25,6 +27,7 @@ type Label struct {
 func Labels(p *plan.Plan, proc int, labels []Label) {
 	for _, l := range labels {
 		p.Act("set %s", l.Field)
+		p.About(attempt(kernel.Op{Do: l.Do}))
 		fd := p.OpenBeneath(plan.C(proc), "thread-self/"+l.File, unix.O_WRONLY).To("label")
 		p.Do("write", unix.SYS_WRITE, plan.R(fd), plan.M(plan.CString(l.Text)), plan.C(len(l.Text)))
 		p.Close(fd)

@@ -7,6 +7,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"sandbox/pkg/kernel"
 	"sandbox/pkg/plan"
 )
 
@@ -47,9 +48,6 @@ func (c *Process) OpenUmask(p *plan.Plan) {
 	c.umask = p.Do("umask", unix.SYS_UMASK, plan.C(0)).To("umask")
 }
 
-// ActOOM begins the act of steps that set the out-of-memory score; the score follows.
-const ActOOM = "set process.oomScoreAdj to "
-
 // OOMScore appends the adjustment of the out-of-memory score, through the
 // caller's /proc and while the process still owns its own files there. To
 // lower it needs CAP_SYS_RESOURCE; config.md says that it MUST be set, so what is
@@ -60,11 +58,15 @@ func OOMScore(p *plan.Plan, spec *specs.Process) {
 	}
 	p.Private = true // Linux sets it for every process with the same memory
 	score := strconv.Itoa(*spec.OOMScoreAdj)
-	p.Act("%s%s", ActOOM, score)
+	p.Act("set process.oomScoreAdj to %s", score)
+	p.About(attempt(kernel.Op{Do: kernel.SetOOMScore, Want: uint64(*spec.OOMScoreAdj)}))
 	fd := p.Open("/proc/self/oom_score_adj", unix.O_WRONLY).To("score")
 	p.Do("write", unix.SYS_WRITE, plan.R(fd), plan.M(plan.CString(score)), plan.C(len(score)))
 	p.Close(fd)
 }
+
+// attempt is what steps are about whose words name the field.
+func attempt(op kernel.Op) kernel.Attempt { return kernel.Attempt{Op: op} }
 
 // Limits appends the rlimits. Behind [Ahead] they take no privilege.
 func (c *Process) Limits(p *plan.Plan) error {
@@ -117,6 +119,7 @@ func Nothing(p *plan.Plan) {
 // identify appends the change to the payload's ids.
 func (c *Process) identify(p *plan.Plan) {
 	p.Act("become uid %d gid %d", c.spec.User.UID, c.spec.User.GID)
+	p.About(attempt(kernel.Op{Do: kernel.SetID, UIDs: []uint32{c.spec.User.UID}, GIDs: []uint32{c.spec.User.GID}}))
 	p.Prctl(unix.PR_SET_KEEPCAPS, plan.C(1))
 	c.groups(p)
 	gid, uid := int(c.spec.User.GID), int(c.spec.User.UID)
@@ -137,6 +140,7 @@ func (c *Process) groups(p *plan.Plan) {
 	}
 	list := c.spec.User.AdditionalGids
 	set := p.Do("setgroups", unix.SYS_SETGROUPS, plan.C(len(list)), plan.M(plan.Words(list...)))
+	set.About(attempt(kernel.Op{Do: kernel.Setgroups, GIDs: list}))
 	if len(list) > 0 {
 		return
 	}
@@ -152,6 +156,7 @@ func (c *Process) groups(p *plan.Plan) {
 // payload's own rights.
 func (c *Process) Cwd(p *plan.Plan) {
 	p.Act("change to the working directory %s", c.spec.Cwd)
+	p.About(kernel.Attempt{Field: "process.cwd"})
 	p.Chdir(c.spec.Cwd)
 	// /proc/self/fd/N in it could still lead to a directory of the host that the
 	// caller passes in (CVE-2024-21626): its path does not begin with "/" as

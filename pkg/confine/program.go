@@ -1,12 +1,18 @@
 package confine
 
 import (
+	"fmt"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
+	"sandbox/pkg/kernel"
 	"sandbox/pkg/plan"
 )
+
+// ExecWords are the words of the steps that run a program. They are all that is known of a
+// step to the caller of start, who has another process's plan to hear of.
+func ExecWords(name string) string { return fmt.Sprintf("exec: %q", name) }
 
 // Find appends the search for the program, as execvp(3) does it but inside the
 // container and with the payload's rights, and returns where its path will be.
@@ -17,7 +23,8 @@ import (
 // permission and EISDIR for a directory.
 func (c *Process) Find(p *plan.Plan) plan.Reg {
 	name := c.spec.Args[0]
-	p.Act("exec: %q", name)
+	p.Act("%s", ExecWords(name))
+	p.About(attempt(kernel.Op{Do: kernel.Exec, Path: name}))
 	program, found := p.Reg("program"), p.Label("found "+name)
 	paths := candidates(name, c.spec.Env)
 	denied := p.Reg("denied")
@@ -89,9 +96,10 @@ func candidates(name string, env []string) []string {
 // Exec appends the last step. What comes between the word that it is the last
 // and the exec itself is last's.
 func (c *Process) Exec(p *plan.Plan, program plan.Reg, last func()) {
-	p.Act("exec: %q", c.spec.Args[0])
+	p.Act("%s", ExecWords(c.spec.Args[0]))
 	p.Note("exec")
 	last()
-	p.Act("exec: %q", c.spec.Args[0])
+	p.Act("%s", ExecWords(c.spec.Args[0]))
+	p.About(attempt(kernel.Op{Do: kernel.Exec, Path: c.spec.Args[0]}))
 	p.Do("execve", unix.SYS_EXECVE, plan.R(program), plan.M(plan.CStrings(c.spec.Args)), plan.M(plan.CStrings(c.spec.Env)))
 }

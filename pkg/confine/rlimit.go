@@ -8,6 +8,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"sandbox/pkg/kernel"
 	"sandbox/pkg/plan"
 )
 
@@ -64,6 +65,7 @@ func limits(p *plan.Plan, list []specs.POSIXRlimit, hard func(resource int) uint
 			l.Hard, l.Soft = most, min(l.Soft, most)
 		}
 		p.Act("set %s", l.Type)
+		p.About(attempt(kernel.Op{Do: kernel.Setrlimit, Path: l.Type, Want: l.Hard}))
 		limit := plan.Longs(l.Soft, l.Hard).Show(func() string { return fmt.Sprintf("{soft %d, hard %d}", l.Soft, l.Hard) })
 		p.Do("prlimit64", unix.SYS_PRLIMIT64, plan.C(0), plan.C(r), plan.M(limit), plan.C(0))
 	}

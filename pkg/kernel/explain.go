@@ -81,8 +81,10 @@ func explainers(do Action) []explainer {
 		return mountExplainers(devptsGid)
 	case Remount:
 		return mountExplainers(mountLocked)
-	case Mount:
+	case Mount, MountDevice, OpenRoot:
 		return mountExplainers(mountBelow)
+	case Attach:
+		return mountExplainers()
 	}
 	return otherExplainers(do)
 }

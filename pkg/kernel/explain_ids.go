@@ -14,18 +14,34 @@ func idUnmapped(s *sight) (Cause, bool) {
 	if !s.is(unix.EINVAL) || !s.nested() {
 		return Cause{}, false
 	}
-	evidence := []string{fmt.Sprintf("id %d", s.op.ID)}
-	if s.op.Map != "" {
-		m, err := parseIDMap(s.op.Map)
-		if err != nil || m.contains(s.op.ID) {
-			return Cause{}, false
-		}
-		evidence = append(evidence, "the map is "+strings.Join(strings.Fields(s.op.Map), " "))
+	evidence := s.unmapped("uid", s.op.UIDs, s.op.UIDMap)
+	if evidence == nil {
+		evidence = s.unmapped("gid", s.op.GIDs, s.op.GIDMap)
+	}
+	if evidence == nil {
+		return Cause{}, false
 	}
 	if s.op.Path != "" {
 		evidence = append(evidence, "for "+s.op.Path)
 	}
 	return fill(IDUnmapped, s.you(), evidence...), true
+}
+
+// unmapped is the evidence that one of some ids is not in a map; nil when all are.
+func (s *sight) unmapped(kind string, ids []uint32, text string) []string {
+	if text == "" {
+		text = read(s.proc("self/" + kind + "_map"))
+	}
+	m, err := parseIDMap(text)
+	if err != nil {
+		return nil
+	}
+	for _, id := range ids {
+		if !m.contains(id) {
+			return []string{fmt.Sprintf("%s %d", kind, id), "the map is " + strings.Join(strings.Fields(text), " ")}
+		}
+	}
+	return nil
 }
 
 func setgroupsDenied(s *sight) (Cause, bool) {
@@ -62,7 +78,7 @@ func devptsGid(s *sight) (Cause, bool) {
 // mapHas: is the id known to be mapped? Without a map it is not.
 func (s *sight) mapHas(id string) bool {
 	n, err := strconv.ParseUint(id, 10, 32)
-	m, err2 := parseIDMap(s.op.Map)
+	m, err2 := parseIDMap(s.op.GIDMap)
 	return err == nil && err2 == nil && m.contains(uint32(n))
 }
 

@@ -29,7 +29,7 @@ func hasFilesystem(list, name string) bool {
 // first.
 func overlayNested(s *sight) (Cause, bool) {
 	m, found := mountOf(s.mounts("self"), s.op.Upper)
-	if !found || !s.is(unix.EINVAL) || m.fstype != "overlay" {
+	if s.op.Upper == "" || !found || !s.is(unix.EINVAL) || m.fstype != "overlay" {
 		return Cause{}, false
 	}
 	return fill(OverlayNested, []string{"PATH", shellWord(s.op.Upper)}, s.op.Upper+" is on the overlay mounted at "+m.point), true
@@ -52,7 +52,7 @@ func overlayLower(s *sight) (Cause, bool) {
 // dentries that a server may revoke (ovl_mount_dir_check, ovl_dentry_remote).
 func overlayUpper(s *sight) (Cause, bool) {
 	m, found := mountOf(s.mounts("self"), s.op.Upper)
-	if !found || !s.is(unix.EINVAL, unix.EOPNOTSUPP, unix.EPERM) || !unfitForUpper(m.fstype) {
+	if s.op.Upper == "" || !found || !s.is(unix.EINVAL, unix.EOPNOTSUPP, unix.EPERM) || !unfitForUpper(m.fstype) {
 		return Cause{}, false
 	}
 	return fill(OverlayUpper, nil, s.op.Upper+" is on "+m.fstype+" mounted at "+m.point), true

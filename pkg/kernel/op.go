@@ -13,7 +13,10 @@ const (
 	MountCgroup  Action = "mount cgroup2"
 	MountOverlay Action = "mount overlay"
 	MountDevpts  Action = "mount devpts"
-	Mount        Action = "mount" // any other mount, move or pivot
+	MountDevice  Action = "mount a device" // a filesystem that no user namespace may mount
+	Mount        Action = "mount"          // any other mount, or a copy of one: Path is what is copied
+	Attach       Action = "attach a mount" // or move, or pivot: Path is where
+	OpenRoot     Action = "open the root"
 	Remount      Action = "change mount flags"
 	Mknod        Action = "make device node"
 	Setgroups    Action = "set groups"
@@ -28,8 +31,19 @@ const (
 	LookAt       Action = "look at process"           // in /proc, one that we made
 	MapMount     Action = "map the owners of a mount" // Path is what is mounted
 	JoinNS       Action = "join namespace"            // Path is its file
-	OtherCall    Action = "call kernel"               // any other step
+	SetProfile   Action = "set AppArmor profile"
+	SetLabel     Action = "set SELinux label"
+	Exec         Action = "exec"        // Path is the program, as it was named
+	OtherCall    Action = "call kernel" // any other step
 )
+
+// Attempt is what a step of a plan is about ([plan.Step]): what it attempts, and for
+// what of config.json.
+type Attempt struct {
+	Field  string // "mounts[3] (/dev/shm)"; "" where the words of the step say it
+	Detail string // what the words and the field leave open: the option of a filesystem
+	Op
+}
 
 // Op is the operation that failed, with what only its caller knows.
 type Op struct {
@@ -46,10 +60,10 @@ type Op struct {
 	// Data is the mount's options, or the system call's name for OtherCall.
 	Data string
 
-	// ID and Map are the id of SetID, Setgroups, Chown and the map it is not
-	// in, as /proc/PID/uid_map prints it.
-	ID  uint32
-	Map string
+	// UIDs and GIDs are the ids of SetID, Setgroups and Chown; UIDMap and GIDMap are the
+	// maps they may not be in, as /proc/PID/uid_map prints one. "" is our own.
+	UIDs, GIDs     []uint32
+	UIDMap, GIDMap string
 
 	// Want is the limit that was asked for (RLIM_INFINITY is its maximum), or
 	// the score, a negative one converted as it is.

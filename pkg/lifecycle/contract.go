@@ -2,9 +2,6 @@ package lifecycle
 
 import (
 	"errors"
-	"fmt"
-	"path"
-	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -13,34 +10,33 @@ import (
 	"sandbox/pkg/idmap"
 	"sandbox/pkg/kernel"
 	"sandbox/pkg/rootfs"
-	"sandbox/pkg/userns"
 )
 
 // note records which rung of a ladder the plan took.
 func (b *birth) note(name string) {
 	k := b.program.run.Kernel
-	cause := func(op kernel.Op, code kernel.Code) kernel.Cause {
+	cause := func(op kernel.Op, code kernel.Code, errno unix.Errno) kernel.Cause {
 		op.InUserns, op.OwnNet, op.OwnCgroup = b.userns(), b.fresh(unix.CLONE_NEWNET), b.fresh(unix.CLONE_NEWCGROUP)
-		if c, ok := k.Explain(op, unix.EPERM); ok {
+		if c, ok := k.Explain(op, errno); ok {
 			return c
 		}
 		return kernel.New(code)
 	}
 	switch name {
 	case rootfs.NoteProcBound:
-		b.contract.Degrade(kernel.FeatProcFresh, "/proc is the host's: other processes are visible", cause(kernel.Op{Do: kernel.MountProc, Path: "/proc"}, kernel.ProcMasked))
+		b.contract.Degrade(kernel.FeatProcFresh, "/proc is the host's: other processes are visible", cause(kernel.Op{Do: kernel.MountProc, Path: "/proc"}, kernel.ProcMasked, unix.EPERM))
 	case rootfs.NoteSysBound:
-		b.contract.Degrade(kernel.FeatSysfsFresh, "/sys is the host's", cause(kernel.Op{Do: kernel.MountSysfs, Path: "/sys"}, kernel.SysfsNoNetns))
+		b.contract.Degrade(kernel.FeatSysfsFresh, "/sys is the host's", cause(kernel.Op{Do: kernel.MountSysfs, Path: "/sys"}, kernel.SysfsNoNetns, unix.EPERM))
 	case rootfs.NoteCgroupBound:
-		b.contract.Degrade(kernel.FeatCgroupns, "/sys/fs/cgroup is the host's", cause(kernel.Op{Do: kernel.MountCgroup, Path: "/sys/fs/cgroup"}, kernel.CgroupMount))
+		b.contract.Degrade(kernel.FeatCgroupns, "/sys/fs/cgroup is the host's", cause(kernel.Op{Do: kernel.MountCgroup, Path: "/sys/fs/cgroup"}, kernel.CgroupMount, unix.EPERM))
 	case rootfs.NoteMqueueBound:
-		b.contract.Degrade(kernel.FeatIpcns, "/dev/mqueue is the host's", cause(kernel.Op{Do: kernel.Mount, Path: "/dev/mqueue"}, kernel.MountLocked))
+		b.contract.Degrade(kernel.FeatIpcns, "/dev/mqueue is the host's", cause(kernel.Op{Do: kernel.Mount, Path: "/dev/mqueue"}, kernel.MountLocked, unix.EPERM))
 	case confine.NoteGroups:
 		if supplementary(b.program.run.Caller) {
-			b.contract.Degrade(kernel.FeatGroups, "the caller's supplementary groups stay", cause(kernel.Op{Do: kernel.Setgroups}, kernel.SetgroupsDeny))
+			b.contract.Degrade(kernel.FeatGroups, "the caller's supplementary groups stay", cause(kernel.Op{Do: kernel.Setgroups}, kernel.SetgroupsDeny, unix.EPERM))
 		}
 	case noteKeyring:
-		b.contract.Degrade(kernel.FeatKeyring, "the caller's session keyring stays", kernel.New(kernel.KeyringQuota))
+		b.contract.Degrade(kernel.FeatKeyring, "the caller's session keyring stays", cause(kernel.Op{Do: kernel.NewKeyring}, kernel.KeyringQuota, unix.EDQUOT))
 	}
 	if dest, ok := strings.CutPrefix(name, rootfs.NoteLocked); ok {
 		b.contract.Degrade(kernel.FeatMounts, dest+" keeps the flags that its mount has outside", kernel.New(kernel.MountLocked))
@@ -82,27 +78,21 @@ func supplementary(c idmap.Caller) bool {
 
 // execError words a failure to run the program as clients of OCI runtimes
 // expect it: podman and Docker make exit status 126 or 127 of the words.
-func execError(e *userns.Error) error {
-	name, ok := strings.CutPrefix(e.Act, "exec: ")
-	if !ok {
-		return nil
-	}
-	bare := !strings.Contains(name, "/")
-	switch {
-	case e.Errno == unix.ENOENT && bare:
-		return &ExecError{Status: 127, Text: "exec: " + name + ": executable file not found in $PATH", Errno: e.Errno}
-	case e.Errno == unix.ENOENT:
-		return &ExecError{Status: 127, Text: "exec: " + name + ": stat " + strings.Trim(name, `"`) + ": no such file or directory", Errno: e.Errno}
-	case e.Errno == unix.ENOTDIR:
+func execError(name string, errno unix.Errno) error {
+	status, text := 126, errno.Error()
+	switch bare := !strings.Contains(name, "/"); {
+	case errno == unix.ENOENT && bare:
+		status, text = 127, "executable file not found in $PATH"
+	case errno == unix.ENOENT:
+		status, text = 127, "stat "+name+": no such file or directory"
+	case errno == unix.ENOTDIR:
 		// runc's words: Docker adds a hint about file mounts to them and gives
 		// 127, podman 126 as shells and env(1) do.
-		return &ExecError{Status: 126, Text: "exec: " + name + ": stat " + strings.Trim(name, `"`) + ": not a directory", Errno: e.Errno}
-	}
-	text := e.Errno.Error()
-	if e.Errno == unix.EISDIR {
+		text = "stat " + name + ": not a directory"
+	case errno == unix.EISDIR:
 		text += ": permission denied" // what podman's exec looks for; Docker looks for the first half
 	}
-	return &ExecError{Status: 126, Text: "exec: " + name + ": " + text, Errno: e.Errno}
+	return &ExecError{Status: status, Text: confine.ExecWords(name) + ": " + text, Errno: errno}
 }
 
 // ExecError is a program that could not be run in a container that was all
@@ -117,49 +107,6 @@ func (e *ExecError) Error() string { return e.Text }
 
 // Unwrap gives the errno to errors.Is.
 func (e *ExecError) Unwrap() error { return e.Errno }
-
-// operation says what a failed step was about, for the search of its cause.
-func operation(e *userns.Error) kernel.Op {
-	switch {
-	case e.Call == "setgroups":
-		return kernel.Op{Do: kernel.Setgroups}
-	case e.Call == "setresuid", e.Call == "setresgid":
-		return kernel.Op{Do: kernel.SetID}
-	case e.Call == "prlimit64":
-		return kernel.Op{Do: kernel.Setrlimit, Path: strings.TrimPrefix(e.Act, "set ")}
-	case strings.HasPrefix(e.Act, confine.ActOOM):
-		score, _ := strconv.Atoi(strings.TrimPrefix(e.Act, confine.ActOOM))
-		return kernel.Op{Do: kernel.SetOOMScore, Want: uint64(score)}
-	case strings.HasPrefix(e.Act, rootfs.ActMapIDs):
-		source, _, _ := strings.Cut(strings.TrimPrefix(e.Act, rootfs.ActMapIDs), ": ")
-		return kernel.Op{Do: kernel.MapMount, Path: source}
-	case e.Call == "setns":
-		return kernel.Op{Do: kernel.JoinNS, Path: strings.TrimPrefix(e.Act, actJoin)}
-	case e.Call == "mknodat":
-		return kernel.Op{Do: kernel.Mknod, Path: strings.TrimPrefix(e.Act, "make device ")}
-	}
-	var fstype, dest string
-	if n, _ := fmt.Sscanf(e.Act, "mount %s on %s", &fstype, &dest); n == 2 {
-		do := map[string]kernel.Action{
-			"proc": kernel.MountProc, "sysfs": kernel.MountSysfs, "cgroup2": kernel.MountCgroup, "devpts": kernel.MountDevpts,
-		}[fstype]
-		if do == "" {
-			do = kernel.Mount
-		}
-		return kernel.Op{Do: do, Path: path.Clean(dest)}
-	}
-	if e.Call == "open_tree" {
-		source, _, _ := strings.Cut(strings.TrimPrefix(e.Act, "bind "), " to /")
-		return kernel.Op{Do: kernel.Mount, Path: source}
-	}
-	switch e.Call {
-	case "mount_setattr":
-		return kernel.Op{Do: kernel.Remount, Path: e.Act}
-	case "mount", "move_mount", "pivot_root", "fsopen", "fsconfig", "fsmount":
-		return kernel.Op{Do: kernel.Mount, Path: e.Act}
-	}
-	return kernel.Op{Do: kernel.OtherCall, Data: e.Call}
-}
 
 // ExitStatus is what a shell would exit with for an error of a start: 127 and
 // 126 for the program, 125 for everything else (chroot(1), env(1), podman).

@@ -154,18 +154,11 @@ func (r *Runtime) execIn(rec *Record, s *specs.Spec, o *ExecOptions, group *exec
 	}, File: func(child *userns.Child, f *os.File) error {
 		return filter{rec.Seccomp}.relay(f, child.Pid, rec, Running)
 	}})
-	var step *userns.Error
-	if errors.As(err, &step) {
-		if e := execError(step); e != nil {
-			return nil, e
-		}
-		if e := hint(step); e != nil {
-			return nil, e
-		}
-		return nil, r.because(operation(step), err)
-	}
 	if err != nil {
-		return nil, err
+		return nil, r.explainStep(err, func(op *kernel.Op) {
+			op.InUserns = where.userns
+			op.UIDMap, op.GIDMap = idMapsOf(rec.Pid)
+		})
 	}
 	if !o.Attached {
 		return c, nil // nobody signals it

@@ -3,12 +3,13 @@ package lifecycle
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
+	"sandbox/pkg/idmap"
 	"sandbox/pkg/kernel"
+	"sandbox/pkg/plan"
 	"sandbox/pkg/userns"
 )
 
@@ -31,101 +32,96 @@ func (r *Runtime) explain(g *program, err error) error {
 		}
 		return r.because(kernel.Op{Do: kernel.WriteIDMap, InUserns: true}, err)
 	case errors.As(err, &step):
-		if e := execError(step); e != nil {
+		at, _ := step.What.(kernel.Attempt)
+		if e := g.rootGone(step, at); e != nil {
 			return e
 		}
-		if e := hint(step); e != nil {
-			return g.named(step, g.option(step, e))
-		}
-		if e := g.rootGone(step); e != nil {
-			return e
-		}
-		err = g.named(step, g.option(step, err))
-		op := operation(step)
-		op.InUserns, op.OwnNet, op.OwnCgroup = g.userns(), g.fresh(unix.CLONE_NEWNET), g.fresh(unix.CLONE_NEWCGROUP)
-		return r.because(op, err)
+		return r.explainStep(err, func(op *kernel.Op) {
+			op.InUserns, op.OwnNet, op.OwnCgroup = g.userns(), g.fresh(unix.CLONE_NEWNET), g.fresh(unix.CLONE_NEWCGROUP)
+			op.UIDMap, op.GIDMap = mapText(g.ids.UIDs), mapText(g.ids.GIDs)
+		})
 	}
 	return err
 }
 
-// hint says what is missing where the errno of a step has one cause, for fields
-// that no feature stands for. The step already names the field.
-func hint(e *userns.Error) error {
-	text := ""
-	switch {
-	case e.Call == "sched_setattr" && e.Errno == unix.EPERM:
-		text = "real-time policies and a lower nice value need CAP_SYS_NICE on the host, or RLIMIT_RTPRIO and RLIMIT_NICE"
-	case e.Call == "sched_setattr" && e.Errno == unix.EBUSY:
-		text = "the CPUs cannot give that much to SCHED_DEADLINE"
-	case e.Call == "sched_setattr" && e.Errno == unix.EOPNOTSUPP:
-		text = "this kernel has no utilisation clamps (CONFIG_UCLAMP_TASK)"
-	case e.Call == "ioprio_set" && e.Errno == unix.EPERM:
-		text = "IOPRIO_CLASS_RT needs CAP_SYS_NICE on the host"
-	case e.Call == "sched_setaffinity" && e.Errno == unix.EINVAL:
-		text = "none of these CPUs is there for us"
-	case e.Call == "set_mempolicy" && e.Errno == unix.EINVAL:
-		text = "a node is not there for us, or this kernel does not have the mode"
-	case e.Call == "set_mempolicy" && e.Errno == unix.ENOSYS:
-		text = "this kernel has no memory policies (CONFIG_NUMA)"
-	case strings.HasPrefix(e.Act, "set process.apparmorProfile") && e.Errno == unix.ENOENT:
-		text = "no such profile is loaded (apparmor_parser -r FILE)"
-	case strings.HasPrefix(e.Act, "set process.selinuxLabel") && e.Errno == unix.EINVAL:
-		text = "the policy does not know that label"
-	case strings.HasSuffix(e.Act, "Label") && e.Errno == unix.EXDEV, strings.HasSuffix(e.Act, "Profile") && e.Errno == unix.EXDEV:
-		text = "something is mounted over a file of /proc"
-	case e.Call == "move_mount" && e.Errno == unix.EINVAL && strings.HasPrefix(e.Act, "attach "):
-		text = "a directory cannot be mounted on a file, nor a file on a directory"
-	case strings.HasPrefix(e.Act, "find ") && strings.HasSuffix(e.Act, " as it was when the start began"):
-		text = "it, or a directory above it, was renamed or replaced since: end what does that, and start again"
-	case strings.HasPrefix(e.Act, "mount ") && e.Errno == unix.EPERM && strings.HasPrefix(e.Call, "fs") && !nestable(e.Act):
-		text = "a filesystem on a device is for root of the host to mount"
+// explainStep turns the failure of a step into an error for people, and returns other errors
+// as they are. fill adds to what the step attempted what only its caller knows.
+func (r *Runtime) explainStep(err error, fill func(*kernel.Op)) error {
+	var step *userns.Error
+	if !errors.As(err, &step) {
+		return err
 	}
-	if text == "" {
-		return nil
+	at, _ := step.What.(kernel.Attempt)
+	if at.Do == kernel.Exec {
+		return execError(at.Path, step.Errno)
 	}
-	return fmt.Errorf("%w: %s", e, text)
+	text := hint(step, at.Do)
+	if text != "" {
+		err = fmt.Errorf("%w: %s", step, text)
+	}
+	if at.Detail != "" {
+		err = fmt.Errorf("%w: %s", err, at.Detail)
+	}
+	if at.Field != "" {
+		err = fmt.Errorf("%s: %w", at.Field, err)
+	}
+	if text != "" {
+		return err
+	}
+	if at.Do == "" {
+		at.Op = kernel.Op{Do: kernel.OtherCall, Data: step.Call}
+	}
+	fill(&at.Op)
+	return r.because(at.Op, err)
 }
 
-// nestable says whether a user namespace may mount that (FS_USERNS_MOUNT).
-func nestable(act string) bool {
-	fstype, _, _ := strings.Cut(strings.TrimPrefix(act, "mount "), " ")
-	return slices.Contains(strings.Fields("proc sysfs cgroup2 mqueue devpts tmpfs ramfs overlay fuse binder bpf"), fstype)
+// hints say what is missing where the errno of a step has one cause that no evidence is needed
+// for. "" stands for whatever was attempted, or for any call.
+var hints = []struct {
+	do    kernel.Action
+	call  string
+	errno unix.Errno
+	text  string
+}{
+	{"", "sched_setattr", unix.EPERM, "real-time policies and a lower nice value need CAP_SYS_NICE on the host, or RLIMIT_RTPRIO and RLIMIT_NICE"},
+	{"", "sched_setattr", unix.EBUSY, "the CPUs cannot give that much to SCHED_DEADLINE"},
+	{"", "sched_setattr", unix.EOPNOTSUPP, "this kernel has no utilisation clamps (CONFIG_UCLAMP_TASK)"},
+	{"", "ioprio_set", unix.EPERM, "IOPRIO_CLASS_RT needs CAP_SYS_NICE on the host"},
+	{"", "sched_setaffinity", unix.EINVAL, "none of these CPUs is there for us"},
+	{"", "set_mempolicy", unix.EINVAL, "a node is not there for us, or this kernel does not have the mode"},
+	{"", "set_mempolicy", unix.ENOSYS, "this kernel has no memory policies (CONFIG_NUMA)"},
+	{kernel.SetProfile, "", unix.ENOENT, "no such profile is loaded (apparmor_parser -r FILE)"},
+	{kernel.SetProfile, "", unix.EXDEV, "something is mounted over a file of /proc"},
+	{kernel.SetLabel, "", unix.EINVAL, "the policy does not know that label"},
+	{kernel.SetLabel, "", unix.EXDEV, "something is mounted over a file of /proc"},
+	{kernel.Attach, "move_mount", unix.EINVAL, "a directory cannot be mounted on a file, nor a file on a directory"},
+	{kernel.MountDevice, "", unix.EPERM, "a filesystem on a device is for root of the host to mount"},
 }
 
-// named puts the field first that a step stands for, where its words do not say it.
-func (g *program) named(step *userns.Error, err error) error {
-	field := g.tree.Field(step.Act)
-	switch key, isSysctl := strings.CutPrefix(step.Act, "set sysctl "); {
-	case field != "":
-	case isSysctl:
-		field = fmt.Sprintf("linux.sysctl[%q]", key)
-	case strings.HasSuffix(step.Act, "the working directory "+g.Spec.Process.Cwd):
-		field = "process.cwd"
-	case step.Act == "allocate a terminal":
-		field = "process.terminal"
-	case step.Act == "set capabilities":
-		field = "process.capabilities"
-	default:
-		return err
+func hint(e *userns.Error, do kernel.Action) string {
+	if _, ok := e.What.(plan.Again); ok {
+		return "it, or a directory above it, was renamed or replaced since: end what does that, and start again"
 	}
-	return fmt.Errorf("%s: %w", field, err)
+	for _, h := range hints {
+		if (h.do == "" || h.do == do) && (h.call == "" || h.call == e.Call) && h.errno == e.Errno {
+			return h.text
+		}
+	}
+	return ""
 }
 
-// option names the filesystem option that a step was about.
-func (g *program) option(step *userns.Error, err error) error {
-	if step.Call != "fsconfig" || step.Step >= len(g.plan.Steps) {
-		return err
+// mapText is an id map as /proc/PID/uid_map prints it.
+func mapText(extents []idmap.Extent) string {
+	var b strings.Builder
+	for _, e := range extents {
+		fmt.Fprintln(&b, e.Container, e.Host, e.Size)
 	}
-	args := g.plan.Steps[step.Step].Args
-	if len(args) < 4 {
-		return err
-	}
-	switch key, value := args[2].Mem, args[3].Mem; {
-	case key == nil:
-		return err
-	case value == nil:
-		return fmt.Errorf("%w: option %s", err, key)
-	default:
-		return fmt.Errorf("%w: option %s, value %s", err, key, value)
-	}
+	return b.String()
+}
+
+// idMapsOf are those of a process, as it sees them: "" where they cannot be read.
+func idMapsOf(pid int) (uids, gids string) {
+	u, _ := kernel.ReadFile(procOf(pid) + "/uid_map")
+	g, _ := kernel.ReadFile(procOf(pid) + "/gid_map")
+	return string(u), string(g)
 }

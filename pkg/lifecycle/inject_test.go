@@ -57,7 +57,7 @@ func needUserns(t *testing.T) {
 func failing(s *plan.Step, e unix.Errno) {
 	p := plan.New()
 	bad := p.Fail(e)
-	bad.Act, bad.Handlers, bad.Name = s.Act, s.Handlers, s.Name
+	bad.Act, bad.What, bad.Handlers, bad.Name = s.Act, s.What, s.Handlers, s.Name
 	*s = *bad
 }
 

@@ -7,12 +7,10 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"sandbox/pkg/kernel"
 	"sandbox/pkg/plan"
 	"sandbox/pkg/userns"
 )
-
-// actJoin begins the words of the steps that enter a namespace.
-const actJoin = "join the namespace "
 
 // join appends the entry into existing namespaces. It takes a second fork,
 // from inside them, to be born into the new ones and into a joined pid
@@ -43,15 +41,16 @@ func (g *program) join() plan.Label {
 func (g *program) setns(outer bool) {
 	for _, j := range g.ns.joins {
 		if j.outer == outer {
-			g.plan.Act(actJoin+"%s", j.path)
+			g.plan.Act("join the namespace %s", j.path)
+			g.plan.About(kernel.Attempt{Op: kernel.Op{Do: kernel.JoinNS, Path: j.path}})
 			g.plan.Setns(plan.C(int(j.file.Fd())), j.flag)
 		}
 	}
 }
 
 // rootGone says where a root that is not there was looked for.
-func (g *program) rootGone(e *userns.Error) error {
-	if e.Errno != unix.ENOENT || !g.ns.joined(unix.CLONE_NEWNS) || !strings.HasPrefix(e.Act, "open root ") {
+func (g *program) rootGone(e *userns.Error, at kernel.Attempt) error {
+	if e.Errno != unix.ENOENT || !g.ns.joined(unix.CLONE_NEWNS) || at.Do != kernel.OpenRoot {
 		return nil
 	}
 	return fmt.Errorf("%w: it is looked up in the joined mount namespace, whose tree another container may have replaced", e)

@@ -27,12 +27,12 @@ func (r *Runtime) labels(p *specs.Process) (labels, error) {
 		if !r.Kernel.SELinux() {
 			return l, fmt.Errorf("process.selinuxLabel: SELinux is not enabled on this host (no /sys/fs/selinux); leave the field out")
 		}
-		l.list = append(l.list, confine.Label{Field: "process.selinuxLabel", File: "attr/exec", Text: p.SelinuxLabel})
+		l.list = append(l.list, confine.Label{Field: "process.selinuxLabel", File: "attr/exec", Text: p.SelinuxLabel, Do: kernel.SetLabel})
 	}
 	switch profile := p.ApparmorProfile; {
 	case profile == "":
 	case r.Kernel.AppArmor():
-		l.list = append(l.list, confine.Label{Field: "process.apparmorProfile", File: r.Kernel.AppArmorExec(), Text: "exec " + profile})
+		l.list = append(l.list, confine.Label{Field: "process.apparmorProfile", File: r.Kernel.AppArmorExec(), Text: "exec " + profile, Do: kernel.SetProfile})
 	case profile != "unconfined": // which everything is, without it
 		return l, fmt.Errorf("process.apparmorProfile: AppArmor is not enabled on this host; leave the field out")
 	}

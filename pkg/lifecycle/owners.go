@@ -175,7 +175,7 @@ func joinedGroups(namespace *os.File) (list []idmap.Extent) {
 	p.Act("keep the namespace's processes out of this one")
 	p.Private = true
 	p.Prctl(unix.PR_SET_DUMPABLE, plan.C(0))
-	p.Act(actJoin+"%s", namespace.Name())
+	p.Act("join the namespace %s", namespace.Name())
 	p.Setns(plan.C(int(namespace.Fd())), unix.CLONE_NEWUSER)
 	p.Gate("look")
 	p.Exit(0)

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"sandbox/pkg/confine"
 	"sandbox/pkg/kernel"
 	"sandbox/pkg/userns"
 )
@@ -115,10 +116,8 @@ func open(d *dir, rec *Record) error {
 	// The socket's presence is what tells created from running.
 	_ = unix.Unlinkat(d.fd(), startFile, 0)
 	var step *userns.Error
-	if errors.As(err, &step) {
-		if e := execError(step); e != nil {
-			return e
-		}
+	if errors.As(err, &step) && rec.Process != nil && step.Act == confine.ExecWords(rec.Process.Args[0]) {
+		return execError(rec.Process.Args[0], step.Errno)
 	}
 	return err
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"sandbox/pkg/kernel"
 	"sandbox/pkg/plan"
 )
 
@@ -17,6 +18,7 @@ import (
 // change (CVE-2025-52565).
 func terminal(p *plan.Plan, root plan.Reg, proc *specs.Process, console *os.File, device bool) plan.Reg {
 	p.Act("allocate a terminal")
+	p.About(kernel.Attempt{Field: "process.terminal"})
 	flags := unix.O_RDWR | unix.O_NOCTTY
 	var open *plan.Step
 	if root != 0 {

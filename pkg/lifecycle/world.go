@@ -1,10 +1,12 @@
 package lifecycle
 
 import (
+	"fmt"
 	"sort"
 
 	"golang.org/x/sys/unix"
 
+	"sandbox/pkg/kernel"
 	"sandbox/pkg/plan"
 	"sandbox/pkg/spec"
 	"sandbox/pkg/userns"
@@ -25,6 +27,7 @@ func (g *program) becomeRoot() {
 	_, gid := g.ids.HostGID(0)
 	if g.userns() && uid && gid {
 		p.Act("become root of the user namespace")
+		p.About(kernel.Attempt{Op: kernel.Op{Do: kernel.SetID, UIDs: []uint32{0}, GIDs: []uint32{0}}})
 		p.Do("setresgid", unix.SYS_SETRESGID, plan.C(0), plan.C(0), plan.C(0))
 		p.Do("setresuid", unix.SYS_SETRESUID, plan.C(0), plan.C(0), plan.C(0))
 	}
@@ -61,6 +64,7 @@ func (g *program) sysctls() {
 	for _, k := range keys {
 		path, _ := spec.SysctlPath(k)
 		g.plan.Act("set sysctl %s", k)
+		g.plan.About(kernel.Attempt{Field: fmt.Sprintf("linux.sysctl[%q]", k)})
 		if path == "kernel/domainname" {
 			// Its file is the host root's, in every namespace.
 			setDomainname(g.plan, g.Spec.Linux.Sysctl[k])
@@ -90,6 +94,7 @@ func keyring(p *plan.Plan, id string) {
 func (g *program) cwd() {
 	if dir := g.Spec.Process.Cwd; g.ownTree() && dir != "/" {
 		g.plan.Act("make the working directory %s", dir)
+		g.plan.About(kernel.Attempt{Field: "process.cwd"})
 		g.tree.Make(g.plan, dir)
 	}
 }

@@ -52,9 +52,7 @@ func (p *Plan) OpenBelow(dir Reg, path string, flags int) *Step {
 // Same refuses the file that fd is open on, with ESTALE, unless it is the one
 // that had these numbers when what, in words, was looked at.
 func (p *Plan) Same(fd Reg, what string, dev, ino uint64) {
-	act := p.act
-	defer func() { p.act = act }()
-	p.Act("find %s as it was when the start began", what)
+	defer p.again(what)()
 	// struct stat begins with st_dev and st_ino, 64 bits each, on every
 	// architecture that has 64 bits.
 	st := Bytes(make([]byte, 256)).Show(func() string { return "<stat>" })
@@ -66,11 +64,21 @@ func (p *Plan) Same(fd Reg, what string, dev, ino uint64) {
 	}
 }
 
+// Again is what steps are about that must find a file which the parent has
+// looked at, named in words.
+type Again string
+
+// again begins such steps, and returns what goes on with the act before.
+func (p *Plan) again(what string) func() {
+	act, about := p.act, p.what
+	p.Act("find %s as it was when the start began", what)
+	p.About(Again(what))
+	return func() { p.act, p.what = act, about }
+}
+
 // OpenSame is OpenBelow of that file, to be used by its descriptor only.
 func (p *Plan) OpenSame(dir Reg, path, what string, dev, ino uint64) Reg {
-	act := p.act
-	defer func() { p.act = act }()
-	p.Act("find %s as it was when the start began", what)
+	defer p.again(what)()
 	fd := p.OpenBelow(dir, path, unix.O_PATH).To("place")
 	p.Same(fd, what, dev, ino)
 	return fd

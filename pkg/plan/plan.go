@@ -45,6 +45,7 @@ type Handler struct {
 // Step is one line of the program.
 type Step struct {
 	Act  string // what it is part of, in words: "mount proc on /proc"
+	What any    // what it attempts, for whoever is told that it failed; only carried here
 	Op   Op
 	Name string  // the system call's name, for people
 	Nr   uintptr // the system call's number
@@ -78,18 +79,30 @@ type Plan struct {
 	labels []int    // step index, index is Label-1; -1 while not placed
 	names  []string // of labels
 	act    string
+	what   any
 }
 
 // New returns an empty plan.
 func New() *Plan { return &Plan{} }
 
 // Act sets the words under which the following steps are known, to the reader
-// of a printed plan and in the error when one of them fails.
+// of a printed plan and in the error when one of them fails. They are for
+// people: what a program has to know of a step, About says.
 func (p *Plan) Act(format string, args ...any) {
-	p.act = format
+	p.act, p.what = format, nil
 	if len(args) > 0 {
 		p.act = fmt.Sprintf(format, args...)
 	}
+}
+
+// About says what the following steps attempt, until the next Act.
+func (p *Plan) About(what any) { p.what = what }
+
+// About says what this step attempts, where that differs from the others of its
+// act.
+func (s *Step) About(what any) *Step {
+	s.What = what
+	return s
 }
 
 // Reg makes a register. Steps that leave a result make their own with
@@ -132,7 +145,7 @@ func (p *Plan) Target(l Label, i int) int {
 }
 
 func (p *Plan) add(s *Step) *Step {
-	s.Act, s.plan = p.act, p
+	s.Act, s.What, s.plan = p.act, p.what, p
 	p.Steps = append(p.Steps, s)
 	return s
 }

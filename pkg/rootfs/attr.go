@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"sandbox/pkg/kernel"
 	"sandbox/pkg/plan"
 )
 
@@ -17,11 +18,11 @@ const NoteLocked = "mount.locked:"
 // more privileged namespace cannot be taken off (mount_namespaces(7)): they
 // stay then, which gives the container less and never more than was asked for,
 // and the parent is told.
-func setAttr(p *plan.Plan, tree plan.Reg, a attribute, recursive bool, dest string) {
+func setAttr(p *plan.Plan, tree plan.Reg, a attribute, recursive bool, dest string, about kernel.Attempt) {
 	if a.none() {
 		return
 	}
-	step := p.SetAttr(tree, a.set, a.clear, 0, recursive)
+	step := p.SetAttr(tree, a.set, a.clear, 0, recursive).About(about)
 	const times = unix.MOUNT_ATTR__ATIME | unix.MOUNT_ATTR_NODIRATIME // as locked as what is set
 	if a.clear == 0 && a.set&times == 0 {
 		return
@@ -31,7 +32,7 @@ func setAttr(p *plan.Plan, tree plan.Reg, a attribute, recursive bool, dest stri
 	p.Goto(done)
 	p.Here(locked)
 	if keep := a.set &^ times; keep != 0 {
-		p.SetAttr(tree, keep, 0, 0, recursive)
+		p.SetAttr(tree, keep, 0, 0, recursive).About(about)
 	}
 	p.Note(NoteLocked + dest)
 	p.Here(done)
@@ -57,13 +58,16 @@ func (m *mount) finishRemount() error {
 // without it the options of its filesystem too, as with mount(8). Flags that
 // are not named stay.
 func (t *Tree) change(p *plan.Plan, m *mount) {
+	about := m.attempt(kernel.Remount)
+	about.Path = t.shownAt(m.dest)
 	p.Act("remount %s", m.dest)
+	p.About(about)
 	at := p.OpenInRoot(t.root, inside(m.dest), unix.O_PATH|m.placeFlags).To("place")
 	if !slices.Contains(m.spec.Options, "bind") {
 		t.reconfigure(p, m, at)
 	}
-	setAttr(p, at, m.attr, false, m.dest)
-	setAttr(p, at, m.rattr, true, m.dest)
+	setAttr(p, at, m.attr, false, m.dest, about)
+	setAttr(p, at, m.rattr, true, m.dest, about)
 	spread(p, at, m.spread)
 }
 
@@ -80,6 +84,6 @@ func (t *Tree) reconfigure(p *plan.Plan, m *mount, at plan.Reg) {
 		return
 	}
 	m.context = p.Fspick(at).To("context")
-	configure(p, m.context, data)
+	configure(p, m.context, data, m.attempt(kernel.Remount))
 	p.FsReconfigure(m.context)
 }

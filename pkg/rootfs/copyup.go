@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"sandbox/pkg/kernel"
 	"sandbox/pkg/plan"
 )
 
@@ -25,6 +26,7 @@ func (t *Tree) createCopyUp(p *plan.Plan, m *mount) {
 	m.attr.set &^= readonly // until the layers are in it
 	t.create(p, m)
 	p.Act("let the tmpfs on %s begin with what is there", m.dest)
+	p.About(m.attempt(kernel.MountOverlay))
 	full, done := p.Label("copy "+m.dest), p.Label("have "+m.dest)
 	tree := p.Reg("tmpfs with content")
 	empty(p, below, m.dest, full)

@@ -1,10 +1,12 @@
 package rootfs
 
 import (
+	"fmt"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
+	"sandbox/pkg/kernel"
 	"sandbox/pkg/plan"
 )
 
@@ -47,6 +49,7 @@ func (t *Tree) begin(p *plan.Plan, m *mount) {
 		t.facts.Group(p)
 	}
 	p.Act("mount %s on %s", m.fstype, m.dest)
+	p.About(m.making())
 	m.made = p.Reg("made " + m.fstype)
 	refused := p.Label("no " + m.fstype)
 	fs := m.fall(p.Fsopen(m.fstype), refused).To(m.fstype + " context")
@@ -55,11 +58,13 @@ func (t *Tree) begin(p *plan.Plan, m *mount) {
 	if source == "" {
 		source = m.fstype
 	}
-	p.FsString(fs, "source", source)
+	named := m.making()
+	named.Detail = option{"source", source}.detail()
+	p.FsString(fs, "source", source).About(named)
 	if m.attr.set&unix.MOUNT_ATTR_RDONLY != 0 && !virtual[m.fstype] {
 		p.FsFlag(fs, "ro") // a read-only device cannot be mounted without
 	}
-	configure(p, fs, t.layers(p, m))
+	configure(p, fs, t.layers(p, m), m.making())
 	m.fall(p.FsCreate(fs), refused)
 	if _, bound := ladders[m.fstype]; bound {
 		p.Set(m.made, plan.C(1))
@@ -71,6 +76,7 @@ func (t *Tree) begin(p *plan.Plan, m *mount) {
 // is what mountinfo shows, which is sorted by mount id since Linux 6.8.
 func (t *Tree) finish(p *plan.Plan, m *mount) {
 	p.Act("mount %s on %s", m.fstype, m.dest)
+	p.About(m.making())
 	m.tree = p.Reg(m.fstype)
 	ladder, bound := ladders[m.fstype]
 	var instead, done plan.Label
@@ -87,6 +93,7 @@ func (t *Tree) finish(p *plan.Plan, m *mount) {
 	p.Goto(done)
 	p.Here(instead)
 	p.Act("bind the host's %s instead", ladder.path)
+	p.About(copying(ladder.path))
 	p.CloneTree(plan.Cwd(), ladder.path, true).Into(m.tree)
 	if m.attr.set != 0 {
 		p.SetAttr(m.tree, m.attr.set, 0, unix.MS_PRIVATE, true)
@@ -95,22 +102,31 @@ func (t *Tree) finish(p *plan.Plan, m *mount) {
 	p.Here(done)
 }
 
-// configure sets the options of a filesystem.
-func configure(p *plan.Plan, fs plan.Reg, data []option) {
+// configure sets the options of a filesystem. What they are about gets the option that failed.
+func configure(p *plan.Plan, fs plan.Reg, data []option, about kernel.Attempt) {
 	for _, o := range data {
+		about.Detail = o.detail()
 		switch {
 		case o.key == "newinstance": // every devpts is one since Linux 4.7
 		case o.value == "" && o.key != "source":
-			p.FsFlag(fs, o.key)
+			p.FsFlag(fs, o.key).About(about)
 		case o.key == "lowerdir" && len(o.value) > maxString:
 			// Layer by layer, Linux 6.5 (commit 24e16e385f22).
 			for _, layer := range splitLayers(o.value) {
-				p.FsString(fs, "lowerdir+", unescape(layer))
+				p.FsString(fs, "lowerdir+", unescape(layer)).About(about)
 			}
 		default:
-			p.FsString(fs, o.key, o.value)
+			p.FsString(fs, o.key, o.value).About(about)
 		}
 	}
+}
+
+// detail names it in an error.
+func (o option) detail() string {
+	if o.value == "" {
+		return fmt.Sprintf("option %q", o.key)
+	}
+	return fmt.Sprintf("option %q, value %q", o.key, o.value)
 }
 
 // maxString is the longest value that fsconfig(2) takes.

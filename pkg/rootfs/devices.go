@@ -22,6 +22,7 @@ type node struct {
 	uid, gid uint32
 	source   plan.Reg // the caller's node, when it is bound
 	asked    bool     // by the spec, and not one of those that every container has
+	index    int      // in the spec's list, then
 }
 
 // readNodes lists the devices every container has (runtime-spec,
@@ -44,7 +45,7 @@ func (t *Tree) readNodes() error {
 		if at < 0 {
 			at, t.nodes = len(t.nodes), append(t.nodes, node{})
 		}
-		n.asked = true
+		n.asked, n.index = true, i
 		t.nodes[at] = n
 	}
 	return nil
@@ -104,6 +105,7 @@ func (t *Tree) prepareDevices(p *plan.Plan) {
 			continue
 		}
 		p.Act("take the host's %s", n.host)
+		p.About(copying(n.host))
 		n.source = t.clone(p, Copy{Path: n.host, IDs: -1, Device: true, Of: n.of}, "")
 	}
 }
@@ -130,6 +132,7 @@ func (t *Tree) makeDevices(p *plan.Plan) {
 	for i := range t.nodes {
 		n := &t.nodes[i]
 		p.Act("make device %s", n.path)
+		p.About(n.attempt())
 		dir, name := path.Split(n.path)
 		parent := dev
 		if dir != "/dev/" {
@@ -179,12 +182,13 @@ func (t *Tree) mknod(p *plan.Plan, n *node, parent plan.Reg, name string) {
 	p.Mknodat(plan.R(parent), name, n.mode, n.dev).On(unix.EEXIST, exists)
 	if n.uid != 0 || n.gid != 0 {
 		fd := p.OpenAt(plan.R(parent), name, unix.O_PATH|unix.O_NOFOLLOW, 0).To("node")
-		p.Fchownat(fd, n.uid, n.gid)
+		p.Fchownat(fd, n.uid, n.gid).About(n.owner())
 	}
 	p.Goto(done)
 	p.Here(exists)
 	if n.asked {
 		p.Act("compare device %s with what is there", n.path)
+		p.About(n.attempt())
 		at := p.OpenAt(plan.R(parent), name, unix.O_PATH|unix.O_NOFOLLOW, 0).To("node")
 		n.same(p, at)
 		p.Close(at)

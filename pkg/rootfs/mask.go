@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"sandbox/pkg/kernel"
 	"sandbox/pkg/plan"
 )
 
@@ -39,8 +40,9 @@ func within(path, dir string) bool {
 
 // readonly makes one path of the container read-only by binding it to itself.
 // A path that does not exist needs no protection.
-func (t *Tree) readonly(p *plan.Plan, path string) {
+func (t *Tree) readonly(p *plan.Plan, path string, about kernel.Attempt) {
 	p.Act("make %s read-only", path)
+	p.About(about)
 	in, name := t.holder(path)
 	if in != nil && name == "." {
 		in.tree = t.bindReadonly(p, in.tree)
@@ -77,8 +79,9 @@ func (t *Tree) from(m *mount) plan.Reg {
 
 // mask hides one path: an empty read-only directory over a directory, the null
 // device over anything else. Which it is shows only when the plan runs.
-func (t *Tree) mask(p *plan.Plan, path string) {
+func (t *Tree) mask(p *plan.Plan, path string, about kernel.Attempt) {
 	p.Act("mask %s", path)
+	p.About(about)
 	in, name := t.holder(path)
 	if in != nil && name == "." {
 		in.tree = t.hideDir(p, in.tree)

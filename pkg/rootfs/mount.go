@@ -214,6 +214,7 @@ func (t *Tree) inPlace(m *mount) bool {
 // pin puts a mount over what is there, looked up once.
 func (t *Tree) pin(p *plan.Plan, m *mount) {
 	p.Act("make a mount point of %s", m.dest)
+	p.About(m.attempt(kernel.Attach))
 	at := t.below(p, m.dest, t.facts.Paths.Shown(m.dest))
 	m.tree = p.CloneTree(plan.R(at), "", m.recursive).To("copy")
 	m.setAttrs(p)
@@ -224,8 +225,8 @@ func (t *Tree) pin(p *plan.Plan, m *mount) {
 
 // setAttrs sets what the options say of the mount itself.
 func (m *mount) setAttrs(p *plan.Plan) {
-	setAttr(p, m.tree, m.attr, false, m.dest)
-	setAttr(p, m.tree, m.rattr, true, m.dest)
+	setAttr(p, m.tree, m.attr, false, m.dest, flags("", m.source))
+	setAttr(p, m.tree, m.rattr, true, m.dest, flags("", m.source))
 }
 
 // below opens a file of the host where the container shows it, and no other: it
@@ -271,6 +272,7 @@ func (t *Tree) prepare(p *plan.Plan, m *mount) {
 	case m.link != "" || !m.early() || t.inPlace(m) || t.inTree(m):
 	case m.bind():
 		p.Act("bind %s to %s", m.source, m.dest)
+		p.About(copying(m.source))
 		m.tree = t.clone(p, Copy{Path: m.source, Recursive: m.recursive, Link: m.sourceLink, IDs: m.ids, MapBelow: m.mapBelow, Of: m.of}, m.field)
 		if m != t.mounts[0] || !t.rooms() {
 			m.setAttrs(p)
@@ -311,6 +313,7 @@ func (t *Tree) attach(p *plan.Plan, m *mount) {
 		t.finish(p, m)
 	}
 	p.Act("attach %s", m.dest)
+	p.About(m.attempt(kernel.Attach))
 	if over := t.facts.Paths.Covered(m.dest); over != nil {
 		p.MoveMount(m.tree, t.below(p, m.dest, over))
 	} else {
@@ -323,6 +326,7 @@ func (t *Tree) attach(p *plan.Plan, m *mount) {
 // already stays: it is the image's, and a link of the same name is the usual case.
 func (t *Tree) makeLink(p *plan.Plan, m *mount) {
 	p.Act("make the link %s", m.dest)
+	p.About(m.attempt(kernel.OtherCall))
 	dir, name := filepath.Split(m.dest)
 	p.Symlinkat(m.link, plan.R(t.find(p, dir, true, 0)), name).Ignore(unix.EEXIST)
 }

@@ -34,10 +34,14 @@ func (m *mount) throwAway() string {
 func (t *Tree) createOverlay(p *plan.Plan, m *mount) {
 	t.scratch(p)
 	p.Act("make a copy-on-write layer over %s", m.lower)
+	about := m.making()
+	about.Field = "" // the words have it
+	p.About(about)
 	t.overlay(p, m, m.tree, t.upper, t.facts.Scratch.within(), 0o755)
 	for _, o := range m.data {
 		if o.key != "lowerdir" && o.value != "" {
-			p.FsString(m.context, o.key, o.value)
+			about.Detail = o.detail()
+			p.FsString(m.context, o.key, o.value).About(about)
 		}
 	}
 	t.finishOverlay(p, m)

@@ -80,16 +80,15 @@ func (m *mount) ownMappings(value string) error {
 	return nil
 }
 
-// ActMapIDs begins the words of the steps that map the owners of a mount.
-const ActMapIDs = "map the owners of "
-
 // mapFresh maps the owners of a filesystem that was made in the container's
 // user namespace, which may therefore do it.
 func (t *Tree) mapFresh(p *plan.Plan, m *mount) {
 	if m.mapped {
-		p.Act(ActMapIDs+"%s: %s.uidMappings", m.fstype, m.field)
+		p.Act("map the owners of %s: %s.uidMappings", m.fstype, m.field)
+		p.About(mapping(m.fstype))
 		p.SetIDMap(m.tree, m.ids, m.mapBelow)
 		p.Act("mount %s on %s", m.fstype, m.dest)
+		p.About(m.making())
 	}
 }
 
@@ -142,7 +141,8 @@ func (t *Tree) clone(p *plan.Plan, c Copy, field string) plan.Reg {
 		var errno unix.Errno
 		if errors.As(err, &errno) && mapped {
 			// The child, with fewer rights, would only find another error.
-			p.Act(ActMapIDs+"%s: %s.uidMappings", c.Path, field)
+			p.Act("map the owners of %s: %s.uidMappings", c.Path, field)
+			p.About(mapping(c.Path))
 			p.Fail(errno)
 		}
 		// Where even the caller may not, the child's try names the error.
@@ -155,7 +155,8 @@ func (t *Tree) clone(p *plan.Plan, c Copy, field string) plan.Reg {
 	}
 	t.same(p, r, c.Of)
 	if mapped {
-		p.Act(ActMapIDs+"%s: %s.uidMappings", c.Path, field)
+		p.Act("map the owners of %s: %s.uidMappings", c.Path, field)
+		p.About(mapping(c.Path))
 		p.SetIDMap(r, c.IDs, c.MapBelow)
 	}
 	return r

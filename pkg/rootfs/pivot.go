@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"sandbox/pkg/kernel"
 	"sandbox/pkg/plan"
 )
 
@@ -73,6 +74,7 @@ func (t *Tree) Pivot(p *plan.Plan, noPivot bool) {
 	switch {
 	case !t.facts.NewMount:
 		p.Act("change root to %s", t.path)
+		p.About(kernel.Attempt{Op: kernel.Op{Do: kernel.OpenRoot, Path: t.path}})
 		root := p.Open(t.path, unix.O_PATH|unix.O_DIRECTORY).To("root")
 		t.same(p, root, t.facts.Paths[t.path])
 		p.Fchdir(root)
@@ -92,6 +94,7 @@ func (t *Tree) Pivot(p *plan.Plan, noPivot bool) {
 // the new one and needs no directory of its own.
 func (t *Tree) pivotRoot(p *plan.Plan) {
 	p.Act("pivot to the root")
+	p.About(kernel.Attempt{Op: kernel.Op{Do: kernel.Attach, Path: "/"}})
 	var old plan.Reg
 	if t.shared() {
 		old = p.Open("/", unix.O_PATH|unix.O_DIRECTORY).To("old root")

@@ -150,6 +150,7 @@ func (t *Tree) Prepare(p *plan.Plan) {
 	t.detachFromHost(p)
 	if t.covers < 0 {
 		p.Act("open root %s", t.path)
+		p.About(kernel.Attempt{Op: kernel.Op{Do: kernel.OpenRoot, Path: t.path}})
 		t.root = t.clone(p, Copy{Path: t.path, Recursive: true, IDs: -1, Of: t.facts.Paths[t.path]}, "root")
 	}
 	for _, m := range t.mounts {
@@ -172,6 +173,7 @@ func (t *Tree) Assemble(p *plan.Plan) {
 		t.links.add("", t.path)
 	}
 	p.Act("attach root %s", t.path)
+	p.About(kernel.Attempt{Op: kernel.Op{Do: kernel.Attach, Path: t.path}})
 	t.keepPrivate(p)
 	slash, have := p.Label("no way to it"), p.Label("have a place")
 	place := p.Reg("place")
@@ -240,21 +242,23 @@ func (t *Tree) Seal(p *plan.Plan) {
 		return
 	}
 	if l := t.spec.Linux; l != nil {
-		for _, path := range l.ReadonlyPaths {
-			t.readonly(p, path)
+		for i, path := range l.ReadonlyPaths {
+			t.readonly(p, path, list("linux.readonlyPaths", i, kernel.Op{Do: kernel.Attach, Path: path}))
 		}
-		for _, path := range l.MaskedPaths {
-			t.mask(p, path)
+		for i, path := range l.MaskedPaths {
+			t.mask(p, path, list("linux.maskedPaths", i, kernel.Op{Do: kernel.Attach, Path: path}))
 		}
 	}
 	for _, m := range t.mounts {
 		if m.sealed {
 			p.Act("make %s read-only", m.dest)
+			p.About(flags("", t.shownAt(m.dest)))
 			p.SetAttr(m.tree, unix.MOUNT_ATTR_RDONLY, 0, 0, m.sealBelow)
 		}
 	}
 	if t.spec.Root.Readonly {
 		p.Act("make the root read-only")
+		p.About(flags("root.readonly", t.path))
 		p.SetAttr(t.root, unix.MOUNT_ATTR_RDONLY, 0, 0, false)
 	}
 }

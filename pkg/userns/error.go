@@ -10,6 +10,7 @@ import (
 type Error struct {
 	Step  int        // its number, as `sandbox plan` prints it
 	Act   string     // what it was part of, in words
+	What  any        // what it attempted, as the plan has it; nil when only the words are known
 	Call  string     // the system call, "" when only the number is known
 	Errno unix.Errno // why
 }

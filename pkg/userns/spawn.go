@@ -191,7 +191,7 @@ func (b *birth) hear(p packet) (done bool, err error) {
 	name := step.Text
 	switch {
 	case p.kind == packetFail:
-		return false, &Error{Step: p.step, Act: step.Act, Call: step.Name, Errno: p.errno}
+		return false, &Error{Step: p.step, Act: step.Act, What: step.What, Call: step.Name, Errno: p.errno}
 	case p.kind == packetFile:
 		return false, p.take(b.file())
 	case p.kind == packetNote && step.Op == plan.Note:
