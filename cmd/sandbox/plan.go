@@ -3,8 +3,12 @@ package main
 import (
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
+
+	"sandbox/pkg/kernel"
+	"sandbox/pkg/lifecycle"
 )
 
 func (a *app) plan(cmd *cobra.Command) {
@@ -24,21 +28,56 @@ flags and forms of "sandbox run"; with a bundle the ID may be left out.`
 		if f.name == "" {
 			f.name = "ID"
 		}
+		if format != "json" && format != "table" {
+			return &usageError{fmt.Errorf("--format %q: table or json", format), 1}
+		}
 		r, o, err := a.prepare(cmd, &f, args)
 		if err != nil {
 			return err
 		}
 		o.Attached = !f.detach
-		p, err := r.Plan(o)
+		if err := f.pretend(&o); err != nil {
+			return err
+		}
+		p, contract, err := r.Plan(o)
 		if err != nil {
 			return err
 		}
-		switch format {
-		case "json":
-			return printJSON(p)
-		case "table":
-			return p.Print(os.Stdout)
+		if format == "json" {
+			return printJSON(struct {
+				Contract kernel.Contract `json:"contract"`
+				Steps    any             `json:"steps"`
+			}{contract, p})
 		}
-		return &usageError{fmt.Errorf("--format %q: table or json", format), 1}
+		if err := p.Print(os.Stdout); err != nil {
+			return err
+		}
+		return printContract(contract)
 	}
+}
+
+// pretend stands in for the sockets that a start would dial: the steps name their numbers only.
+func (b *bundleFlags) pretend(o *lifecycle.Options) (err error) {
+	if b.consoleSocket != "" {
+		o.Console, err = os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	}
+	return err
+}
+
+// printContract tells what the container would have, as far as is known before it runs.
+func printContract(c kernel.Contract) error {
+	var granted []string
+	text := ""
+	for _, o := range c {
+		if o.Result == kernel.Granted {
+			granted = append(granted, o.Feature)
+			continue
+		}
+		text += fmt.Sprintf("%s %s: %s\n", o.Result, o.Feature, o.Lost)
+		if o.Cause != nil {
+			text += fmt.Sprintf("      %s\n", *o.Cause)
+		}
+	}
+	_, err := fmt.Printf("\ngranted: %s\n%s", strings.Join(granted, ", "), text)
+	return err
 }

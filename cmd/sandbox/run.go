@@ -109,6 +109,9 @@ func (a *app) run(cmd *cobra.Command) {
 		if err != nil {
 			return err
 		}
+		if err := f.dial(&o, f.detach); err != nil {
+			return err
+		}
 		return a.launch(r, &f, o)
 	}
 }
@@ -154,7 +157,7 @@ func (a *app) prepare(cmd *cobra.Command, f *runFlags, args []string) (*lifecycl
 	if err := activate(&o); err != nil {
 		return nil, o, err
 	}
-	return r, o, f.dial(&o, f.detach)
+	return r, o, nil
 }
 
 type form int

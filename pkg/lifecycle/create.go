@@ -110,10 +110,7 @@ func (r *Runtime) spawn(o Options, started bool) (*Container, error) {
 			r.Warn(err.Error())
 		}
 	})
-	if err := r.offerNotify(d, &o); err != nil {
-		return nil, err
-	}
-	if err := r.offerNetwork(d, &o); err != nil {
+	if err := r.offer(d, &o); err != nil {
 		return nil, err
 	}
 	defer o.network.close()
@@ -142,6 +139,15 @@ func (r *Runtime) spawn(o Options, started bool) (*Container, error) {
 	undo.release()
 	c.notify = notify
 	return c, nil
+}
+
+// offer adds to the spec what the container gets to see of its own directory. Without one,
+// for a plan that is only printed, nothing is made.
+func (r *Runtime) offer(d *dir, o *Options) error {
+	if err := r.offerNotify(d, o); err != nil {
+		return err
+	}
+	return r.offerNetwork(d, o)
 }
 
 // birth is one spawn under way.

@@ -4,11 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
+	"sandbox/pkg/handle"
 	"sandbox/pkg/kernel"
 	"sandbox/pkg/plan"
 	"sandbox/pkg/spec"
@@ -110,14 +113,69 @@ func planOf(t *testing.T, r *Runtime, o Options) (ran *plan.Plan) {
 	}
 	_, _ = c.Wait()
 	r.Remove(c)
-	shown, err := r.Plan(o)
+	shown, _, err := r.Plan(o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(shown.Steps) != len(ran.Steps) {
-		t.Errorf("the plan shows %d steps, a run has %d: numbers in errors would be wrong", len(shown.Steps), len(ran.Steps))
+		t.Fatalf("the plan shows %d steps, a run has %d: numbers in errors would be wrong", len(shown.Steps), len(ran.Steps))
+	}
+	for i, s := range ran.Steps {
+		if have := shown.Steps[i]; have.Act != s.Act || have.Name != s.Name || have.Op != s.Op {
+			t.Errorf("step %d: the plan shows %q %s, a run does %q %s", i, have.Act, have.Name, s.Act, s.Name)
+		}
 	}
 	return ran
+}
+
+// TestPlanShowsRun: what a run does for its network and for who waits until it is ready is in the plan, which makes nothing.
+func TestPlanShowsRun(t *testing.T) {
+	needUserns(t)
+	r := newRuntime(t)
+	sink := filepath.Join(t.TempDir(), "sink")
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	if err := unix.Bind(fd, &unix.SockaddrUnix{Name: sink}); err != nil {
+		t.Fatal(err)
+	}
+	options := func() Options {
+		o := treeOptions(t, r, "true")
+		o.Paths, o.Notify, o.Network = handle.Set{}, sink, &Network{Mode: "none"}
+		o.Spec.Hostname = "here"
+		return o
+	}
+	shown, contract, err := r.Plan(options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	nothingLeft(t, r)
+	if len(contract) == 0 {
+		t.Error("a plan without a contract")
+	}
+	var ran *plan.Plan
+	r.Rewrite = func(p *plan.Plan) { ran = p }
+	defer func() { r.Rewrite = nil }()
+	c, err := r.Run(options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = c.Wait()
+	r.Remove(c)
+	var bound []string
+	for i := range max(len(ran.Steps), len(shown.Steps)) {
+		if i >= len(ran.Steps) || i >= len(shown.Steps) || ran.Steps[i].Name != shown.Steps[i].Name {
+			t.Fatalf("they differ from step %d on, of %d and %d", i, len(shown.Steps), len(ran.Steps))
+		}
+		if act := shown.Steps[i].Act; strings.HasPrefix(act, "attach /etc/") || strings.HasPrefix(act, "attach /run/notify") {
+			bound = append(bound, strings.TrimPrefix(act, "attach "))
+		}
+	}
+	if got := strings.Join(slices.Compact(bound), " "); got != "/run/notify /etc/hosts /etc/hostname /etc/resolv.conf" {
+		t.Errorf("bound: %s", got)
+	}
 }
 
 // behind reaches a step that only runs after an earlier one ended otherwise

@@ -71,7 +71,7 @@ func TestKilledAnywhere(t *testing.T) {
 	for _, create := range []bool{false, true} {
 		o := treeOptions(t, r, "sleep", "1000")
 		o.Attached, o.AutoRemove, o.Init = !create, false, !create
-		whole, err := r.Plan(o)
+		whole, _, err := r.Plan(o)
 		if err != nil {
 			t.Fatal(err)
 		}

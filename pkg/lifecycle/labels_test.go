@@ -42,7 +42,7 @@ func TestLabels(t *testing.T) {
 	s := spec.Default()
 	s.Process.Terminal, s.Process.Rlimits = false, nil
 	s.Process.SelinuxLabel, s.Process.ApparmorProfile = "u:r:t:s0", "profile"
-	p, err := r.Plan(Options{ID: "x", Bundle: "/bundle", Spec: s})
+	p, _, err := r.Plan(Options{ID: "x", Bundle: "/bundle", Spec: s})
 	if err != nil {
 		t.Fatal(err)
 	}

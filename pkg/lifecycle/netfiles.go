@@ -44,16 +44,30 @@ func (r *Runtime) showFiles(w *network, o *Options) error {
 		if content == nil {
 			continue
 		}
-		if err := writeAt(w.dir, filepath.Base(name), content, 0o644); err != nil {
-			return fmt.Errorf("write the container's %s: %w", name, err)
-		}
-		source, err := showable(o.Paths, w.dir, filepath.Base(name))
-		if err != nil {
-			return fmt.Errorf("write the container's %s: %w", name, err)
+		source := r.standIn(o, unix.S_IFREG, networkDir, filepath.Base(name))
+		if w.dir != nil {
+			err := writeAt(w.dir, filepath.Base(name), content, 0o644)
+			if err == nil {
+				source, err = showable(o.Paths, w.dir, filepath.Base(name))
+			}
+			if err != nil {
+				return fmt.Errorf("write the container's %s: %w", name, err)
+			}
 		}
 		r.showFile(s, o.Paths, o.Bundle, name, source)
 	}
 	return nil
+}
+
+// standIn is the path of a file of the container's own directory, for a plan that is only
+// printed: a file of a kind that nobody makes.
+func (r *Runtime) standIn(o *Options, kind uint32, names ...string) string {
+	path := filepath.Join(append([]string{r.Root, o.ID}, names...)...)
+	if abs, err := filepath.Abs(path); err == nil {
+		path = abs
+	}
+	o.Paths.Add(path, &handle.Handle{FD: -1, Mode: kind, Path: path})
+	return path
 }
 
 // showable opens what we show a container, and returns its path. The child has to look that up again, in its own mount

@@ -88,17 +88,16 @@ func (r *Runtime) decideNetwork(n *Network, s *specs.Spec) (*network, error) {
 		}
 		w.job.Ports = append(w.job.Ports, list...)
 	}
-	return w, w.reserve()
+	if err := w.job.CheckPorts(w.job.Ports); err != nil {
+		return nil, fmt.Errorf("--publish: %w", err)
+	}
+	return w, nil
 }
 
 // reserve takes the ports now, so that the helper finds them free. Where something
 // else will listen it can only look.
-func (w *network) reserve() error {
-	err := w.job.CheckPorts(w.job.Ports)
-	if err == nil {
-		w.held, err = slirp.Reserve(w.job.Ports)
-	}
-	if err != nil {
+func (w *network) reserve() (err error) {
+	if w.held, err = slirp.Reserve(w.job.Ports); err != nil {
 		return fmt.Errorf("--publish: %w", err)
 	}
 	if w.job.Handler != slirp.Builtin {
@@ -150,6 +149,12 @@ func (r *Runtime) offerNetwork(d *dir, o *Options) error {
 	}
 	o.network = w
 	w.names.Hostname = o.Spec.Hostname
+	if d == nil {
+		return r.showFiles(w, o)
+	}
+	if err := w.reserve(); err != nil {
+		return err
+	}
 	if w.dir, err = d.sub(networkDir, 0o711); err == nil {
 		err = r.showFiles(w, o)
 	}

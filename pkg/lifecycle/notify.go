@@ -30,14 +30,16 @@ func (r *Runtime) offerNotify(d *dir, o *Options) error {
 	if o.Notify == "" || !hasNamespace(o.Spec, specs.MountNamespace) {
 		return nil
 	}
-	source := ""
-	f, err := d.sub(notifyDir, 0o755)
-	if err == nil {
-		source, err = showable(o.Paths, f, ".")
-		f.Close()
-	}
-	if err != nil {
-		return fmt.Errorf("make the directory of the notify socket: %w", err)
+	source := r.standIn(o, unix.S_IFDIR, notifyDir)
+	if d != nil {
+		f, err := d.sub(notifyDir, 0o755)
+		if err == nil {
+			source, err = showable(o.Paths, f, ".")
+			f.Close()
+		}
+		if err != nil {
+			return fmt.Errorf("make the directory of the notify socket: %w", err)
+		}
 	}
 	o.Spec.Mounts = append(o.Spec.Mounts, specs.Mount{
 		Destination: notifyPlace, Type: "bind", Source: source,

@@ -33,7 +33,7 @@ func TestGoldenPlans(t *testing.T) {
 		} else {
 			s.Process.Rlimits = nil // a limit's steps depend on our own
 		}
-		p, err := r.Plan(Options{ID: "x", Bundle: "/bundle", Spec: s})
+		p, _, err := r.Plan(Options{ID: "x", Bundle: "/bundle", Spec: s})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/confine"
+	"sandbox/pkg/handle"
 	"sandbox/pkg/idmap"
 	"sandbox/pkg/kernel"
 	"sandbox/pkg/plan"
@@ -248,25 +249,31 @@ func (g *program) hideNow() {
 	g.plan.Prctl(unix.PR_SET_DUMPABLE, plan.C(0))
 }
 
-// Plan is what Run with these options would do, and does nothing.
-func (r *Runtime) Plan(o Options) (*plan.Plan, error) {
+// Plan is what Run with these options would do, and the contract that it would have as far as
+// that is known before: which rung of a ladder is taken only shows when it runs. It does
+// nothing, makes no files and binds no port; inode numbers of files that Run would make are 0.
+func (r *Runtime) Plan(o Options) (*plan.Plan, kernel.Contract, error) {
+	if o.Paths == nil {
+		o.Paths = handle.Set{}
+	}
+	defer o.Paths.Close()
 	r.shareWith(&o)
-	if o.Network != nil {
-		var err error
-		if o.network, err = r.decideNetwork(o.Network, o.Spec); err != nil {
-			return nil, err
-		}
+	if err := r.offer(nil, &o); err != nil {
+		return nil, nil, err
 	}
 	g, err := r.newProgram(o, nil)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer g.close()
 	if err := g.write(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	g.printHooks()
-	return g.plan, nil
+	b := &birth{program: g, contract: append(g.features(), o.Contract...)}
+	g.group.place.Owned = g.group.moves()
+	b.degrade()
+	return g.plan, b.contract, nil
 }
 
 // features are what the spec asks for, granted until something says otherwise.

@@ -45,7 +45,7 @@ func TestFilterIsLast(t *testing.T) {
 		spec.ForUser(s, 1000, 1000)
 		s.Linux.Seccomp = &specs.LinuxSeccomp{DefaultAction: specs.ActAllow, ListenerPath: agent, Syscalls: []specs.LinuxSyscall{
 			{Names: []string{"mkdir"}, Action: tt.action}}}
-		p, err := user.Plan(Options{ID: "x", Bundle: "/bundle", Spec: s})
+		p, _, err := user.Plan(Options{ID: "x", Bundle: "/bundle", Spec: s})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -81,12 +81,12 @@ func TestNoRightToFilter(t *testing.T) {
 	s := spec.Default()
 	s.Process.Terminal, s.Process.NoNewPrivileges, s.Process.Rlimits = false, false, nil
 	s.Linux.Seccomp = &specs.LinuxSeccomp{DefaultAction: specs.ActAllow}
-	_, err := r.Plan(Options{ID: "x", Bundle: "/bundle", Spec: s})
+	_, _, err := r.Plan(Options{ID: "x", Bundle: "/bundle", Spec: s})
 	if err == nil || !strings.Contains(err.Error(), "linux.seccomp: a filter needs process.noNewPrivileges, or CAP_SYS_ADMIN") {
 		t.Errorf("%v", err)
 	}
 	s.Process.NoNewPrivileges = true
-	if _, err := r.Plan(Options{ID: "x", Bundle: "/bundle", Spec: s}); err != nil {
+	if _, _, err := r.Plan(Options{ID: "x", Bundle: "/bundle", Spec: s}); err != nil {
 		t.Error(err)
 	}
 }
