@@ -45,7 +45,7 @@ func (a *app) check(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&format, "format", "table", "table or json")
 	cmd.Args = exactly(0)
 	cmd.RunE = func(*cobra.Command, []string) error {
-		found := kernel.Host{Helpers: &helper.Finder{Given: a.helpers, Exe: a.exe}}.Check(os.Getenv)
+		found := kernel.Host{Helpers: &helper.Finder{Given: a.helpers, Exe: a.exe.path}}.Check(os.Getenv)
 		if format == "json" {
 			return json.NewEncoder(os.Stdout).Encode(found)
 		}

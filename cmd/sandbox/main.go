@@ -28,7 +28,7 @@ func execute(args []string) int {
 	}
 	// What we make is ours to use, whatever the umask takes from others.
 	unix.Umask(unix.Umask(0o077) &^ 0o700)
-	app := &app{exe: os.Getenv(exeVariable), verb: verbOf(args)}
+	app := &app{exe: findOriginal(os.Getenv(exeVariable)), verb: verbOf(args)}
 	os.Unsetenv(exeVariable)
 	if len(args) == 1 {
 		switch args[0] {
@@ -88,9 +88,9 @@ type app struct {
 	verb     string
 	warnings []string // for the log
 
-	exe    string // where this program is, when we are a copy of it
-	exit   int    // status of a payload that ran
-	status int    // status of our own failures, where a command has its own; 0 is the caller's
+	exe    original // this program, when we are a copy of it
+	exit   int      // status of a payload that ran
+	status int      // status of our own failures, where a command has its own; 0 is the caller's
 	human  bool
 }
 
@@ -119,8 +119,8 @@ func (a *app) runtime() (*lifecycle.Runtime, error) {
 		a.cgroupManager = "systemd"
 	}
 	r.Tell = a.tell
-	r.Warn, r.Kernel.Exe, r.CgroupManager = a.warn, a.exe, a.cgroupManager
-	r.Helpers.Given, r.Helpers.Exe = a.helpers, a.exe
+	r.Warn, r.Kernel.Exe, r.CgroupManager = a.warn, a.exe.path, a.cgroupManager
+	r.Helpers.Given, r.Helpers.Exe = a.helpers, a.exe.path
 	return r, nil
 }
 

@@ -230,6 +230,9 @@ func (a *app) wished(r *lifecycle.Runtime, f *runFlags, form form, args []string
 	w.Tree, w.Args, w.Init = form == formTree, args, f.init
 	w.Network = f.namespace()
 	caller := whoTyped(r)
+	if caller.Binary, err = a.exe.open(); err != nil && a.exe.path != "" {
+		return o, fmt.Errorf("find this program, which must not be writable for the command: %w", err)
+	}
 	caller.Made, o.Paths = &f.made, caller.Paths
 	r.Helpers.Shared = func() []helper.Place { return shared(w, caller) }
 	ids, contract, err := r.ChooseIDs(w.Userns, w.Tree)
@@ -275,9 +278,6 @@ func whoTyped(r *lifecycle.Runtime) spec.Caller {
 		UID: r.Caller.UID, GID: r.Caller.GID, Groups: r.Caller.Groups, Name: r.Name(),
 		Home: os.Getenv("HOME"), PasswdHome: r.Home(), Env: os.Environ(), Nested: !r.Self.InitialUserns(),
 		RuntimeDir: os.Getenv("XDG_RUNTIME_DIR"), StateRoot: absolute(r.Root), Paths: handle.Set{},
-	}
-	if c.Binary, _ = handle.Open("/proc/self/exe"); r.Kernel.Exe != "" { // that is a sealed copy
-		c.Binary, _ = handle.Open(r.Kernel.Exe)
 	}
 	if dir, err := handle.Cwd(); err == nil { // removed: the spec says what that means
 		c.Cwd, c.Dir = dir.Path, dir

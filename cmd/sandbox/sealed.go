@@ -4,12 +4,46 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/handle"
 )
 
-// exeVariable tells a sealed copy where the program really is, for messages.
+// exeVariable tells a sealed copy where the program really is: a descriptor of it, -1 where there is none, and its path. By
+// the path alone somebody who can rename the directories above could have another one protected from the command.
 const exeVariable = "_SANDBOX_EXE"
+
+// original is what exeVariable says: the program that this process is a copy of. Its fd is not for our children.
+type original struct {
+	fd   int
+	path string // "" where this process is no copy
+}
+
+func findOriginal(value string) original {
+	number, path, ok := strings.Cut(value, " ")
+	fd, err := strconv.Atoi(number)
+	if !ok || err != nil {
+		return original{fd: -1}
+	}
+	if fd >= 0 {
+		unix.CloseOnExec(fd)
+	}
+	return original{fd, path}
+}
+
+// open is a handle of it, or of the program of this process where that is no copy.
+func (o original) open() (*handle.Handle, error) {
+	switch {
+	case o.path == "":
+		return handle.Open("/proc/self/exe")
+	case o.fd < 0:
+		return handle.Open(o.path)
+	}
+	return handle.Of(o.fd, o.path)
+}
 
 // seals make a memfd read-only for good, for everybody (fcntl(2)).
 const seals = unix.F_SEAL_SEAL | unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_WRITE
@@ -44,8 +78,13 @@ func seal() error {
 		return fmt.Errorf("make a sealed copy of this program: %w", err)
 	}
 	path, _ := os.Readlink("/proc/self/exe")
+	// High up, for the caller may have passed descriptors on from 3 on.
+	number, err := unix.FcntlInt(self.Fd(), unix.F_DUPFD, 512)
+	if err != nil {
+		number = -1
+	}
 	env := slices.DeleteFunc(os.Environ(), func(e string) bool { return len(e) > len(exeVariable) && e[:len(exeVariable)+1] == exeVariable+"=" })
-	err = unix.Exec(fmt.Sprintf("/proc/self/fd/%d", copied), os.Args, append(env, exeVariable+"="+path))
+	err = unix.Exec(fmt.Sprintf("/proc/self/fd/%d", copied), os.Args, append(env, fmt.Sprintf("%s=%d %s", exeVariable, number, path)))
 	return fmt.Errorf("start the sealed copy of this program: %w", err)
 }
 

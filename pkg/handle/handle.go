@@ -62,6 +62,15 @@ func openAt(dir int, name, path string, flags uint) (*Handle, error) {
 	return from(fd, path)
 }
 
+// Of is the file of a descriptor, by a name for it; the descriptor stays its owner's.
+func Of(fd int, path string) (*Handle, error) {
+	own, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3)
+	if err != nil {
+		return nil, &fs.PathError{Op: "dup", Path: path, Err: err}
+	}
+	return from(own, path)
+}
+
 // At is what lies in the directory of a descriptor under a name itself, a link too; path is what it is to be called.
 func At(dir int, name, path string) (*Handle, error) {
 	return openAt(dir, name, path, unix.AT_SYMLINK_NOFOLLOW)

@@ -111,10 +111,13 @@ func (b *builder) guard() error {
 	return nil
 }
 
-// stays says whether this program could be found where it lies.
+// stays says whether all could be looked at, and this program found where it lies.
 func stays(g *worktree.Guard) error {
 	if g.Moving != "" {
 		return fmt.Errorf("%s cannot be protected from the command, for the directories above it are renamed all the time: end what does that", g.Moving)
+	}
+	if g.Closed != "" {
+		return fmt.Errorf("%s is closed to you, so that what is in it cannot be protected from the command, which may open it: chmod u+rwx %[1]s, or --no-protect=%[1]s", g.Closed)
 	}
 	return nil
 }

@@ -50,6 +50,7 @@ func (g *Guard) Check() (told []string) {
 	if g == nil || g.ask.None {
 		return nil
 	}
+	defer g.openAll()()
 	names := map[string]bool{}
 	entries, err := list(g.dir, make([]byte, 4<<10))
 	for _, e := range entries {
@@ -60,7 +61,7 @@ func (g *Guard) Check() (told []string) {
 			continue
 		}
 		var st unix.Stat_t
-		if unix.Fstatat(m.dir.FD, m.name, &st, unix.AT_SYMLINK_NOFOLLOW) == nil {
+		if err := unix.Fstatat(m.dir.FD, m.name, &st, unix.AT_SYMLINK_NOFOLLOW); !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.ENOTDIR) {
 			told = append(told, move(m, "was not there before, and acts for you outside"))
 		}
 	}
@@ -218,7 +219,7 @@ func (g *Guard) checkNested() (told []string) {
 	w := &walk{g: g, buf: make([]byte, 8<<10), until: time.Now().Add(patience)}
 	fd, err := g.dir.OpenAt(".", unix.O_RDONLY|unix.O_DIRECTORY, 0)
 	if err != nil {
-		return nil
+		return []string{quote(g.dir.Path) + " cannot be looked at: do so before you run git there"}
 	}
 	w.dir(fd, "", 0)
 	if w.over {

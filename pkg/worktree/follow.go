@@ -12,7 +12,7 @@ import (
 // followConfig protects what a configuration file names inside of what is shared: files that it includes, the directory
 // of hooks, programs.
 func (g *Guard) followConfig(d *gitDir, dir *handle.Handle, name string, level int) {
-	data, err := readBelow(dir, name)
+	data, err := g.read(dir, name)
 	if err != nil || level > 8 {
 		return
 	}
@@ -29,7 +29,7 @@ func (g *Guard) followConfig(d *gitDir, dir *handle.Handle, name string, level i
 		case (v.section == "include" || v.section == "includeif") && v.key == "path":
 			from := dir
 			if at := filepath.Dir(name); at != "." {
-				if from, err = dir.Beneath(at); err != nil {
+				if from, err = g.beneath(dir, at); err != nil {
 					continue
 				}
 			}
@@ -108,7 +108,9 @@ func (g *Guard) protectProgram(d *gitDir, word string) {
 	if !ok || rel == "." {
 		return
 	}
-	if h, err := g.dir.Inside(rel); err == nil {
+	h, err := g.dir.Inside(rel)
+	g.note(err, g.dir, rel)
+	if err == nil {
 		if h.Kind() == unix.S_IFREG {
 			g.protect(g.dir, &g.Inside, rel)
 		}

@@ -32,12 +32,12 @@ func (g *Guard) findGit(has map[string]uint8) {
 	switch _, git := has[".git"]; {
 	case git:
 		var st unix.Stat_t
-		if unix.Fstatat(g.dir.FD, ".git", &st, unix.AT_SYMLINK_NOFOLLOW) == nil && st.Mode&unix.S_IFMT != unix.S_IFDIR {
+		if g.has(g.dir, ".git", &st) && st.Mode&unix.S_IFMT != unix.S_IFDIR {
 			g.known[handle.ID{Dev: st.Dev, Ino: st.Ino}] = true
 		}
 		g.openGit(g.dir)
 		return
-	case isGitDir(g.dir): // a bare one
+	case g.isGitDir(g.dir): // a bare one
 		g.guardGitDir(&gitDir{Handle: g.dir, base: g.dir, to: &g.Inside, rel: ".", top: g.dir})
 		return
 	}
@@ -52,12 +52,12 @@ func (g *Guard) findGit(has map[string]uint8) {
 			up.Close()
 			return
 		}
-		if isGitDir(up) {
+		if g.isGitDir(up) {
 			g.InGit = up.Now()
 			return
 		}
 		var st unix.Stat_t
-		if unix.Fstatat(up.FD, ".git", &st, unix.AT_SYMLINK_NOFOLLOW) == nil {
+		if g.has(up, ".git", &st) {
 			if up.Path = up.Now(); up.Path != "" && g.openGit(up) {
 				g.Tree = &Dir{Handle: up}
 			}
@@ -68,7 +68,7 @@ func (g *Guard) findGit(has map[string]uint8) {
 
 // openGit finds the git directory of a work tree and says whether there is one that can be shown.
 func (g *Guard) openGit(top *handle.Handle) bool {
-	h, err := top.Beneath(".git")
+	h, err := g.beneath(top, ".git")
 	switch {
 	case errors.Is(err, unix.ELOOP):
 		g.protect(g.dir, &g.Inside, ".git") // a link, and what it leads to
@@ -107,7 +107,7 @@ func (g *Guard) show(git, top *handle.Handle, own string) bool {
 // linked follows the file .git of a linked work tree or a submodule (gitrepository-layout(5)). Such a file may have been
 // written by a command that ran here before, to have another directory shared: so what it names must name this work tree.
 func (g *Guard) linked(top, file *handle.Handle) bool {
-	data, err := readBelow(top, ".git")
+	data, err := g.read(top, ".git")
 	path, ok := strings.CutPrefix(strings.TrimRight(string(data), "\r\n"), "gitdir: ")
 	if err != nil || !ok || path == "" {
 		return false
@@ -125,16 +125,16 @@ func (g *Guard) linked(top, file *handle.Handle) bool {
 		return false // it is shared anyway
 	}
 	if common != nil {
-		back, err := readBelow(git, "gitdir")
-		if err != nil || !g.names(git, strings.TrimSpace(string(back)), file.ID) || !isGitDir(common) {
+		back, err := g.read(git, "gitdir")
+		if err != nil || !g.names(git, strings.TrimSpace(string(back)), file.ID) || !g.isGitDir(common) {
 			return false
 		}
 		return g.show(common, top, filepath.Join("worktrees", name))
 	}
-	config, _ := readBelow(git, "config")
+	config, _ := g.read(git, "config")
 	vars, _ := parseConfig(config)
 	for _, v := range vars {
-		if v.name() == "core.worktree" && g.names(git, v.value, top.ID) && isGitDir(git) {
+		if v.name() == "core.worktree" && g.names(git, v.value, top.ID) && g.isGitDir(git) {
 			return g.show(git, top, "")
 		}
 	}
@@ -151,14 +151,14 @@ func (g *Guard) guardInside(git, common, top *handle.Handle) {
 	if common == nil {
 		common = git
 	}
-	if rel, in := below(common.Path, g.dir.Path); in && rel != "." && isGitDir(common) {
+	if rel, in := below(common.Path, g.dir.Path); in && rel != "." && g.isGitDir(common) {
 		g.guardGitDir(&gitDir{Handle: common, base: g.dir, to: &g.Inside, rel: rel, top: top})
 	}
 }
 
 // common is the repository that a linked work tree's git directory is a part of, and the directory's name there.
 func (g *Guard) common(git *handle.Handle) (*handle.Handle, string) {
-	data, err := readBelow(git, "commondir")
+	data, err := g.read(git, "commondir")
 	if err != nil {
 		return nil, ""
 	}
@@ -170,7 +170,7 @@ func (g *Guard) common(git *handle.Handle) (*handle.Handle, string) {
 	if common.Path = common.Now(); common.Path == "" {
 		return nil, ""
 	}
-	if in, err := common.Beneath(filepath.Join("worktrees", name)); err == nil && in.ID == git.ID {
+	if in, err := g.beneath(common, filepath.Join("worktrees", name)); err == nil && in.ID == git.ID {
 		return common, name
 	}
 	return nil, ""

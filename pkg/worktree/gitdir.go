@@ -14,7 +14,7 @@ func (g *Guard) guardGitDir(d *gitDir) {
 	if g.known[d.ID] {
 		return
 	}
-	g.known[d.ID] = true
+	g.known[d.ID] = true // a look that finds something closed counts for nothing, see Find
 	if own, err := d.Dup(); err == nil {
 		g.watched.dirs = append(g.watched.dirs, own)
 	}
@@ -23,7 +23,7 @@ func (g *Guard) guardGitDir(d *gitDir) {
 	}
 	for _, name := range []string{"config", "hooks", "config.worktree", "commondir"} {
 		var st unix.Stat_t
-		if unix.Fstatat(d.FD, name, &st, unix.AT_SYMLINK_NOFOLLOW) == nil {
+		if g.has(d.Handle, name, &st) {
 			g.protect(d.base, d.to, filepath.Join(d.rel, name))
 		} else {
 			g.miss(d.Handle, name, g.shown(d.Handle, name))
@@ -42,12 +42,12 @@ func (g *Guard) guardGitDir(d *gitDir) {
 
 // guardHooks protects what hooks are that are links: a script of the work tree, say.
 func (g *Guard) guardHooks(d *gitDir) {
-	hooks, err := d.Beneath("hooks")
+	hooks, err := g.beneath(d.Handle, "hooks")
 	if err != nil {
 		return
 	}
 	defer hooks.Close()
-	entries, _ := list(hooks, make([]byte, 4<<10))
+	entries, _ := g.list(hooks)
 	for _, e := range entries {
 		if e.kind == unix.DT_LNK || e.kind == unix.DT_UNKNOWN {
 			if target, err := readlink(hooks.FD, e.name); err == nil {
@@ -62,19 +62,19 @@ func (g *Guard) guardHooks(d *gitDir) {
 
 // guardWorktrees makes read-only what the repository keeps of its linked work trees, but for the one that is shared.
 func (g *Guard) guardWorktrees(d *gitDir) {
-	dir, err := d.Beneath("worktrees")
+	dir, err := g.beneath(d.Handle, "worktrees")
 	if err != nil {
 		return
 	}
 	defer dir.Close()
-	entries, err := list(dir, make([]byte, 4<<10))
+	entries, err := g.list(dir)
 	if err != nil { // entered, and not listed
 		g.protect(d.base, d.to, filepath.Join(d.rel, "worktrees"))
 		return
 	}
 	for _, e := range entries {
 		rel := filepath.Join(d.rel, "worktrees", e.name)
-		back, err := readBelow(dir, filepath.Join(e.name, "gitdir"))
+		back, err := g.read(dir, filepath.Join(e.name, "gitdir"))
 		if err == nil && g.isTop(d, strings.TrimSpace(string(back))) {
 			continue
 		}
@@ -97,11 +97,11 @@ func (g *Guard) guardModules(d *gitDir) {
 	left := mostModules
 	var walk func(rel string, level int)
 	walk = func(rel string, level int) {
-		dir, err := d.base.Beneath(rel)
+		dir, err := g.beneath(d.base, rel)
 		if err != nil || level > 6 {
 			return
 		}
-		entries, err := list(dir, make([]byte, 4<<10))
+		entries, err := g.list(dir)
 		dir.Close()
 		if err != nil || len(entries) > 16*mostModules {
 			g.protect(d.base, d.to, rel) // as a whole, where it cannot be looked at
@@ -116,11 +116,11 @@ func (g *Guard) guardModules(d *gitDir) {
 				return
 			}
 			at := filepath.Join(rel, e.name)
-			m, err := d.base.Beneath(at)
+			m, err := g.beneath(d.base, at)
 			if err != nil || !m.IsDir() {
 				continue
 			}
-			if isGitDir(m) {
+			if g.isGitDir(m) {
 				g.guardGitDir(&gitDir{Handle: m, base: d.base, to: d.to, rel: at, top: d.top})
 			} else {
 				walk(at, level+1) // a name with slashes in it
@@ -143,7 +143,7 @@ func (g *Guard) findNested(entries []entry) {
 		}
 		var st unix.Stat_t
 		rel := e.name + "/.git"
-		if unix.Fstatat(g.dir.FD, rel, &st, unix.AT_SYMLINK_NOFOLLOW) != nil {
+		if !g.has(g.dir, rel, &st) {
 			continue
 		}
 		if guarded++; guarded > mostNested {
@@ -155,7 +155,7 @@ func (g *Guard) findNested(entries []entry) {
 }
 
 func (g *Guard) guardNested(rel string) {
-	h, err := g.dir.Beneath(rel)
+	h, err := g.beneath(g.dir, rel)
 	if err != nil {
 		g.protect(g.dir, &g.Inside, rel)
 		return
@@ -166,7 +166,7 @@ func (g *Guard) guardNested(rel string) {
 		h.Close()
 		return
 	}
-	top, err := g.dir.Beneath(filepath.Dir(rel))
+	top, err := g.beneath(g.dir, filepath.Dir(rel))
 	if err != nil {
 		return
 	}

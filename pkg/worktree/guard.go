@@ -19,6 +19,7 @@ type Guard struct {
 
 	InGit    string   // the git directory, or other place that git obeys, that dir is a part of; "" for none
 	Moving   string   // this program, which could not be protected
+	Closed   string   // what is closed to the caller, who owns it: a command may open it and write what is in it
 	Linked   []string // what is read-only and has other names
 	Tree     *Dir     // the whole work tree that dir is a part of; nil where there is none, or dir is all of it
 	GitDirs  []*Dir   // git directories that lie outside of dir, with what is protected in them
@@ -86,14 +87,27 @@ type link struct {
 // usual are the files and directories of a project that editors and shells act on when they see them.
 var usual = []string{".gitmodules", ".vscode", ".idea", ".envrc", ".devcontainer", ".mise.toml", ".exrc", ".nvim.lua"}
 
-// Find looks at a directory that is going to be shared. It changes nothing. What cannot be read is protected as it is.
+// Find looks at a directory that is going to be shared. It changes nothing. What cannot be read is protected as it is; but a
+// command that runs already may close directories and open them again as often as it likes, to keep them from being looked
+// at. So nothing that belongs to the caller may be closed.
 func Find(dir *handle.Handle, ask Ask) *Guard {
+	for try := 0; ; try++ {
+		g := find(dir, ask)
+		if g.Closed == "" || try == 20 {
+			return g
+		}
+		g.drop()
+		time.Sleep(time.Millisecond)
+	}
+}
+
+func find(dir *handle.Handle, ask Ask) *Guard {
 	g := &Guard{dir: dir, ask: ask, known: map[handle.ID]bool{}}
 	if own, err := dir.Dup(); err == nil {
 		g.dir, dir = own, own
 	}
 	_ = unix.ClockGettime(unix.CLOCK_REALTIME, &g.since)
-	names, err := list(dir, make([]byte, 4<<10))
+	names, err := g.list(dir)
 	has := map[string]uint8{}
 	for _, e := range names {
 		has[e.name] = e.kind
@@ -180,7 +194,7 @@ func (g *Guard) findBinary() {
 			}
 			continue
 		}
-		if h, err := g.dir.Beneath(rel); err == nil && h.ID == b.ID {
+		if h, err := g.beneath(g.dir, rel); err == nil && h.ID == b.ID {
 			g.fix(g.dir, &g.Inside, rel, h)
 			return
 		} else if err == nil {
@@ -225,7 +239,7 @@ func (g *Guard) protect(dir *handle.Handle, to *[]Part, rel string) {
 	if g.excepted(filepath.Join(dir.Path, rel)) || covered(*to, rel, true) {
 		return
 	}
-	h, err := dir.Beneath(rel)
+	h, err := g.beneath(dir, rel)
 	switch {
 	case errors.Is(err, unix.ENOENT):
 		g.missFirst(dir, to, rel)
@@ -277,7 +291,7 @@ func (g *Guard) missFirst(dir *handle.Handle, to *[]Part, rel string) {
 	for rest := rel; ; {
 		part, after, more := strings.Cut(rest, "/")
 		next := filepath.Join(have, part)
-		h, err := dir.Beneath(next)
+		h, err := g.beneath(dir, next)
 		if err != nil || !more {
 			if err == nil {
 				h.Close()
@@ -321,6 +335,7 @@ func (g *Guard) protectBehind(dir *handle.Handle, to *[]Part, at, rest, target s
 		return // links to each other
 	}
 	real, err := dir.Inside(at)
+	g.note(err, dir, at)
 	if err != nil {
 		if !filepath.IsAbs(target) {
 			target = filepath.Join(dir.Path, filepath.Dir(at), target)
@@ -347,7 +362,7 @@ func (g *Guard) pin(dir *handle.Handle, to *[]Part, rel string) bool {
 	if rel == "." || rel == "" || covered(*to, rel, false) {
 		return true
 	}
-	h, err := dir.Beneath(rel)
+	h, err := g.beneath(dir, rel)
 	if err != nil {
 		return false
 	}
@@ -418,7 +433,7 @@ func (g *Guard) parent(dir *handle.Handle, rel string) (*handle.Handle, string, 
 		h, err := dir.Dup()
 		return h, name, err == nil
 	}
-	h, err := dir.Beneath(filepath.Clean(up))
+	h, err := g.beneath(dir, filepath.Clean(up))
 	return h, name, err == nil
 }
 
