@@ -106,6 +106,59 @@ func hop(args []string) error {
 	return nil
 }
 
+// nest SECONDS DIR puts DIR/code/lib in the place of DIR, and back, until the file "stop" is there: what is mounted on
+// DIR/code/lib/code is on DIR/code then, and if that has lib/code in it, the path leads there.
+func nest(args []string) error {
+	seconds, err := strconv.ParseFloat(args[0], 64)
+	if err != nil {
+		return err
+	}
+	n := 0
+	dir, lib := args[1], filepath.Join(args[1], "code/lib")
+	move := func(names ...string) bool {
+		for i := 0; i < len(names); i += 2 {
+			if unix.Rename(names[i], names[i+1]) != nil {
+				return false
+			}
+		}
+		return true
+	}
+	for end := time.Now().Add(time.Duration(seconds * float64(time.Second))); time.Now().Before(end); {
+		for range 64 {
+			if move(lib, "t", dir, "u", "t", dir) && move(dir, "t", "u", dir, "t", lib) {
+				n++
+			}
+		}
+		if _, err := os.Stat("stop"); err == nil {
+			break
+		}
+	}
+	fmt.Println("SAW", n, "moves")
+	return nil
+}
+
+// blink SECONDS DIR closes a directory and opens it again as fast as it can, until the file "stop" is there.
+func blink(args []string) error {
+	seconds, err := strconv.ParseFloat(args[0], 64)
+	if err != nil {
+		return err
+	}
+	n := 0
+	defer func() { _ = os.Chmod(args[1], 0o755) }()
+	for end := time.Now().Add(time.Duration(seconds * float64(time.Second))); time.Now().Before(end); {
+		for range 64 {
+			if unix.Chmod(args[1], 0) == nil && unix.Chmod(args[1], 0o755) == nil {
+				n++
+			}
+		}
+		if _, err := os.Stat("stop"); err == nil {
+			break
+		}
+	}
+	fmt.Println("SAW", n, "times closed")
+	return nil
+}
+
 // look PATH... prints what it can read.
 func look(paths []string) error {
 	for _, path := range paths {

@@ -21,6 +21,7 @@ import (
 // attacks are what a script's payload, or another process on the host, does to a container runtime. Each prints what it
 // got as "GOT ..." and what it had to work with as "SAW ...": an attack that saw nothing proves nothing.
 var attacks = map[string]func(args []string) error{
+	"blink":       blink,
 	"configs":     configsHelper,
 	"connect":     connect,
 	"descriptors": descriptors,
@@ -40,6 +41,7 @@ var attacks = map[string]func(args []string) error{
 	"hunt":        hunt,
 	"inspect":     inspect,
 	"neighbours":  neighbours,
+	"nest":        nest,
 	"takeover":    takeover,
 	"swap":        swap,
 	"type":        typeInto,

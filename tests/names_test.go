@@ -22,6 +22,7 @@ var byName = map[string][]string{
 		"Chroot", "Mount", "Unmount", "PivotRoot", "Getxattr", "Setxattr"},
 	"filepath": {"EvalSymlinks", "Walk", "WalkDir", "Glob"},
 	"exec":     {"LookPath"},
+	"handle":   {"Open", "OpenLink"},
 	"p":        {"Open", "Chdir", "CloneLink", "Propagation"}, // steps of a plan
 	"b":        {"kind"},                                      // of the builder of pkg/spec
 }
@@ -42,14 +43,17 @@ const (
 	ofTold    = "only to be told: nothing is decided by it"
 	ofHost    = "what the host is like: which of root's directories there are; what is shared goes through a handle"
 	ofForm    = "which form of the command was typed; the file is judged when it is read"
-	ofSame    = "the child opens it, and goes on only if it is the file that was opened before it was forked (Same)"
+	ofSame    = "the child opens it, and goes on only if it is the file that was opened before it was forked (Same); or any place does, which the pivot takes away"
 	ofInside  = "a name in the container's own tree, where all names are its payload's"
+	ofCompare = "what is found is compared by device and inode with what was seen before"
+	ofItself  = "/proc/self/fd/N, which is the descriptor"
+	ofDoors   = "sockets that the kernel lists by name; one that is renamed is known by its new name to nobody (docs/security.md)"
 	ofFlag    = "whether SELinux is there: a file of the kernel's"
 	ofOwn     = "the helper's own directory, in which it stands"
 )
 
 var named = map[string]string{
-	"cmd/sandbox/foreground.go": ofNode, "cmd/sandbox/run.go": ofForm, "cmd/sandbox/sealed.go": ofKernel, "cmd/sandbox/update.go": ofOnce,
+	"cmd/sandbox/exec.go": ofOnce, "cmd/sandbox/foreground.go": ofNode, "cmd/sandbox/plan.go": ofNode, "cmd/sandbox/run.go": ofForm, "cmd/sandbox/sealed.go": ofKernel, "cmd/sandbox/update.go": ofOnce,
 	"pkg/cgroup2": ofGroups, "pkg/resctrl": ofGroups, "pkg/kernel": ofKernel, "pkg/kernel/runtimedir.go": ofState,
 	"pkg/confine": ofInside, "pkg/console/dial.go": ofOnce,
 	"pkg/handle": ofHandles, "pkg/helper": ofRoot, "pkg/idmap": ofRoot, "pkg/outfile": ofHandles,
@@ -57,9 +61,9 @@ var named = map[string]string{
 	"pkg/lifecycle/netdevices.go": ofKernel, "pkg/lifecycle/nethelper.go": ofNode, "pkg/lifecycle/netplace.go": ofTold, "pkg/lifecycle/netports.go": ofKernel, "pkg/lifecycle/netspawn.go": ofKernel,
 	"pkg/lifecycle/network.go": ofKernel, "pkg/lifecycle/notify.go": ofOnce, "pkg/lifecycle/owners.go": ofKernel, "pkg/lifecycle/placement.go": ofState, "pkg/lifecycle/ps.go": ofKernel,
 	"pkg/lifecycle/seccomp.go": ofTold, "pkg/lifecycle/stateroot.go": ofState, "pkg/lifecycle/visible.go": ofKernel,
-	"pkg/netdev": ofKernel, "pkg/rootfs": ofSame, "pkg/rootfs/create.go": ofKernel, "pkg/rootfs/devices.go": ofNode, "pkg/rootfs/hostnode.go": ofNode, "pkg/rootfs/links.go": ofTold, "pkg/rootfs/mask.go": ofTold, "pkg/rootfs/pivot.go": ofTold,
+	"pkg/netdev": ofKernel, "pkg/rootfs": ofSame, "pkg/rootfs/create.go": ofKernel, "pkg/rootfs/devices.go": ofNode, "pkg/rootfs/hostnode.go": ofNode, "pkg/rootfs/links.go": ofTold, "pkg/rootfs/mask.go": ofDoors,
 	"pkg/slirp": ofOwn, "pkg/slirp/carrier.go": ofNode, "pkg/slirp/mode.go": ofKernel, "pkg/slirp/reserve.go": ofKernel, "pkg/slirp/resolver.go": ofEtc, "pkg/slirp/route.go": ofKernel,
-	"pkg/spec/device.go": ofNode, "pkg/spec/doors.go": ofTold, "pkg/spec/host.go": ofHost, "pkg/spec/masks.go": ofKernel, "pkg/spec/namespaces.go": ofKernel, "pkg/spec/readfile.go": ofOnce, "pkg/spec/resources.go": ofNode,
+	"pkg/worktree": ofCompare, "pkg/worktree/check.go": ofItself, "pkg/worktree/closed.go": ofItself, "pkg/spec/validate.go": ofItself, "pkg/spec/load.go": ofOnce, "pkg/spec/device.go": ofNode, "pkg/spec/doors.go": ofDoors, "pkg/spec/host.go": ofHost, "pkg/spec/masks.go": ofKernel, "pkg/spec/namespaces.go": ofKernel, "pkg/spec/readfile.go": ofOnce, "pkg/spec/resources.go": ofNode,
 	"pkg/spec/rootfs.go": ofEtc, "pkg/spec/tree.go": ofEtc, "pkg/spec/typed.go": ofTold, "pkg/spec/security.go": ofFlag, "pkg/spec/volume.go": ofFlag, "pkg/spec/workdir.go": ofInside,
 	"pkg/userns": ofKernel,
 }
@@ -108,6 +112,9 @@ func callsByName(t *testing.T, tree fs.FS) map[string][]string {
 				if c, ok := n.(*ast.CallExpr); ok && len(c.Args) > 0 {
 					step, _ := c.Fun.(*ast.SelectorExpr)
 					from, _ := c.Args[0].(*ast.CallExpr)
+					if step != nil && types.ExprString(c.Args[0]) == "unix.AT_FDCWD" {
+						calls[types.ExprString(step)] = true
+					}
 					if step != nil && slices.Contains(fromCwd, step.Sel.Name) && from != nil && types.ExprString(from) == "plan.Cwd()" {
 						calls["p."+step.Sel.Name] = true
 					}
@@ -134,11 +141,11 @@ func callsByName(t *testing.T, tree fs.FS) map[string][]string {
 func TestNamesFindsCalls(t *testing.T) {
 	tree := fstest.MapFS{
 		"cmd/x/a.go": {Data: []byte("package x\nimport \"os\"\nvar f = os.Stat\nfunc g() { os.Open(\"x\") }\n")},
-		"pkg/y/c.go": {Data: []byte("package y\nfunc g() { p.OpenAt(plan.Cwd(), name); p.CloneTree(plan.R(fd), name); p.Chdir(name) }\n")},
+		"pkg/y/c.go": {Data: []byte("package y\nfunc g() { p.OpenAt(plan.Cwd(), name); p.CloneTree(plan.R(fd), name); p.Chdir(name); unix.Openat(unix.AT_FDCWD, name, 0, 0) }\n")},
 		"pkg/y/b.go": {Data: []byte("package y\nimport \"golang.org/x/sys/unix\"\nfunc g() { unix.Openat(0, \"x\", 0, 0); unix.Fstat(0, nil) }\n")},
 	}
 	found := callsByName(t, tree)
-	if len(found) != 2 || strings.Join(found["pkg/y/c.go"], " ") != "p.Chdir p.OpenAt" || strings.Join(found["cmd/x/a.go"], " ") != "os.Open os.Stat" {
+	if len(found) != 2 || strings.Join(found["pkg/y/c.go"], " ") != "p.Chdir p.OpenAt unix.Openat" || strings.Join(found["cmd/x/a.go"], " ") != "os.Open os.Stat" {
 		t.Errorf("got %v", found)
 	}
 }

@@ -15,9 +15,10 @@ func (l *hostLook) mounts() *kernel.Table {
 	return l.table
 }
 
-func (l *hostLook) Views(homes []kernel.Place, shared kernel.Place) ([]kernel.Place, bool) {
+func (l *hostLook) Views(homes []kernel.Place, shared kernel.Place) ([]kernel.Place, []string) {
 	return l.mounts().Views(homes, shared)
 }
 
-func (l *hostLook) Kernels() ([]kernel.Place, bool) { return l.mounts().Kernels() }
-func (l *hostLook) Again() bool                     { return l.mounts().Again() }
+func (l *hostLook) Kernels() ([]kernel.Place, []string) { return l.mounts().Kernels() }
+func (l *hostLook) Plain() bool                         { return l.mounts().Plain() }
+func (l *hostLook) Again()                              { l.mounts().Again() }

@@ -240,8 +240,9 @@ func (a *app) wished(r *lifecycle.Runtime, f *runFlags, form form, args []string
 		return o, err
 	}
 	o.Contract = contract
+	caller.Mounts = &hostLook{host: r.Kernel}
 	if w.Tree {
-		caller.Mounts, caller.Sockets = &hostLook{host: r.Kernel}, r.Kernel.Sockets
+		caller.Sockets = r.Kernel.Sockets
 	}
 	var notices []spec.Notice
 	if o.Spec, notices, err = w.Spec(caller, ids); err != nil {
@@ -250,6 +251,7 @@ func (a *app) wished(r *lifecycle.Runtime, f *runFlags, form form, args []string
 	for _, n := range notices {
 		a.tell(n.Text)
 	}
+	o.Hidden = f.made.Hidden
 	for _, f := range f.made.Files {
 		o.Files = append(o.Files, lifecycle.File(f))
 	}

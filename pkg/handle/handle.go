@@ -173,11 +173,22 @@ func (h *Handle) Now() string {
 // Mount is the id of the mount that it was opened on, as mountinfo has it; 0 where the kernel does not say (statx(2),
 // Linux 5.8).
 func (h *Handle) Mount() uint64 {
+	id, _ := h.mount()
+	return id
+}
+
+// IsMountRoot says whether it is what a mount shows at its place, and nothing below.
+func (h *Handle) IsMountRoot() bool {
+	_, root := h.mount()
+	return root
+}
+
+func (h *Handle) mount() (id uint64, root bool) {
 	var st unix.Statx_t
 	if unix.Statx(h.FD, "", unix.AT_EMPTY_PATH|unix.AT_NO_AUTOMOUNT, unix.STATX_MNT_ID, &st) != nil {
-		return 0
+		return 0, false
 	}
-	return st.Mnt_id
+	return st.Mnt_id, st.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0
 }
 
 // Dup is the same file once more, to be closed by itself.

@@ -23,29 +23,46 @@ type Place struct {
 // Table reads the mount table of this process.
 func (h Host) Table() *Table { return &Table{h, h.mounts("self")} }
 
-// Again reads it once more, and says whether it is still what it was. The paths in a table are put together while it is
-// read, one after another, and directories above two mounts may be renamed between them.
-func (t *Table) Again() bool {
-	before := t.mounts
-	t.mounts = t.host.mounts("self")
-	return slices.Equal(before, t.mounts)
+// Again reads it once more.
+func (t *Table) Again() { t.mounts = t.host.mounts("self") }
+
+// Plain says that no file system is mounted twice, and none of the kernel's in an unusual place: then there are no Views, and
+// no Kernels.
+func (t *Table) Plain() bool {
+	seen := make(map[string]bool, len(t.mounts))
+	for _, m := range t.mounts {
+		if m.kernels() {
+			if !m.usual() {
+				return false
+			}
+			continue
+		}
+		if seen[m.dev] {
+			return false
+		}
+		seen[m.dev] = true
+	}
+	return true
 }
 
 // Views returns the other places at which what lies at homes can be seen: where their file system, or a part of it with
 // them, is mounted again, and where a part of what they hold is, but for what is shared anyway, or lies in it. A place that
-// another mount lies over is none; sure says that there was no such one. Each is there once, in the table's order.
+// another mount lies over is none; over has where that one is, for whoever believes a path only where nobody renames
+// directories: the paths of a table are put together one after another. Each is there once, in the table's order.
 //
 // It is about mounts of one file system. A copy (a snapshot), or an overlay with them below, is another one.
-func (t *Table) Views(homes []Place, shared Place) (views []Place, sure bool) {
-	sure = true
-	cwd, inCwd, _ := t.inFS(shared)
+func (t *Table) Views(homes []Place, shared Place) (views []Place, over []string) {
+	cwd, inCwd, ok := t.inFS(shared)
+	if cwd != nil && !ok {
+		return []Place{{Path: shared.Path}}, nil // it was renamed meanwhile: nothing is on mount 0
+	}
 	for _, home := range homes {
 		own, inFS, ok := t.inFS(home)
 		if own == nil {
 			continue
 		}
 		if !ok {
-			return []Place{{Path: home.Path}}, false // it was renamed meanwhile: nothing is on mount 0
+			return []Place{{Path: home.Path}}, nil
 		}
 		for _, m := range t.mounts {
 			if m.dev != own.dev || m.id == own.id {
@@ -57,14 +74,14 @@ func (t *Table) Views(homes []Place, shared Place) (views []Place, sure bool) {
 			} else if !under(m.root, inFS) || cwd != nil && cwd.dev == m.dev && under(m.root, inCwd) {
 				continue
 			}
-			if t.at(view) != m.id {
-				sure = false
+			if at := t.at(view); at == nil || at.id != m.id {
+				over = append(over, at.place())
 			} else if p := (Place{view, uint64(m.id), whole}); view != home.Path && !slices.Contains(views, p) {
 				views = append(views, p)
 			}
 		}
 	}
-	return views, sure
+	return views, over
 }
 
 // inFS is the mount of a place, nil for one that is not in the table, and the path in its file system.
@@ -78,31 +95,44 @@ func (t *Table) inFS(p Place) (own *mount, path string, ok bool) {
 }
 
 // Kernels returns the places, besides /proc, /sys and /dev, of file systems through which the kernel is told things, a
-// chroot's /proc say. What lies in one of them, or that another mount lies over, is none; sure says that the latter was not
-// the case.
-func (t *Table) Kernels() (places []Place, sure bool) {
-	sure = true
+// chroot's /proc say. What lies in one of them, or that another mount lies over, is none; over is as with Views.
+func (t *Table) Kernels() (places []Place, over []string) {
 	for _, m := range t.mounts {
-		if !slices.Contains(kernelTypes, m.fstype) || slices.ContainsFunc(kernelDirs, func(dir string) bool { return under(m.point, dir) }) {
+		if !m.kernels() || m.usual() {
 			continue
 		}
-		if in := t.at(m.point); in != m.id {
-			sure = false
+		if at := t.at(m.point); at == nil || at.id != m.id {
+			over = append(over, at.place())
 			continue
 		}
-		if up := t.holder(m); up == nil || !slices.Contains(kernelTypes, up.fstype) {
+		if up := t.holder(m); up == nil || !up.kernels() {
 			places = append(places, Place{Path: m.point, Mount: uint64(m.id)})
 		}
 	}
-	return places, sure
+	return places, over
 }
 
-// at is the id of the mount that a path leads to, as the table has it, 0 where it does not say. It goes the kernel's way:
-// from the root over each mount that it comes to.
-func (t *Table) at(path string) int {
-	here := 0
-	for next := t.first(path); next != nil; next = t.over(here, path) {
-		here = next.id
+// kernels says whether it is a file system through which the kernel is told things.
+func (m mount) kernels() bool { return slices.Contains(kernelTypes, m.fstype) }
+
+// usual says whether it lies where the kernel's file systems have their places, which are root's.
+func (m mount) usual() bool {
+	return slices.ContainsFunc(kernelDirs, func(dir string) bool { return under(m.point, dir) })
+}
+
+// place is where a mount is, "" for none.
+func (m *mount) place() string {
+	if m == nil {
+		return ""
+	}
+	return m.point
+}
+
+// at is the mount that a path leads to, as the table has it, nil where it does not say. It goes the kernel's way: from the
+// root over each mount that it comes to.
+func (t *Table) at(path string) (here *mount) {
+	for next := t.first(path); next != nil; next = t.over(here.id, path) {
+		here = next
 	}
 	return here
 }

@@ -45,9 +45,9 @@ func TestViews(t *testing.T) {
 		var list []Place
 		for p := range strings.SplitSeq(homes, " /") {
 			path := "/" + strings.TrimPrefix(p, "/")
-			place := Place{Path: path, Mount: uint64(table.at(path))}
+			place := Place{Path: path, Mount: uint64(table.at(path).id)}
 			if on, really, ok := strings.Cut(path, "!"); ok {
-				place = Place{Path: really, Mount: uint64(table.at(on))}
+				place = Place{Path: really, Mount: uint64(table.at(on).id)}
 			}
 			if strings.HasSuffix(path, "?") {
 				place.Mount = 99
@@ -56,7 +56,7 @@ func TestViews(t *testing.T) {
 		}
 		cwd := Place{}
 		if shared != "" {
-			cwd = Place{Path: shared, Mount: uint64(table.at(shared))}
+			cwd = Place{Path: shared, Mount: uint64(table.at(shared).id)}
 		}
 		places, _ := table.Views(list, cwd)
 		var got []string
@@ -67,24 +67,27 @@ func TestViews(t *testing.T) {
 			t.Errorf("%s: %q, want %q", homes, got, want)
 		}
 	}
-	if _, sure := table.Views([]Place{{Path: "/home/ann", Mount: 21}}, Place{}); sure {
-		t.Error("sure of what another mount lies over")
+	if _, over := table.Views([]Place{{Path: "/home/ann", Mount: 21}}, Place{}); !slices.Equal(over, []string{"/srv/under"}) {
+		t.Errorf("what lies over a view: %s", over)
 	}
-	places, sure := table.Kernels()
-	if want := []Place{{"/home/ann/jail/proc", 29, false}, {"/home/ann/jail/sys", 30, false}, {"/srv/jail/sys", 33, false}}; !slices.Equal(places, want) || sure {
-		t.Errorf("kernel's mounts: %v, %v", places, sure)
+	if places, _ := table.Views([]Place{{Path: "/home/ann", Mount: 21}}, Place{Path: "/nowhere", Mount: 22}); len(places) != 1 || places[0].Mount != 0 {
+		t.Errorf("the working directory was renamed: %v", places)
 	}
-	if !table.Again() {
-		t.Error("it has not changed")
+	places, over := table.Kernels()
+	if want := []Place{{"/home/ann/jail/proc", 29, false}, {"/home/ann/jail/sys", 30, false}, {"/srv/jail/sys", 33, false}}; !slices.Equal(places, want) || !slices.Equal(over, []string{"/srv/over"}) {
+		t.Errorf("kernel's mounts: %v, %v", places, over)
+	}
+	if table.Plain() {
+		t.Error("that is not plain")
 	}
 	table.host.Proc = t.TempDir()
-	if table.Again() {
-		t.Error("it has changed")
+	if table.Again(); len(table.mounts) != 0 || !table.Plain() {
+		t.Error("it was not read again")
 	}
 	// a chroot, whose root is no mount
 	table = fakeHost(t, map[string]string{"proc/self/mountinfo": "40 20 8:1 / /a rw - ext4 /dev/a rw\n41 40 0:9 / /a/proc rw - proc proc rw\n"}).Table()
-	if at := fmt.Sprint(table.at("/b"), table.at("/a/b"), table.at("/a/proc/1")); at != "0 40 41" {
-		t.Errorf("in a chroot: %s", at)
+	if table.at("/b") != nil || table.at("/a/b").id != 40 || table.at("/a/proc/1").id != 41 {
+		t.Error("in a chroot")
 	}
 }
 

@@ -34,7 +34,8 @@ type Options struct {
 	// Before is called when all is made and the payload is about to begin.
 	Before func() `json:"-"`
 
-	Files []File // that the container begins with, in directories of its own
+	Hidden []*handle.Handle // what of the host must not be seen, wherever it lies
+	Files  []File           // that the container begins with, in directories of its own
 
 	PidFile      string
 	Console      *os.File // connected socket that gets the terminal's master

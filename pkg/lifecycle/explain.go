@@ -95,6 +95,7 @@ var hints = []struct {
 	{kernel.SetLabel, "", unix.EINVAL, "the policy does not know that label"},
 	{kernel.SetLabel, "", unix.EXDEV, "something is mounted over a file of /proc"},
 	{kernel.Attach, "move_mount", unix.EINVAL, "a directory cannot be mounted on a file, nor a file on a directory"},
+	{kernel.Attach, "openat2", unix.EXDEV, "a link leads out of a directory that commands can write: name the place that it leads to"},
 	{kernel.MountDevice, "", unix.EPERM, "a filesystem on a device is for root of the host to mount"},
 }
 

@@ -20,17 +20,17 @@ func atCwd() uintptr { cwd := unix.AT_FDCWD; return uintptr(cwd) }
 func (p *Plan) OpenInRoot(root Reg, path string, flags int) *Step {
 	again := p.Label("open again")
 	p.Here(again)
-	return p.openat2(R(root), path, flags, 0, unix.RESOLVE_IN_ROOT|unix.RESOLVE_NO_MAGICLINKS).On(unix.EAGAIN, again)
+	return p.openat2(R(root), path, flags, unix.RESOLVE_IN_ROOT|unix.RESOLVE_NO_MAGICLINKS).On(unix.EAGAIN, again)
 }
 
 // OpenBeneath opens a path below dir that does not leave dir's mount: what is
 // mounted over the file or on the way to it is an error.
 func (p *Plan) OpenBeneath(dir Arg, path string, flags int) *Step {
-	return p.openat2(dir, path, flags, 0, unix.RESOLVE_BENEATH|unix.RESOLVE_NO_XDEV|unix.RESOLVE_NO_MAGICLINKS)
+	return p.openat2(dir, path, flags, unix.RESOLVE_BENEATH|unix.RESOLVE_NO_XDEV|unix.RESOLVE_NO_MAGICLINKS)
 }
 
-func (p *Plan) openat2(dir Arg, path string, flags, mode, resolve int) *Step {
-	how := Longs(uint64(flags|unix.O_CLOEXEC), uint64(mode), uint64(resolve)).Show(func() string {
+func (p *Plan) openat2(dir Arg, path string, flags, resolve int) *Step {
+	how := Longs(uint64(flags|unix.O_CLOEXEC), 0, uint64(resolve)).Show(func() string {
 		return "{" + Names(openFlags).format(uintptr(flags|unix.O_CLOEXEC)) + ", " + Names(resolveFlags).format(uintptr(resolve)) + "}"
 	})
 	return p.Do("openat2", unix.SYS_OPENAT2, dir, S(path), M(how), C(len(how.Data)))
@@ -46,7 +46,22 @@ func (p *Plan) Open(path string, flags int) *Step {
 func (p *Plan) OpenBelow(dir Reg, path string, flags int) *Step {
 	again := p.Label("open again")
 	p.Here(again)
-	return p.openat2(R(dir), path, flags, 0, unix.RESOLVE_BENEATH|unix.RESOLVE_NO_SYMLINKS).On(unix.EAGAIN, again)
+	return p.openat2(R(dir), path, flags, unix.RESOLVE_BENEATH|unix.RESOLVE_NO_SYMLINKS).On(unix.EAGAIN, again)
+}
+
+// OpenInside is OpenBelow that follows links as long as they stay below dir; one
+// that does not is EXDEV.
+func (p *Plan) OpenInside(dir Reg, path string, flags int) *Step {
+	again := p.Label("open again")
+	p.Here(again)
+	return p.openat2(R(dir), path, flags, unix.RESOLVE_BENEATH|unix.RESOLVE_NO_MAGICLINKS).On(unix.EAGAIN, again)
+}
+
+// OpenOn is OpenBelow that keeps to the mount of dir.
+func (p *Plan) OpenOn(dir Reg, path string, flags int) *Step {
+	again := p.Label("open again")
+	p.Here(again)
+	return p.openat2(R(dir), path, flags, unix.RESOLVE_BENEATH|unix.RESOLVE_NO_SYMLINKS|unix.RESOLVE_NO_XDEV).On(unix.EAGAIN, again)
 }
 
 // Same refuses the file that fd is open on, with ESTALE, unless it is the one

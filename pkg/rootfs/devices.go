@@ -90,7 +90,7 @@ func (t *Tree) nodeOf(d specs.LinuxDevice) (node, error) {
 
 // prepareDevices opens what can only come from the caller's tree.
 func (t *Tree) prepareDevices(p *plan.Plan) {
-	if t.spec.Linux != nil && len(t.spec.Linux.MaskedPaths) > 0 {
+	if t.hides() || t.spec.Linux != nil && len(t.spec.Linux.MaskedPaths) > 0 {
 		// Never the container's own /dev/null: an image or a second container
 		// on the same root could make that a link to anything (CVE-2025-31133).
 		p.Act("open the host's /dev/null for masks")

@@ -27,6 +27,10 @@ func (t *Tree) find(p *plan.Plan, path string, dir bool, flags int) plan.Reg {
 		kind = unix.O_DIRECTORY
 	}
 	found := p.Reg("place")
+	if m := t.shows(path); t.rooms() && m != nil && m.bind() {
+		t.findShared(p, m, inside(strings.TrimPrefix(name, inside(m.dest))), dir, kind, found)
+		return found
+	}
 	if name == "." {
 		p.OpenInRoot(t.root, name, unix.O_PATH|kind).Into(found)
 		return found
@@ -45,6 +49,32 @@ func (t *Tree) find(p *plan.Plan, path string, dir bool, flags int) plan.Reg {
 	t.make(p, name, dir, found, flags)
 	p.Here(have)
 	return found
+}
+
+// findShared is find in what of the host is shared, where a command that runs
+// already may put links on the way while this one looks: none leads out of it.
+func (t *Tree) findShared(p *plan.Plan, m *mount, name string, dir bool, kind int, found plan.Reg) {
+	missing, have := p.Label("make "+name), p.Label("have "+name)
+	p.OpenInside(m.tree, name, unix.O_PATH|kind).On(unix.ENOENT, missing).Into(found)
+	p.Goto(have)
+	p.Here(missing)
+	parent := m.tree
+	parts := strings.Split(name, "/")
+	for i, part := range parts {
+		path := strings.Join(parts[:i+1], "/")
+		switch last := i == len(parts)-1; {
+		case last && !dir:
+			p.OpenAt(plan.R(parent), part, unix.O_CREAT|unix.O_EXCL|unix.O_RDONLY|unix.O_NOFOLLOW, 0o644).Ignore(unix.EEXIST)
+			p.OpenInside(m.tree, path, unix.O_PATH).Into(found)
+		case last:
+			p.Mkdirat(plan.R(parent), part, 0o755).Ignore(unix.EEXIST)
+			p.OpenInside(m.tree, path, unix.O_PATH|unix.O_DIRECTORY).Into(found)
+		default:
+			p.Mkdirat(plan.R(parent), part, 0o755).Ignore(unix.EEXIST)
+			parent = p.OpenInside(m.tree, path, unix.O_PATH|unix.O_DIRECTORY).To("directory")
+		}
+	}
+	p.Here(have)
 }
 
 // findInDev is find for our own tmpfs on /dev: what is missing is made at once,

@@ -1,8 +1,13 @@
 package rootfs
 
 import (
+	"slices"
+	"strconv"
+
 	"golang.org/x/sys/unix"
 
+	"sandbox/pkg/handle"
+	"sandbox/pkg/kernel"
 	"sandbox/pkg/plan"
 )
 
@@ -11,43 +16,82 @@ func (t *Tree) rooms() bool {
 	return t.covers == 0 && t.mounts[0].bind() && t.mounts[0].source == "/"
 }
 
-// inTree says whether a bind shows a directory of the host's tree in its own place. It is a copy of the container's tree
-// then and not another one of the host's: what must not be seen is covered once, in the one copy of all mounts, and
-// nobody can rename something into a second one that was covered in the first.
-func (t *Tree) inTree(m *mount) bool {
-	return m.bind() && m.source == m.dest && m.ids < 0 && t.rooms() && t.facts.Paths.Taken(m.dest) != nil
+// hides says whether there is something of the host that the container must not see wherever it lies.
+func (t *Tree) hides() bool { return len(t.facts.Hidden) > 0 && !t.facts.Elsewhere }
+
+// taken is the path in the host's tree at which a bind is taken out of the container's own copy of that, "" for one that is
+// another copy. What must not be seen is covered once, in the one copy of all mounts: in a second one, somebody could have
+// moved there what was covered in the first. What is hidden itself is somebody's wish.
+func (t *Tree) taken(m *mount) string {
+	switch {
+	case !m.bind() || m.ids >= 0 || m.sourceLink || m.link != "" || m.of == nil || t.inPlace(m):
+	case t.rooms() && m.source == m.dest && t.facts.Paths.Taken(m.dest) != nil:
+		return m.dest
+	case t.hides() && m.source != "/" && !t.hidden(m.of):
+		return m.of.Now()
+	}
+	return ""
 }
 
-// divide takes the directories that stay writable out of the host's tree, when what comes first among the mounts lies over
-// parts of it, and makes it read-only. It returns the mounts that are left.
-func (t *Tree) divide(p *plan.Plan, mounts []*mount) []*mount {
+func (t *Tree) hidden(of *handle.Handle) bool {
+	return slices.ContainsFunc(t.facts.Hidden, func(h *handle.Handle) bool { return h.ID == of.ID })
+}
+
+// divide covers in the copy of the host's tree what must not be seen, and takes out of it what the container gets. What is
+// left becomes read-only where it is the root.
+func (t *Tree) divide(p *plan.Plan) {
 	at := map[*mount]plan.Reg{} // opened before something may lie above them
-	for _, m := range mounts {
-		if t.inTree(m) {
-			at[m] = t.below(p, m.dest, t.facts.Paths.Taken(m.dest))
+	for _, m := range t.mounts {
+		if path := t.taken(m); path != "" {
+			at[m] = p.OpenSame(t.host, inside(path), m.of.Path, m.of.Dev, m.of.Ino)
 		}
 	}
-	first := mounts
-	for len(mounts) > 0 && t.facts.Paths.Covered(mounts[0].dest) != nil {
-		t.attach(p, mounts[0])
-		mounts = mounts[1:]
+	var root plan.Reg
+	if of := t.facts.Paths[t.path]; t.covers < 0 && of != nil {
+		root = p.OpenSame(t.host, inside(of.Now()), of.Path, of.Dev, of.Ino)
 	}
-	first = first[:len(first)-len(mounts)]
-	for _, m := range mounts {
-		if t.inTree(m) {
-			p.Act("take %s out of the tree", m.dest)
-			m.tree = p.CloneTree(plan.R(at[m]), "", m.recursive).To("copy")
-			p.Close(at[m])
+	var covers []plan.Reg
+	for i, of := range t.facts.Hidden {
+		covers = append(covers, t.cover(p, i, of))
+	}
+	for _, m := range t.mounts {
+		if from, ok := at[m]; ok {
+			p.Act("take %s out of the tree", m.source)
+			p.About(copying(m.source))
+			m.tree = p.CloneTree(plan.R(from), "", m.recursive).To("copy")
+			p.Close(from)
 			m.setAttrs(p)
 			spread(p, m.tree, m.spread)
 		}
 	}
+	if root != 0 {
+		p.Act("open root %s", t.path)
+		p.About(kernel.Attempt{Op: kernel.Op{Do: kernel.OpenRoot, Path: t.path}})
+		t.root = p.CloneTree(plan.R(root), "", true).To("root")
+	}
+	if !t.rooms() {
+		return
+	}
 	p.Act("make the host's tree read-only")
 	t.mounts[0].setAttrs(p)
-	for _, m := range first {
-		if (m.attr.set|m.rattr.set)&unix.MOUNT_ATTR_RDONLY == 0 {
-			p.SetAttr(m.tree, 0, unix.MOUNT_ATTR_RDONLY, 0, false) // for places to mount on
-		}
+	for _, tree := range covers {
+		p.SetAttr(tree, 0, unix.MOUNT_ATTR_RDONLY, 0, false) // for places to mount on
 	}
-	return mounts
+}
+
+// cover hides a directory or a file in the copy of the host's tree.
+func (t *Tree) cover(p *plan.Plan, i int, of *handle.Handle) (tree plan.Reg) {
+	t.scratch(p)
+	p.Act("hide %s", of.Path)
+	p.About(kernel.Attempt{Op: kernel.Op{Do: kernel.Attach, Path: of.Path}})
+	at := p.OpenSame(t.host, inside(of.Path), of.Path, of.Dev, of.Ino)
+	if of.IsDir() {
+		tree = t.newRoom(p, "hidden"+strconv.Itoa(i), 0o755, func(plan.Reg) {})
+		p.SetAttr(tree, unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV, 0, 0, false)
+	} else {
+		tree = p.CloneTree(plan.R(t.nulls), "", false).To("null copy")
+	}
+	p.MoveMount(tree, at)
+	p.Close(at)
+	return tree
 }

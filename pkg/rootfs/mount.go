@@ -233,13 +233,30 @@ func (m *mount) setAttrs(p *plan.Plan) {
 // begins at the mount that shows it and follows no link, which a name for the
 // whole way could.
 func (t *Tree) below(p *plan.Plan, path string, of *handle.Handle) plan.Reg {
-	name, from := inside(path), t.root
-	for _, m := range t.mounts {
-		if base := inside(m.dest); m.there && m.dest != path && m.bind() && within(inside(path), base) && base != "." {
-			name, from = inside(strings.TrimPrefix(inside(path), base)), m.tree
-		}
+	from, name := t.root, inside(path)
+	if m := t.shows(path); m != nil && m.bind() {
+		from, name = m.tree, inside(strings.TrimPrefix(name, inside(m.dest)))
 	}
 	return p.OpenSame(from, name, of.Path, of.Dev, of.Ino)
+}
+
+// shows is the mount, of those that are attached already, in which a path is
+// looked up, nil for the root.
+func (t *Tree) shows(path string) (in *mount) {
+	for _, m := range t.mounts {
+		if base := inside(m.dest); m.there && m.dest != path && within(inside(path), base) && base != "." {
+			in = m
+		}
+	}
+	return in
+}
+
+// inRoom says whether a path lies in something that was made for the container.
+func (t *Tree) inRoom(path string) bool {
+	if m := t.shows(path); m != nil {
+		return !m.bind()
+	}
+	return t.rooms() && slices.ContainsFunc(t.facts.Hidden, func(h *handle.Handle) bool { return within(inside(path), inside(h.Path)) })
 }
 
 func mapsGID(f Facts, value string) bool {
@@ -269,7 +286,7 @@ func (t *Tree) prepare(p *plan.Plan, m *mount) {
 		p.Act("open %s below the copy-on-write layer of %s", m.lower, m.dest)
 		m.tree = p.Open(Copy{Path: m.lower, Of: m.of}.name(), unix.O_PATH|unix.O_DIRECTORY).To("lower")
 		t.same(p, m.tree, m.of)
-	case m.link != "" || !m.early() || t.inPlace(m) || t.inTree(m):
+	case m.link != "" || !m.early() || t.inPlace(m) || t.taken(m) != "":
 	case m.bind():
 		p.Act("bind %s to %s", m.source, m.dest)
 		p.About(copying(m.source))
@@ -314,7 +331,11 @@ func (t *Tree) attach(p *plan.Plan, m *mount) {
 	}
 	p.Act("attach %s", m.dest)
 	p.About(m.attempt(kernel.Attach))
-	if over := t.facts.Paths.Covered(m.dest); over != nil {
+	over := t.facts.Paths.Covered(m.dest)
+	if over == nil && m.source == m.dest && !t.inRoom(m.dest) {
+		over = t.facts.Paths.Taken(m.dest)
+	}
+	if over != nil {
 		p.MoveMount(m.tree, t.below(p, m.dest, over))
 	} else {
 		p.MoveMount(m.tree, t.find(p, m.dest, !m.file, m.placeFlags))

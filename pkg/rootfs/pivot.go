@@ -1,11 +1,12 @@
 package rootfs
 
 import (
-	"path/filepath"
 	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
+	"sandbox/pkg/handle"
 	"sandbox/pkg/kernel"
 	"sandbox/pkg/plan"
 )
@@ -40,33 +41,46 @@ func (t *Tree) detachFromHost(p *plan.Plan) {
 	p.Propagation("/", unix.MS_REC|kind)
 }
 
-// keepPrivate takes the root, and the mount it is attached to, out of what is
-// shared: else the tree would appear on the host too, and pivot_root(2) refuses
-// a shared parent.
-func (t *Tree) keepPrivate(p *plan.Plan) {
-	if t.shared() {
-		p.Propagation(mountOf(t.path), unix.MS_PRIVATE)
-		p.SetAttr(t.root, 0, 0, unix.MS_PRIVATE, true)
-	}
+// privatePlace takes the root, and the mount it is attached to, out of what is
+// shared, and returns where that is: else the tree would appear on the host too,
+// and pivot_root(2) refuses a shared parent. The place is looked up below the
+// mount that has become private, without a way out of that, and compared:
+// whatever is renamed meanwhile, nothing is attached to another mount.
+func (t *Tree) privatePlace(p *plan.Plan) plan.Reg {
+	mount := p.Open(t.onTop, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW).To("mount")
+	p.SetAttr(mount, 0, 0, unix.MS_PRIVATE, false)
+	place := p.OpenOn(mount, t.onWay, unix.O_PATH|unix.O_DIRECTORY).To("place")
+	t.same(p, place, t.facts.Paths[t.path])
+	p.SetAttr(t.root, 0, 0, unix.MS_PRIVATE, true)
+	return place
 }
 
-// mountOf is the topmost directory on the same mount as path.
-func mountOf(path string) string {
-	id := func(path string) uint64 {
-		var st unix.Statx_t
-		if unix.Statx(unix.AT_FDCWD, path, 0, unix.STATX_MNT_ID, &st) != nil { // Linux 5.8
-			return 0
+// mountOf is the root of the mount that a directory is on, by its path, and the
+// way from there.
+func mountOf(dir *handle.Handle) (top, below string) {
+	if dir == nil {
+		return "/", "."
+	}
+	now := dir.Now()
+	at, err := dir.Open(".")
+	levels := 0
+	for ; err == nil && !at.IsMountRoot(); levels++ {
+		var up *handle.Handle
+		if up, err = at.Open(".."); err == nil {
+			at.Close()
+			at = up
 		}
-		return st.Mnt_id
 	}
-	real, err := filepath.EvalSymlinks(path)
 	if err != nil {
-		return "/"
+		return "/", strings.TrimPrefix(now, "/")
 	}
-	for here := id(real); real != "/" && id(filepath.Dir(real)) == here; {
-		real = filepath.Dir(real)
+	defer at.Close()
+	parts := strings.Split(now, "/")
+	if levels == 0 {
+		return now, "."
 	}
-	return real
+	n := max(len(parts)-levels, 1)
+	return "/" + strings.Join(parts[1:n], "/"), strings.Join(parts[n:], "/")
 }
 
 // Pivot appends the change of root. The caller's tree is detached, not hidden.

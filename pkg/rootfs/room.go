@@ -27,7 +27,7 @@ func (t *Tree) room(m *mount) bool {
 func (t *Tree) createRoom(p *plan.Plan, m *mount) {
 	t.scratch(p)
 	p.Act("make an empty directory for %s", m.dest)
-	name, mode, ids := "room"+t.number(m), uint64(0o1777), [2]uint64{}
+	mode, ids := uint64(0o1777), [2]uint64{}
 	owned := false
 	for _, o := range m.data {
 		switch o.key {
@@ -38,15 +38,23 @@ func (t *Tree) createRoom(p *plan.Plan, m *mount) {
 			ids[map[string]int{"uid": 0, "gid": 1}[o.key]], owned = n, true
 		}
 	}
-	p.Mkdirat(plan.R(t.upper), name, uint32(mode))
-	dir := p.OpenAt(plan.R(t.upper), name, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0).To("room")
-	if owned {
-		p.Fchownat(dir, uint32(ids[0]), uint32(ids[1]))
-	}
-	m.tree = p.CloneTree(plan.R(dir), "", false).To("tmpfs")
-	p.Close(dir)
+	m.tree = t.newRoom(p, t.number(m), uint32(mode), func(dir plan.Reg) {
+		if owned {
+			p.Fchownat(dir, uint32(ids[0]), uint32(ids[1]))
+		}
+	})
 	if extra := m.attr.set &^ (unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV); extra != 0 {
 		p.SetAttr(m.tree, extra, 0, 0, false)
 	}
 	spread(p, m.tree, m.spread)
+}
+
+// newRoom is a mount of an empty directory, to which prepare may do something first.
+func (t *Tree) newRoom(p *plan.Plan, number string, mode uint32, prepare func(plan.Reg)) plan.Reg {
+	p.Mkdirat(plan.R(t.upper), "room"+number, mode)
+	dir := p.OpenAt(plan.R(t.upper), "room"+number, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0).To("room")
+	prepare(dir)
+	tree := p.CloneTree(plan.R(dir), "", false).To("tmpfs")
+	p.Close(dir)
+	return tree
 }

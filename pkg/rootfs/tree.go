@@ -30,6 +30,11 @@ type Facts struct {
 	Elsewhere bool
 	Kcore     bool // this kernel has a /proc/kcore
 
+	// Hidden are directories and files of the host that the container must not
+	// see, wherever they lie, shallow before deep. What it gets of the host is
+	// then taken from one copy of all mounts, in which they are covered.
+	Hidden []*handle.Handle
+
 	// Clone copies a mount of the caller's tree now, before the fork, and
 	// returns its fd; nil leaves that to the child.
 	Clone func(Copy) (int, error)
@@ -72,7 +77,10 @@ type Tree struct {
 	losses kernel.Contract
 
 	path   string   // of the root, in the caller's tree
+	onTop  string   // of the mount that the root lies on
+	onWay  string   // from there to the root
 	root   plan.Reg // the tree, first detached, later attached
+	host   plan.Reg // the copy of the host's tree that all is taken from; 0 none
 	covers int      // index of a mount on "/" that stands for the root; -1 none
 	nulls  plan.Reg // the caller's /dev/null
 	dev    plan.Reg // a tmpfs on /dev that nobody but us has written to; 0 none
@@ -95,7 +103,10 @@ func New(s *specs.Spec, f Facts) (*Tree, error) {
 		defer t.facts.Paths.Close() // their numbers are known
 	}
 	if t.path != "/" {
-		_, _ = t.facts.Paths.Open(t.path) // what keeps us from it, the start tells
+		root, _ := t.facts.Paths.Open(t.path) // what keeps us from it, the start tells
+		if t.shared() {
+			t.onTop, t.onWay = mountOf(root)
+		}
 	}
 	if err := checkLabel(s.Linux, f); err != nil {
 		return nil, err
@@ -148,7 +159,11 @@ func (t *Tree) Prepare(p *plan.Plan) {
 		return
 	}
 	t.detachFromHost(p)
-	if t.covers < 0 {
+	if t.hides() && !t.rooms() {
+		p.Act("copy the host's tree")
+		t.host = t.clone(p, Copy{Path: "/", Recursive: true, IDs: -1}, "")
+	}
+	if t.covers < 0 && t.host == 0 {
 		p.Act("open root %s", t.path)
 		p.About(kernel.Attempt{Op: kernel.Op{Do: kernel.OpenRoot, Path: t.path}})
 		t.root = t.clone(p, Copy{Path: t.path, Recursive: true, IDs: -1, Of: t.facts.Paths[t.path]}, "root")
@@ -172,30 +187,42 @@ func (t *Tree) Assemble(p *plan.Plan) {
 	} else {
 		t.links.add("", t.path)
 	}
+	if t.host != 0 {
+		p.Act("attach the copy of the host's tree")
+		p.MoveMount(t.host, t.anyPlace(p))
+		t.divide(p)
+	}
 	p.Act("attach root %s", t.path)
 	p.About(kernel.Attempt{Op: kernel.Op{Do: kernel.Attach, Path: t.path}})
-	t.keepPrivate(p)
+	if t.shared() {
+		p.MoveMount(t.root, t.privatePlace(p))
+	} else {
+		p.MoveMount(t.root, t.anyPlace(p))
+	}
+	if t.rooms() {
+		t.host = t.root
+		t.divide(p)
+	}
+	for i, m := range t.mounts {
+		if i != t.covers {
+			t.attach(p, m)
+		}
+	}
+	t.makeDevices(p)
+}
+
+// anyPlace is where the root is attached. Any place does, for the pivot takes it
+// away; but hooks that look from inside the mount namespace would see what is on
+// "/" as their root.
+func (t *Tree) anyPlace(p *plan.Plan) plan.Reg {
 	slash, have := p.Label("no way to it"), p.Label("have a place")
 	place := p.Reg("place")
 	p.Open(t.path, unix.O_PATH|unix.O_DIRECTORY).On(unix.EACCES, slash).Into(place)
 	p.Goto(have)
 	p.Here(slash)
-	// Any place does, for the pivot takes it away; but hooks that look from
-	// inside the mount namespace would see what is on "/" as their root.
 	p.Open("/", unix.O_PATH|unix.O_DIRECTORY).Into(place)
 	p.Here(have)
-	p.MoveMount(t.root, place)
-	rest := t.mounts
-	if t.covers == 0 {
-		rest = rest[1:]
-	}
-	if t.rooms() {
-		rest = t.divide(p, rest)
-	}
-	for _, m := range rest {
-		t.attach(p, m)
-	}
-	t.makeDevices(p)
+	return place
 }
 
 // makeCover finishes the mount that stands for the root.

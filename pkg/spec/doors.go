@@ -56,8 +56,8 @@ func (b *builder) closeDoors() error {
 			continue
 		}
 		for _, p := range in[dir] {
-			if b.reaches(p) {
-				b.spec.Linux.MaskedPaths = append(b.spec.Linux.MaskedPaths, p)
+			if hide := b.reaches(p); hide != "" && !contains(b.spec.Linux.MaskedPaths, hide) {
+				b.spec.Linux.MaskedPaths = append(b.spec.Linux.MaskedPaths, hide)
 			}
 		}
 	}
@@ -108,16 +108,30 @@ func (b *builder) doors() (list []string) {
 	return unique
 }
 
-// reaches says whether the command would find a socket at p, and may connect to it: write(2)'s permission is what
-// connect(2) asks for (unix(7)).
-func (b *builder) reaches(p string) bool {
+// reaches is what is to be hidden because the command would find a socket at p, and may connect to it, "" for nothing:
+// write(2)'s permission is what connect(2) asks for (unix(7)). Where the way there is closed by the caller's own mode, the
+// command may open it, and the closed directory is hidden.
+func (b *builder) reaches(p string) string {
 	switch show := b.shownBy(p); {
 	case show == "tmpfs":
-		return false
+		return ""
 	case show == "bind" && !innerDoor(p):
-		return false
+		return ""
 	}
-	return b.kind(p) == unix.S_IFSOCK && unix.Faccessat(unix.AT_FDCWD, b.onHost(p), unix.W_OK, unix.AT_EACCESS) == nil
+	var st unix.Stat_t
+	switch err := unix.Lstat(b.onHost(p), &st); {
+	case err == unix.EACCES:
+		own, others := b.shut(p)
+		if own == "" && !others {
+			own = filepath.Dir(p) // it is open again
+		}
+		return own
+	case err != nil || st.Mode&unix.S_IFMT != unix.S_IFSOCK:
+		return ""
+	case st.Uid != b.caller.UID && unix.Faccessat(unix.AT_FDCWD, b.onHost(p), unix.W_OK, unix.AT_EACCESS) != nil:
+		return ""
+	}
+	return p
 }
 
 // shownBy is the type of the mount that shows a path of the host to the command, "" for the host's own tree. What the

@@ -34,7 +34,7 @@ func (b *builder) find() {
 
 // ask is what was typed about what may change. What -v names by itself is what was asked for.
 func (b *builder) ask() worktree.Ask {
-	ask := worktree.Ask{None: contains(b.wish.NoProtect, "all"), Binary: b.caller.Binary, May: b.mayShow, Home: b.caller.Home, Hidden: b.unseen}
+	ask := worktree.Ask{None: contains(b.wish.NoProtect, "all"), Binary: b.caller.Binary, May: b.mayShow, Home: b.caller.Home, Hidden: b.unseen()}
 	for _, p := range b.wish.Protect {
 		ask.Protect = append(ask.Protect, b.abs(p))
 	}
@@ -50,6 +50,14 @@ func (b *builder) ask() worktree.Ask {
 		}
 	}
 	return ask
+}
+
+func (b *builder) unseen() map[handle.ID]bool {
+	ids := map[handle.ID]bool{}
+	for _, dir := range b.concealed {
+		ids[dir.ID] = true
+	}
+	return ids
 }
 
 // strictlyShared says whether a path lies in the working directory, and is not all of it.
@@ -74,6 +82,7 @@ func (b *builder) mayShow(dir *handle.Handle) bool {
 // each directory that -v adds for writing.
 func (b *builder) guard() error {
 	if !b.wish.Tree {
+		b.tellHidden()
 		return nil
 	}
 	found := <-b.finding
@@ -103,6 +112,7 @@ func (b *builder) guard() error {
 		return err
 	}
 	last = append(last, covers...)
+	b.tellHidden()
 	theirs := b.spec.Mounts[len(b.ours):]
 	private := append(b.spec.Mounts[b.base:len(b.ours):len(b.ours)], ours...)
 	byDepth(private)

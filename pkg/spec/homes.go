@@ -22,6 +22,7 @@ type cover struct {
 // for the same directory may be mounted in other places too.
 type homes struct {
 	own    []*handle.Handle // $HOME and the user database's, which differ under sudo and in CI
+	system []string         // of those that are the system's own directories, and stay
 	covers []cover
 	names  map[string]bool // of people's homes, in the directories that hold them
 	holds  map[handle.ID]bool
@@ -37,7 +38,7 @@ func (b *builder) findHomes() *homes {
 		switch {
 		case dir == nil || h.isOwn(dir):
 		case isSystem(dir.Path):
-			b.notice("home-not-hidden", "home directory %s belongs to the system: it is not hidden from the command", dir.Path)
+			h.system = append(h.system, dir.Path)
 		default:
 			h.own = append(h.own, dir)
 		}
@@ -56,6 +57,14 @@ func (b *builder) findHomes() *homes {
 		}
 	}
 	return h
+}
+
+// everybody is what findHomes finds, once.
+func (b *builder) everybody() *homes {
+	if b.homes == nil {
+		b.homes = b.findHomes()
+	}
+	return b.homes
 }
 
 // passable says whether the caller may enter a directory: else nor may the command, which has no more rights over it. What

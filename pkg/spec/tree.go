@@ -14,17 +14,15 @@ import (
 // top as it is, and an empty throw-away directory in place of the caller's home.
 func (b *builder) tree() error {
 	b.spec.Root = &specs.Root{Path: "/", Readonly: true}
-	homes := b.findHomes()
-	covers, err := b.elsewhere(homes)
-	if err != nil {
-		return err
+	homes := b.everybody()
+	for _, dir := range homes.system {
+		b.notice("home-not-hidden", "home directory %s belongs to the system: it is not hidden from the command", dir)
 	}
-	base := append([]specs.Mount{{
+	base := []specs.Mount{{
 		// A mount on "/" becomes the root. rprivate, not rslave: a mount that the host makes
 		// later (autofs, a USB stick) would arrive here writable.
 		Destination: "/", Type: "bind", Source: "/", Options: []string{"rbind", "rro", "rprivate"},
-	}}, covers...)
-	base = append(base, b.procMount())
+	}, b.procMount()}
 	if b.network.private() {
 		base = append(base, sysMount()) // else the host's /sys stays, read-only like all of the tree
 	}
@@ -33,12 +31,12 @@ func (b *builder) tree() error {
 	// Shallow before deep: a working directory of /var must not uncover /var/tmp, one of
 	// /tmp/x must not be covered by /tmp.
 	private := append(b.scratch(), b.coverMounts(homes)...)
-	private, err = b.workdir(private, homes)
+	private, err := b.workdir(private, homes)
 	if err != nil {
 		return err
 	}
 	byDepth(private)
-	b.homes, b.base = homes, len(base)
+	b.base = len(base)
 	if b.forbidden == nil {
 		b.forbid(homes) // there is no working directory
 	}
@@ -103,8 +101,12 @@ func emptyRoom(path string) specs.Mount {
 // format: it gets a private upper directory that ends with the container. Layers are separated by
 // colons, and the kernel takes a backslash before any character away.
 func overlayMount(dir, destination string) specs.Mount {
-	escaped := strings.NewReplacer(`\`, `\\`, `:`, `\:`, `,`, `\,`).Replace(dir)
-	return specs.Mount{Destination: destination, Type: "overlay", Source: "overlay", Options: []string{"lowerdir=" + escaped}}
+	return specs.Mount{Destination: destination, Type: "overlay", Source: "overlay", Options: []string{"lowerdir=" + escapeLayer(dir)}}
+}
+
+// escapeLayer is a path as an option of an overlay has it.
+func escapeLayer(path string) string {
+	return strings.NewReplacer(`\`, `\\`, `:`, `\:`, `,`, `\,`).Replace(path)
 }
 
 // resolver brings back what the private /run hides and the host's network needs: /etc/resolv.conf of

@@ -32,6 +32,10 @@ func (b *builder) typed(path string) (*handle.Handle, error) {
 	if err != nil {
 		return nil, err
 	}
+	if b.led(abs, h) {
+		h.Close()
+		return nil, b.leadsOut(abs)
+	}
 	return b.paths.Add(abs, h), nil
 }
 
@@ -124,7 +128,8 @@ func (b *builder) open(path string) (*handle.Handle, error) {
 }
 
 // foreign says whether a command may have put something into a directory: it is not root's, or others can write there;
-// and what root has started was root, so that only the system's own directories are nobody else's then.
+// and what root has started was root, so that only those of the system's own directories are nobody else's then in which a
+// command would have had the whole host anyway.
 func (b *builder) foreign(dir string, st *unix.Stat_t) bool {
 	switch {
 	case b.isHome(handle.ID{Dev: st.Dev, Ino: st.Ino}):
@@ -132,7 +137,7 @@ func (b *builder) foreign(dir string, st *unix.Stat_t) bool {
 	case st.Uid != 0 || st.Mode&0o022 != 0:
 		return true
 	}
-	return b.caller.UID == 0 && !isSystem(dir)
+	return b.caller.UID == 0 && (!isSystem(dir) || oneOf(dir, "/opt /srv /mnt /media /usr/local /var/log /var/cache"))
 }
 
 // isHome says whether a directory is the caller's home.

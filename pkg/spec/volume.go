@@ -230,7 +230,7 @@ func (b *builder) overlay(v volume, source *handle.Handle) (specs.Mount, error) 
 		if err != nil {
 			return m, statError(b.abs(layer.dir), err)
 		}
-		m.Options = append(m.Options, layer.key+"="+h.Path)
+		m.Options = append(m.Options, layer.key+"="+escapeLayer(h.Path))
 	}
 	return m, nil
 }

@@ -70,18 +70,19 @@ type Caller struct {
 	Nested bool
 }
 
-// MountTable answers what the mounts of a host show where, and whether it can be sure of that before it has looked again
-// ([kernel.Table]).
+// MountTable answers what the mounts of a host show where ([kernel.Table]).
 type MountTable interface {
-	Views(homes []kernel.Place, shared kernel.Place) (places []kernel.Place, sure bool) // where else these, or parts of them, can be seen
-	Kernels() (places []kernel.Place, sure bool)                                        // through which the kernel is told things
-	Again() bool                                                                        // whether it is still the same
+	Plain() bool                                                                            // there is nothing to ask for
+	Views(homes []kernel.Place, shared kernel.Place) (places []kernel.Place, over []string) // where else these, or parts of them, can be seen
+	Kernels() (places []kernel.Place, over []string)                                        // through which the kernel is told things
+	Again()                                                                                 // looks once more
 }
 
 // Made is what a wish needs besides its Spec.
 type Made struct {
 	Guards []*worktree.Guard // of shared directories, to be asked when the command has ended
 	Files  []File            // in empty directories of the container's own
+	Hidden []*handle.Handle  // what of the host must not be seen, wherever it lies, shallow before deep
 }
 
 // File is one that the container begins with.
@@ -118,7 +119,8 @@ type builder struct {
 	homes                          *homes
 	dirs                           map[string]*handle.Handle // what paths were found to name
 	forbidden                      map[handle.ID]string      // directories that are not shared, and why
-	unseen                         map[handle.ID]bool        // directories that lie in the tree and are covered
+	concealed                      []*handle.Handle          // what of the host must not be seen, wherever it lies
+	kernelDirs                     []*handle.Handle          // those of them that are the kernel's
 	base                           int                       // how many of ours begin the tree, in that order
 	shared                         *handle.Handle            // the working directory, where the command gets it
 	profiled                       bool                      // --security-opt said something about seccomp
@@ -151,7 +153,7 @@ func (w Wish) Spec(c Caller, ids IDs) (*specs.Spec, []Notice, error) {
 	// The order matters: who the payload is depends on the root; mounts, capabilities and
 	// environment depend on who the payload is; what is masked comes after all of them.
 	for _, part := range []func() error{
-		b.openWorkdir, b.oneLine, b.annotations, b.namespaces, b.root, b.user, form, b.args, b.mounts, b.init, b.devices,
+		b.openWorkdir, b.oneLine, b.elsewhere, b.annotations, b.namespaces, b.root, b.user, form, b.args, b.mounts, b.init, b.devices,
 		b.env, b.limits, b.capabilities, b.security, b.guard, b.closeDoors,
 	} {
 		if err := part(); err != nil {

@@ -60,8 +60,10 @@ func (g *Guard) Check() (told []string) {
 		if err == nil && m.dir == g.dir && !names[m.name] {
 			continue
 		}
-		var st unix.Stat_t
-		if err := unix.Fstatat(m.dir.FD, m.name, &st, unix.AT_SYMLINK_NOFOLLOW); !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.ENOTDIR) {
+		switch _, err := stat(m.dir, m.name); {
+		case errors.Is(err, unix.EACCES):
+			told = append(told, quote(m.path)+" cannot be looked at: do so before you go on")
+		case !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.ENOTDIR):
 			told = append(told, move(m, "was not there before, and acts for you outside"))
 		}
 	}
@@ -81,9 +83,12 @@ func (g *Guard) Check() (told []string) {
 // checkFixed looks at what was read-only and was replaced by somebody outside, after which the command could write it.
 func (g *Guard) checkFixed() (told []string) {
 	for _, f := range g.fixed {
-		var st unix.Stat_t
-		err := unix.Fstatat(f.base.FD, f.rel, &st, unix.AT_SYMLINK_NOFOLLOW)
-		if errors.Is(err, unix.ENOENT) || err == nil && (handle.ID{Dev: st.Dev, Ino: st.Ino}) == f.id {
+		id, err := stat(f.base, f.rel)
+		if errors.Is(err, unix.ENOENT) || err == nil && id == f.id {
+			continue
+		}
+		if errors.Is(err, unix.EACCES) {
+			told = append(told, quote(f.path)+" cannot be looked at: do so before you go on")
 			continue
 		}
 		if f.keys == nil {
@@ -99,9 +104,25 @@ func (g *Guard) checkFixed() (told []string) {
 	return told
 }
 
+// stat is the file of a name, a link too. Another command may close directories and open them again: it is asked often
+// enough to see one of them open.
+func stat(dir *handle.Handle, name string) (handle.ID, error) {
+	for try := 0; ; try++ {
+		var st unix.Stat_t
+		err := unix.Fstatat(dir.FD, name, &st, unix.AT_SYMLINK_NOFOLLOW)
+		if !errors.Is(err, unix.EACCES) || try == 100 {
+			return handle.ID{Dev: st.Dev, Ino: st.Ino}, err
+		}
+		time.Sleep(10 * time.Microsecond)
+	}
+}
+
 // added says whether a git configuration says more than it did that is not plain; one that cannot be read may.
 func (f *fixed) added() bool {
 	data, err := readBelow(f.base, f.rel)
+	for try := 0; errors.Is(err, unix.EACCES) && try < 100; try++ {
+		data, err = readBelow(f.base, f.rel)
+	}
 	vars, syntax := parseConfig(data)
 	for _, v := range vars {
 		if !plain(v) && !f.keys[v.name()+"="+v.value] {
