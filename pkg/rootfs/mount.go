@@ -332,10 +332,10 @@ func (t *Tree) attach(p *plan.Plan, m *mount) {
 	p.Act("attach %s", m.dest)
 	p.About(m.attempt(kernel.Attach))
 	over := t.facts.Paths.Covered(m.dest)
-	if over == nil && m.source == m.dest && !t.inRoom(m.dest) {
+	if over == nil && m.source == m.dest {
 		over = t.facts.Paths.Taken(m.dest)
 	}
-	if over != nil {
+	if over != nil && !t.inRoom(m.dest) { // where nothing is the host's
 		p.MoveMount(m.tree, t.below(p, m.dest, over))
 	} else {
 		p.MoveMount(m.tree, t.find(p, m.dest, !m.file, m.placeFlags))
