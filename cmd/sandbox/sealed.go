@@ -78,8 +78,9 @@ func seal() error {
 		return fmt.Errorf("make a sealed copy of this program: %w", err)
 	}
 	path, _ := os.Readlink("/proc/self/exe")
-	// High up, for the caller may have passed descriptors on from 3 on.
-	number, err := unix.FcntlInt(self.Fd(), unix.F_DUPFD, 512)
+	// Behind what the caller has passed on from 3 on. Not far: a table of more than 64 descriptors is a new one, and a
+	// process with threads waits 8 ms for that (expand_fdtable in fs/file.c).
+	number, err := unix.FcntlInt(self.Fd(), unix.F_DUPFD, 32)
 	if err != nil {
 		number = -1
 	}
