@@ -52,7 +52,7 @@ var table = map[string]rule{
 		},
 	},
 	"pkg/spec": {
-		own:  []string{"idmap", "kernel", "handle", "worktree", "outfile"}, // kernel: names and lists in the kernel's notation, which steps need too
+		own:  []string{"idmap", "kernel", "proc", "handle", "worktree", "outfile"}, // kernel: names and lists in the kernel's notation, which steps need too
 		libs: []string{ocispec, moby},
 		never: map[string]string{
 			"userns":    "a description that acts cannot be printed, compared or fuzzed without privileges",
@@ -69,7 +69,7 @@ var table = map[string]rule{
 		},
 	},
 	"pkg/lifecycle": {
-		own:  []string{"spec", "idmap", "userns", "plan", "rootfs", "confine", "seccomp", "cgroup2", "slirp", "netdev", "resctrl", "console", "kernel", "handle", "worktree", "outfile", "helper"},
+		own:  []string{"spec", "idmap", "userns", "plan", "rootfs", "confine", "seccomp", "cgroup2", "slirp", "netdev", "resctrl", "console", "kernel", "proc", "handle", "worktree", "outfile", "helper"},
 		libs: []string{ocispec},
 		never: map[string]string{
 			cobra:   whyFlags,
@@ -77,14 +77,15 @@ var table = map[string]rule{
 			"image": "a start needs a directory, wherever it came from; the storage libraries cost start-up time and are optional",
 		},
 	},
-	"pkg/idmap":   {own: []string{"helper"}},
+	"pkg/proc":    {never: map[string]string{"kernel": whyLeaf, "userns": whyLeaf}},
+	"pkg/idmap":   {own: []string{"helper", "proc"}},
 	"pkg/plan":    {},
 	"pkg/handle":  {},
-	"pkg/helper":  {},
-	"pkg/outfile": {}, // whoever writes a file at a path that was typed
+	"pkg/helper":  {own: []string{"proc"}},
+	"pkg/outfile": {own: []string{"proc"}}, // whoever writes a file at a path that was typed
 	// It only looks until a command has ended, and then renames; what is mounted for it, spec says and rootfs does.
 	"pkg/worktree": {own: []string{"handle"}, never: map[string]string{"lifecycle": whyNoVerbs, "rootfs": whySteps}},
-	"pkg/userns":   {own: []string{"plan", "idmap"}, never: map[string]string{"spec": "the executor runs any plan; " + whyNoSpec, "lifecycle": whyNoVerbs}},
+	"pkg/userns":   {own: []string{"plan", "idmap", "proc"}, never: map[string]string{"spec": "the executor runs any plan; " + whyNoSpec, "lifecycle": whyNoVerbs}},
 	"pkg/rootfs":   {own: []string{"plan", "kernel", "handle"}, libs: []string{ocispec}, never: map[string]string{"userns": whySteps, "lifecycle": whySteps}},
 	"pkg/confine":  {own: []string{"plan", "kernel"}, libs: []string{ocispec}, never: map[string]string{"userns": whySteps, "lifecycle": whySteps}},
 	"pkg/seccomp":  {own: []string{"plan", "kernel"}, libs: []string{ocispec}, never: map[string]string{"userns": whySteps, "lifecycle": whySteps}},
@@ -94,7 +95,7 @@ var table = map[string]rule{
 	"pkg/netdev":  {never: map[string]string{"lifecycle": whyNoVerbs, "spec": whyNoSpec}},
 	"pkg/resctrl": {libs: []string{ocispec}, never: map[string]string{"lifecycle": whyNoVerbs, "spec": whyNoSpec}},
 	"pkg/console": {own: []string{"outfile"}, libs: []string{ocispec}, never: map[string]string{"lifecycle": whyNoVerbs, "spec": whyNoSpec}},
-	"pkg/kernel":  {own: []string{"helper"}, libs: []string{ocispec}, never: map[string]string{"lifecycle": whyNoVerbs, "spec": whyNoSpec}},
+	"pkg/kernel":  {own: []string{"helper", "proc"}, libs: []string{ocispec}, never: map[string]string{"lifecycle": whyNoVerbs, "spec": whyNoSpec}},
 	// A bench that linked our code would measure itself; the scripts test what is shipped.
 	"hack":  {libs: []string{moby, ocispec}},
 	"tests": {libs: []string{"github.com/rogpeppe/go-internal"}},

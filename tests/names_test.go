@@ -61,11 +61,10 @@ var named = map[string]string{
 	"pkg/lifecycle/netdevices.go": ofKernel, "pkg/lifecycle/nethelper.go": ofNode, "pkg/lifecycle/netplace.go": ofTold, "pkg/lifecycle/netports.go": ofKernel, "pkg/lifecycle/netspawn.go": ofKernel,
 	"pkg/lifecycle/network.go": ofKernel, "pkg/lifecycle/notify.go": ofOnce, "pkg/lifecycle/owners.go": ofKernel, "pkg/lifecycle/placement.go": ofState, "pkg/lifecycle/ps.go": ofKernel,
 	"pkg/lifecycle/seccomp.go": ofTold, "pkg/lifecycle/stateroot.go": ofState, "pkg/lifecycle/visible.go": ofKernel,
-	"pkg/netdev": ofKernel, "pkg/rootfs": ofSame, "pkg/rootfs/create.go": ofKernel, "pkg/rootfs/devices.go": ofNode, "pkg/rootfs/hostnode.go": ofNode, "pkg/rootfs/links.go": ofTold, "pkg/rootfs/mask.go": ofDoors,
+	"pkg/netdev": ofKernel, "pkg/proc": ofKernel, "pkg/rootfs": ofSame, "pkg/rootfs/create.go": ofKernel, "pkg/rootfs/devices.go": ofNode, "pkg/rootfs/hostnode.go": ofNode, "pkg/rootfs/links.go": ofTold, "pkg/rootfs/mask.go": ofDoors,
 	"pkg/slirp": ofOwn, "pkg/slirp/carrier.go": ofNode, "pkg/slirp/mode.go": ofKernel, "pkg/slirp/reserve.go": ofKernel, "pkg/slirp/resolver.go": ofEtc, "pkg/slirp/route.go": ofKernel,
 	"pkg/worktree": ofCompare, "pkg/worktree/check.go": ofItself, "pkg/worktree/closed.go": ofItself, "pkg/spec/validate.go": ofItself, "pkg/spec/load.go": ofOnce, "pkg/spec/device.go": ofNode, "pkg/spec/doors.go": ofDoors, "pkg/spec/host.go": ofHost, "pkg/spec/masks.go": ofKernel, "pkg/spec/namespaces.go": ofKernel, "pkg/spec/readfile.go": ofOnce, "pkg/spec/resources.go": ofNode,
 	"pkg/spec/rootfs.go": ofEtc, "pkg/spec/tree.go": ofEtc, "pkg/spec/typed.go": ofTold, "pkg/spec/security.go": ofFlag, "pkg/spec/volume.go": ofFlag, "pkg/spec/workdir.go": ofInside,
-	"pkg/userns": ofKernel,
 }
 
 // TestNames fails for a call that names a file where nobody has said why that is right, and for a reason that is needed no more.

@@ -36,7 +36,6 @@ func (a *app) kill(cmd *cobra.Command) {
 
 func (a *app) delete(cmd *cobra.Command) {
 	var force bool
-	cmd.Aliases = []string{"rm"}
 	cmd.Flags().BoolVarP(&force, "force", "f", false, "kill it first when it runs; no error when there is none")
 	cmd.Args = exactly(1)
 	cmd.RunE = func(_ *cobra.Command, args []string) error {

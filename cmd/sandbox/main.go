@@ -38,8 +38,7 @@ func execute(args []string) int {
 			return holdNetwork(lifecycle.ServePorts)
 		}
 	}
-	switch app.verb {
-	case "run", "create", "start", "exec":
+	if app.is(sealed) {
 		if err := seal(); err != nil {
 			app.report(err)
 			return 1
@@ -71,12 +70,14 @@ func (a *app) known(name string) error {
 	if name == "" || name == "help" || name == "completion" || strings.HasPrefix(name, "__") {
 		return nil
 	}
-	for _, v := range a.verbs() {
-		if v.name() == name || name == "ls" || name == "rm" {
-			return nil
-		}
+	if a.find(name) != nil {
+		return nil
 	}
-	return fmt.Errorf("unknown command %q; \"sandbox --help\" lists them", name)
+	hint := ""
+	if near := a.command("").SuggestionsFor(name); len(near) > 0 {
+		hint = fmt.Sprintf("did you mean %s? ", strings.Join(near, " or "))
+	}
+	return fmt.Errorf("unknown command %q; %s\"sandbox --help\" lists them", name, hint)
 }
 
 // app is one invocation.
@@ -143,7 +144,7 @@ func (a *app) command(verb string) *cobra.Command {
   sandbox run -- make test        a command of yours on this host's tree, which it cannot change
   sandbox run ./rootfs sh         a command in a directory tree
   sandbox run -b BUNDLE ID        an OCI bundle; with create, start, state, kill, delete: runc's commands`,
-		SilenceErrors: true, SilenceUsage: true, TraverseChildren: true,
+		SilenceErrors: true, SilenceUsage: true, TraverseChildren: true, SuggestionsMinimumDistance: 2,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -169,8 +170,11 @@ func (a *app) command(verb string) *cobra.Command {
 		_ = f.MarkHidden(name)
 	}
 	for _, c := range a.verbs() {
-		cmd := &cobra.Command{Use: c.use, Short: c.short, Hidden: c.hidden}
-		if name := c.name(); verb == name || verb == "" || verb == "help" || verb == "ls" || verb == "rm" || strings.HasPrefix(verb, "__") {
+		cmd := &cobra.Command{Use: c.use, Short: c.short}
+		if c.alias != "" {
+			cmd.Aliases = []string{c.alias}
+		}
+		if c.called(verb) || verb == "" || verb == "help" || strings.HasPrefix(verb, "__") {
 			c.build(cmd)
 		}
 		root.AddCommand(cmd)
@@ -181,38 +185,65 @@ func (a *app) command(verb string) *cobra.Command {
 // verb is one command before it is built.
 type verb struct {
 	use, short string
-	hidden     bool
 	build      func(*cobra.Command)
+	traits     trait
+	alias      string
 }
+
+// trait is what has to be known of a command before its flags are.
+type trait uint8
+
+const (
+	sealed trait = 1 << iota // it starts a process in a container, which may look at the program of ours that it comes from
+	loud                     // nobody reads its standard error when all goes well
+)
 
 func (v *verb) name() string {
 	name, _, _ := strings.Cut(v.use, " ")
 	return name
 }
 
+func (v *verb) called(name string) bool { return name == v.name() || name == v.alias && name != "" }
+
+// find is the command of a name, nil for none.
+func (a *app) find(name string) *verb {
+	for _, v := range a.verbs() {
+		if v.called(name) {
+			return &v
+		}
+	}
+	return nil
+}
+
+// is says whether the command that was typed has a trait.
+func (a *app) is(t trait) bool {
+	v := a.find(a.verb)
+	return v != nil && v.traits&t != 0
+}
+
 func (a *app) verbs() []verb {
 	return []verb{
-		{"run [flags] -- CMD [ARG...] | ROOTFS [CMD...] | -b BUNDLE ID", "Run a command in a new container", false, a.run},
-		{"create [flags] ID", "Create a container from a bundle; start runs it", false, a.create},
-		{"start ID", "Start a created container", false, a.start},
-		{"state ID", "Print the state of a container", false, a.state},
-		{"exec [flags] ID CMD [ARG...]", "Run a command in a running container", false, a.exec},
-		{"kill [flags] ID [SIGNAL]", "Send a signal to a container (default TERM)", false, a.kill},
-		{"delete [flags] ID", "Delete a container", false, a.delete},
-		{"pause ID", "Stop all processes of a container for a while", false, a.pause},
-		{"resume ID", "Let a paused container go on", false, a.resume},
-		{"update [flags] ID", "Change the limits of a running container", false, a.update},
-		{"events [flags] ID", "Print a container's use of resources, and when it runs out of memory, as JSON", false, a.events},
-		{"stats [flags] [ID...]", "Show what containers use, live", false, a.stats},
-		{"port ID | port add ID PORT... | port rm ID HOSTPORT...", "List, publish or withdraw a container's ports", false, a.port},
-		{"list [flags]", "List containers", false, a.list},
-		{"ps [flags] ID [ps options]", "List the processes of a container", false, a.ps},
-		{"plan [flags] -- CMD [ARG...] | ROOTFS [CMD...] | -b BUNDLE", "Print every step a start would take, and take none", false, a.plan},
-		{"spec [flags]", "Write a config.json to begin with", false, a.spec},
-		{"explain [CODE]", "Explain a cause code, or list them all", false, a.explain},
-		{"features", "Print what this program supports, as JSON", false, a.features},
-		{"version", "Print the version", false, a.version},
-		{"check", "Say what this host allows", false, a.check},
-		{"recvtty [flags] SOCKET", "Receive the terminal of a container at a console socket", false, a.recvtty},
+		{"run [flags] -- CMD [ARG...] | ROOTFS [CMD...] | -b BUNDLE ID", "Run a command in a new container", a.run, sealed, ""},
+		{"create [flags] ID", "Create a container from a bundle; start runs it", a.create, sealed, ""},
+		{"start ID", "Start a created container", a.start, sealed | loud, ""},
+		{"state ID", "Print the state of a container", a.state, 0, ""},
+		{"exec [flags] ID CMD [ARG...]", "Run a command in a running container", a.exec, sealed, ""},
+		{"kill [flags] ID [SIGNAL]", "Send a signal to a container (default TERM)", a.kill, loud, ""},
+		{"delete [flags] ID", "Delete a container", a.delete, loud, "rm"},
+		{"pause ID", "Stop all processes of a container for a while", a.pause, loud, ""},
+		{"resume ID", "Let a paused container go on", a.resume, loud, ""},
+		{"update [flags] ID", "Change the limits of a running container", a.update, loud, ""},
+		{"events [flags] ID", "Print a container's use of resources, and when it runs out of memory, as JSON", a.events, 0, ""},
+		{"stats [flags] [ID...]", "Show what containers use, live", a.stats, 0, ""},
+		{"port ID | port add ID PORT... | port rm ID HOSTPORT...", "List, publish or withdraw a container's ports", a.port, 0, ""},
+		{"list [flags]", "List containers", a.list, 0, "ls"},
+		{"ps [flags] ID [ps options]", "List the processes of a container", a.ps, 0, ""},
+		{"plan [flags] -- CMD [ARG...] | ROOTFS [CMD...] | -b BUNDLE", "Print every step a start would take, and take none", a.plan, 0, ""},
+		{"spec [flags]", "Write a config.json to begin with", a.spec, 0, ""},
+		{"explain [CODE]", "Explain a cause code, or list them all", a.explain, 0, ""},
+		{"features", "Print what this program supports, as JSON", a.features, 0, ""},
+		{"version", "Print the version", a.version, 0, ""},
+		{"check", "Say what this host allows", a.check, 0, ""},
+		{"recvtty [flags] SOCKET", "Receive the terminal of a container at a console socket", a.recvtty, 0, ""},
 	}
 }

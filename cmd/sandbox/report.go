@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -45,19 +44,15 @@ func (a *app) logLine(level, text string) {
 	fmt.Fprintf(f, "%s\n", line)
 }
 
-// loud are the verbs whose standard error nobody reads when all goes well. That of
-// run, create and exec is the container's, that of state and ps is read with their
-// output (go-runc, Slurm): they are quiet but at a terminal.
-var loud = []string{"start", "delete", "rm", "kill", "pause", "resume", "update"}
-
 // warn tells what somebody should know although all went well: where there is a log,
-// there.
+// there. The standard error of run, create and exec is the container's, that of state
+// and ps is read with their output (go-runc, Slurm): they are quiet but at a terminal.
 func (a *app) warn(text string) {
 	if text = oneLine(text); a.log != "" {
 		a.warnings = append(a.warnings, text)
 	}
 	_, err := unix.IoctlGetTermios(2, unix.TCGETS)
-	if a.human || a.debug || err == nil || a.log == "" && slices.Contains(loud, a.verb) {
+	if a.human || a.debug || err == nil || a.log == "" && a.is(loud) {
 		fmt.Fprintln(os.Stderr, "sandbox: "+text)
 	}
 }

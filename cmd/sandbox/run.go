@@ -292,7 +292,7 @@ func doorGroups(r *lifecycle.Runtime) (c kernel.Contract) {
 	if !slices.ContainsFunc(r.Caller.Groups, func(g uint32) bool { return g != r.Caller.GID }) {
 		return nil
 	}
-	text, _ := kernel.ReadFile("/etc/group")
+	text, _ := os.ReadFile("/etc/group")
 	if names := spec.DoorGroups(r.Caller.Groups, text); len(names) > 0 {
 		c = append(c, kernel.Outcome{Feature: kernel.FeatGroups, Result: kernel.Degraded, Lost: "the command is in " + strings.Join(names, ", ") + ", as you are (" + string(kernel.DoorGroup) + ")"})
 	}

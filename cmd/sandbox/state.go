@@ -58,7 +58,6 @@ func (a *app) state(cmd *cobra.Command) {
 func (a *app) list(cmd *cobra.Command) {
 	var quiet bool
 	var format string
-	cmd.Aliases = []string{"ls"}
 	cmd.Args = exactly(0)
 	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "print only ids")
 	cmd.Flags().StringVarP(&format, "format", "f", "table", "table or json")

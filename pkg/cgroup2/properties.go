@@ -24,7 +24,8 @@ func propertiesFor(writes []Write) []property {
 	return list
 }
 
-// newer parts from the properties the value that is refused before version 252.
+// newer splits off the properties that systemd refuses before version 252: CPUWeight with
+// the value 0.
 func newer(list []property) (older, newer []property) {
 	for _, p := range list {
 		if p.Name == "CPUWeight" && p.Value.Value() == uint64(0) {

@@ -129,9 +129,10 @@ func (s *scope) start(pid int) error {
 	}
 }
 
-// notTaken is an older systemd: CPUQuotaPeriodUSec came with version 242,
-// AllowedCPUs with 244, the weight 0 with 252. The limits hold without it, until it
-// writes its own again.
+// notTaken says whether systemd refused a property because its version does not know it:
+// CPUQuotaPeriodUSec came with version 242, AllowedCPUs with 244, a CPUWeight of 0 with 252.
+// The limits that were written to the cgroup's files hold without the property, until systemd
+// writes these files again.
 func notTaken(err error) bool {
 	var refused dbus.Error
 	return errors.As(err, &refused) &&

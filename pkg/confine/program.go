@@ -93,8 +93,9 @@ func candidates(name string, env []string) []string {
 	return list
 }
 
-// Exec appends the last step. What comes between the word that it is the last
-// and the exec itself is last's.
+// Exec appends the last steps: the note to the parent that the plan is about to
+// exec, then the steps that last appends (loading the seccomp filter, which may
+// forbid the sending of a note), then execve(2).
 func (c *Process) Exec(p *plan.Plan, program plan.Reg, last func()) {
 	p.Act("%s", ExecWords(c.spec.Args[0]))
 	p.Note("exec")

@@ -435,22 +435,3 @@ func TestParse(t *testing.T) {
 		}
 	}
 }
-
-// TestMapped: who uid 65534 is decides whether what it owns is believed.
-func TestMapped(t *testing.T) {
-	for text, want := range map[string]bool{
-		"         0          0 4294967295\n":  true,
-		"0 1000 1\n":                          false,
-		"0 1000 1\n1 100000 65536\n":          true,
-		"0 1000 1\n1 100000 65533\n":          false,
-		"65534 5 1\n":                         true,
-		"1000 1000 1\n":                       false,
-		"0 100000 65534\n65535 200000 1000\n": false,
-		"nonsense\n":                          true,
-		"":                                    false,
-	} {
-		if got := mapped([]byte(text), nobody); got != want {
-			t.Errorf("%q: %v", text, got)
-		}
-	}
-}

@@ -1,14 +1,14 @@
 package helper
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/proc"
 )
 
 // maxLinks is what the kernel follows too (path_resolution(7)).
@@ -194,25 +194,9 @@ const nobody = 65534
 // isNobody says whether that uid is no one's own here.
 func (f *Finder) isNobody() bool {
 	if f.nobody == nil {
-		text, err := os.ReadFile("/proc/self/uid_map")
-		no := err == nil && !mapped(text, nobody)
+		m := proc.ReadIDMap("/proc/self/uid_map")
+		no := m != nil && !m.Has(nobody)
 		f.nobody = &no
 	}
 	return *f.nobody
-}
-
-// mapped says whether a map has an id inside.
-func mapped(text []byte, id uint64) bool {
-	for line := range bytes.Lines(text) {
-		words := strings.Fields(string(line))
-		if len(words) != 3 {
-			return true // unheard of; then the id is believed by nobody
-		}
-		first, err1 := strconv.ParseUint(words[0], 10, 32)
-		count, err2 := strconv.ParseUint(words[2], 10, 32)
-		if err1 != nil || err2 != nil || id >= first && id < first+count {
-			return true
-		}
-	}
-	return false
 }

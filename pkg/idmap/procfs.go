@@ -7,6 +7,8 @@ import (
 	"strconv"
 
 	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/proc"
 )
 
 // status is the part of /proc/self/status that decides about maps (proc(5)).
@@ -89,37 +91,22 @@ func (h Host) extents(who string, k Kind) ([]Extent, error) {
 
 // ParseExtents reads the text of a uid_map or gid_map.
 func ParseExtents(b []byte) ([]Extent, error) {
+	m, err := proc.ParseIDMap(string(b))
+	if err != nil {
+		return nil, err
+	}
+	if len(m) > maxExtents {
+		return nil, fmt.Errorf("more than %d extents", maxExtents)
+	}
 	var out []Extent
-	for line := range bytes.Lines(b) {
-		if len(bytes.TrimSpace(line)) == 0 {
-			continue
-		}
-		if len(out) == maxExtents {
-			return nil, fmt.Errorf("more than %d extents", maxExtents)
-		}
-		e, err := parseExtent(line)
-		if err != nil {
-			return nil, fmt.Errorf("line %s: %w", quote(line), err)
+	for _, ids := range m {
+		e := Extent{ids.Inside, ids.Outside, ids.Count}
+		if err := e.valid(); err != nil {
+			return nil, err
 		}
 		out = append(out, e)
 	}
 	return out, nil
-}
-
-func parseExtent(line []byte) (Extent, error) {
-	words := bytes.Fields(line)
-	if len(words) != 3 {
-		return Extent{}, errors.New("not three numbers")
-	}
-	var n [3]uint32
-	for i, w := range words {
-		var err error
-		if n[i], err = number(w); err != nil {
-			return Extent{}, err
-		}
-	}
-	e := Extent{n[0], n[1], n[2]}
-	return e, e.valid()
 }
 
 // number reads a decimal id or count and nothing else: shadow's own parser takes

@@ -44,7 +44,7 @@ func TestRanges(t *testing.T) {
 		"nested, across":        {"alice:10:20\n", "0 1000 1\n1 100000 19\n20 5 100\n", []Range{{10, 20}}, ""},
 		"nested with a hole":    {"alice:10:20\n", "0 1000 15\n20 100000 100\n", []Range{{10, 5}, {20, 10}}, ""},
 		"no uid_map":            {"alice:100000:65536\n", "", std, "not known"},
-		"broken uid_map":        {"alice:100000:65536\n", "0 0\n", std, "not three numbers"},
+		"broken uid_map":        {"alice:100000:65536\n", "0 0\n", std, "not understood"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := fakeHost(t, map[string]string{"etc/subuid": tt.subuid, "proc/self/uid_map": tt.uidMap})

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/proc"
 )
 
 // idUnmapped: setuid(2), setgid(2) and chown(2) document EINVAL for an id that
@@ -32,12 +34,12 @@ func (s *sight) unmapped(kind string, ids []uint32, text string) []string {
 	if text == "" {
 		text = read(s.proc("self/" + kind + "_map"))
 	}
-	m, err := parseIDMap(text)
+	m, err := proc.ParseIDMap(text)
 	if err != nil {
 		return nil
 	}
 	for _, id := range ids {
-		if !m.contains(id) {
+		if !m.Has(id) {
 			return []string{fmt.Sprintf("%s %d", kind, id), "the map is " + strings.Join(strings.Fields(text), " ")}
 		}
 	}
@@ -78,8 +80,8 @@ func devptsGid(s *sight) (Cause, bool) {
 // mapHas: is the id known to be mapped? Without a map it is not.
 func (s *sight) mapHas(id string) bool {
 	n, err := strconv.ParseUint(id, 10, 32)
-	m, err2 := parseIDMap(s.op.GIDMap)
-	return err == nil && err2 == nil && m.contains(uint32(n))
+	m, err2 := proc.ParseIDMap(s.op.GIDMap)
+	return err == nil && err2 == nil && m.Has(uint32(n))
 }
 
 func mknodRefused(s *sight) (Cause, bool) {

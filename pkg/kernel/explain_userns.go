@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/proc"
 )
 
 func usernsMissing(s *sight) (Cause, bool) {
@@ -124,11 +126,11 @@ func usernsUnmapped(s *sight) (Cause, bool) {
 		file, name string
 		id         uint32
 	}{{"uid_map", "uid", s.self.EUID}, {"gid_map", "gid", s.self.EGID}} {
-		text, err := ReadFile(s.proc("self/" + who.file))
+		text, err := proc.ReadFile(s.proc("self/" + who.file))
 		if err != nil {
 			continue
 		}
-		if m, err := parseIDMap(string(text)); err == nil && !m.contains(who.id) {
+		if m, err := proc.ParseIDMap(string(text)); err == nil && !m.Has(who.id) {
 			return fill(UsernsUnmapped, nil, fmt.Sprintf("%s %d is not in /proc/self/%s", who.name, who.id, who.file)), true
 		}
 	}

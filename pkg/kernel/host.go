@@ -3,13 +3,13 @@ package kernel
 import (
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/helper"
+	"sandbox/pkg/proc"
 )
 
 // Host is where evidence is read. The zero value is the real host; tests point
@@ -50,7 +50,6 @@ type Host struct {
 
 // A file of /proc is as long as its owner makes it: a mount table has a line
 // for each mount, and 100,000 of them are possible (fs.mount-max).
-const maxRead = 16 << 20
 
 func (h Host) proc(name string) string { return filepath.Join(orRoot(h.Proc, "/proc"), name) }
 func (h Host) sys(name string) string  { return filepath.Join(orRoot(h.Sys, "/sys"), name) }
@@ -61,37 +60,11 @@ func orRoot(dir, root string) string { return pick(dir == "", root, dir) }
 // read returns the file without the white space around it; "" when it cannot be
 // read, because evidence that cannot be seen is no evidence.
 func read(path string) string {
-	data, err := ReadFile(path)
+	data, err := proc.ReadFile(path)
 	if err != nil {
 		return ""
 	}
 	return strings.TrimSpace(string(data))
-}
-
-// ReadFile reads at most 16 MiB of a file. It uses plain system calls: os.File would start the runtime's poller for
-// a file in /proc, which Self pays on every start. O_NONBLOCK because a fake or
-// masked root may hold a fifo where a file was.
-func ReadFile(path string) ([]byte, error) {
-	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, &os.PathError{Op: "open", Path: path, Err: err}
-	}
-	defer unix.Close(fd)
-	data := make([]byte, 0, 4096)
-	for len(data) < maxRead {
-		data = slices.Grow(data, 2048)
-		n, err := unix.Read(fd, data[len(data):cap(data)])
-		switch {
-		case err == unix.EINTR:
-		case err != nil:
-			return nil, &os.PathError{Op: "read", Path: path, Err: err}
-		case n == 0:
-			return data, nil
-		default:
-			data = data[:len(data)+n]
-		}
-	}
-	return data, nil
 }
 
 // sysctl reads a value by its dotted name, as people write it.

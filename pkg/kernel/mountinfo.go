@@ -3,6 +3,8 @@ package kernel
 import (
 	"strconv"
 	"strings"
+
+	"sandbox/pkg/proc"
 )
 
 // mount is one line of /proc/PID/mountinfo, proc_pid_mountinfo(5).
@@ -27,7 +29,7 @@ func (m mount) has(option string) bool {
 }
 
 func (h Host) mounts(pid string) []mount {
-	data, err := ReadFile(h.proc(pid + "/mountinfo"))
+	data, err := proc.ReadFile(h.proc(pid + "/mountinfo"))
 	if err != nil {
 		return nil
 	}

@@ -6,6 +6,8 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/proc"
 )
 
 // Facts is who we are: what the kernel would decide by, and never a mode.
@@ -35,7 +37,7 @@ func (f Facts) Has(n int) bool { return n >= 0 && n < 64 && f.CapEff&(1<<n) != 0
 
 // Self reads /proc/self/status once. Ask once and pass the answer on.
 func (h Host) Self() Facts {
-	data, err := ReadFile(h.proc("self/status"))
+	data, err := proc.ReadFile(h.proc("self/status"))
 	f := Facts{}
 	if err == nil {
 		f, err = parseStatus(string(data))
@@ -44,7 +46,7 @@ func (h Host) Self() Facts {
 		f = askSystem()
 		f.Err = err
 	}
-	f.initial = sync.OnceValue(func() bool { return h.idMap("uid_map").initial() })
+	f.initial = sync.OnceValue(func() bool { return h.idMap("uid_map").Initial() })
 	return f
 }
 

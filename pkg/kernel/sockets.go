@@ -4,13 +4,15 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"sandbox/pkg/proc"
 )
 
 // Sockets lists the unix sockets of this network namespace that have an absolute path and can be spoken to: those that
 // listen, and those of datagrams, each once (proc_net(5), "unix"). A socket of another network namespace is not in that
 // list, and has a path all the same.
 func (h Host) Sockets() []string {
-	data, err := ReadFile(h.proc("net/unix"))
+	data, err := proc.ReadFile(h.proc("net/unix"))
 	if err != nil {
 		return nil
 	}

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/kernel"
+	"sandbox/pkg/proc"
 )
 
 // apart refuses a container that would see processes of ours which may do more than it,
@@ -65,7 +66,7 @@ func (r *Runtime) networkIn(namespace *os.File) (string, error) {
 		}
 		rec, err := d.read()
 		d.close()
-		if err == nil && rec.Helper != nil && rec.alive() && same(namespace, procOf(rec.Pid)+"/ns/user") {
+		if err == nil && rec.Helper != nil && rec.alive() && same(namespace, proc.Dir(rec.Pid)+"/ns/user") {
 			return rec.ID, nil
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"sandbox/pkg/confine"
 	"sandbox/pkg/handle"
 	"sandbox/pkg/kernel"
+	"sandbox/pkg/proc"
 	"sandbox/pkg/userns"
 	"sandbox/pkg/worktree"
 )
@@ -267,7 +268,7 @@ func (b *birth) born(pid int) error {
 	if err != nil {
 		return err
 	}
-	b.pid, b.begin, b.boot = pid, s.begin, bootID()
+	b.pid, b.begin, b.boot = pid, s.Begin, proc.Boot()
 	b.group.admit(pid)
 	if err := b.program.run.joinShare(b.share, pid); err != nil {
 		return err
@@ -280,8 +281,8 @@ func (b *birth) born(pid int) error {
 	return b.network.born(pid, b.userns())
 }
 
-func (b *birth) look(pid int) (stat, error) {
-	s, err := statOf(pid)
+func (b *birth) look(pid int) (proc.Stat, error) {
+	s, err := proc.Look(pid)
 	if err != nil {
 		err = b.program.run.because(kernel.Op{Do: kernel.LookAt}, fmt.Errorf("look at the new process: %w", err))
 	}
@@ -295,7 +296,7 @@ func (b *birth) save(c *userns.Child) error {
 		if err != nil {
 			return err
 		}
-		b.record.Init, b.record.Pid, b.record.Begin = c.Pid, c.Payload, s.begin
+		b.record.Init, b.record.Pid, b.record.Begin = c.Pid, c.Payload, s.Begin
 	}
 	if err := b.dir.write(&b.record); err != nil {
 		return b.program.run.because(kernel.Op{Do: kernel.UseRuntime, Path: b.dir.path}, fmt.Errorf("record the state: %w", err))

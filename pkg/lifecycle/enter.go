@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/plan"
+	"sandbox/pkg/proc"
 	"sandbox/pkg/userns"
 )
 
@@ -90,7 +91,7 @@ func (e *entry) close() {
 // chroot follows a container that was started with --no-pivot, or without a mount
 // namespace: its root is not the root of its mount namespace.
 func (e *entry) chroot(p *plan.Plan, pid int) error {
-	f, err := os.OpenFile(procOf(pid)+"/root", unix.O_PATH|unix.O_CLOEXEC, 0)
+	f, err := os.OpenFile(proc.Dir(pid)+"/root", unix.O_PATH|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("open the container's root: %w", err)
 	}

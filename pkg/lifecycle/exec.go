@@ -9,6 +9,7 @@ import (
 	"sandbox/pkg/confine"
 	"sandbox/pkg/kernel"
 	"sandbox/pkg/plan"
+	"sandbox/pkg/proc"
 	"sandbox/pkg/userns"
 )
 
@@ -48,7 +49,7 @@ func (r *Runtime) Exec(id string, o *ExecOptions) (*Container, error) {
 		return nil, errors.New("cannot exec in a paused container (use --ignore-paused to override)")
 	}
 	defer held.Close()
-	proc, err := o.Process(rec.Process, procOf(rec.Pid)+"/root")
+	proc, err := o.Process(rec.Process, proc.Dir(rec.Pid)+"/root")
 	if err != nil {
 		return nil, err
 	}
@@ -164,8 +165,8 @@ func (r *Runtime) execIn(rec *Record, s *specs.Spec, o *ExecOptions, group *exec
 		return c, nil // nobody signals it
 	}
 	// Only now: where /proc hides processes (hidepid in proc(5)), it hid this one.
-	if st, err := statOf(c.Pid); err == nil {
-		c.Begin, c.Boot = st.begin, bootID()
+	if st, err := proc.Look(c.Pid); err == nil {
+		c.Begin, c.Boot = st.Begin, proc.Boot()
 	}
 	return c, nil
 }

@@ -10,6 +10,7 @@ import (
 	"sandbox/pkg/idmap"
 	"sandbox/pkg/kernel"
 	"sandbox/pkg/plan"
+	"sandbox/pkg/proc"
 	"sandbox/pkg/userns"
 )
 
@@ -122,7 +123,7 @@ func mapText(extents []idmap.Extent) string {
 
 // idMapsOf are those of a process, as it sees them: "" where they cannot be read.
 func idMapsOf(pid int) (uids, gids string) {
-	u, _ := kernel.ReadFile(procOf(pid) + "/uid_map")
-	g, _ := kernel.ReadFile(procOf(pid) + "/gid_map")
+	u, _ := proc.ReadFile(proc.Dir(pid) + "/uid_map")
+	g, _ := proc.ReadFile(proc.Dir(pid) + "/gid_map")
 	return string(u), string(g)
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"strconv"
 	"strings"
 	"time"
 
@@ -14,8 +13,8 @@ import (
 
 	"sandbox/pkg/confine"
 	"sandbox/pkg/handle"
-	"sandbox/pkg/kernel"
 	"sandbox/pkg/plan"
+	"sandbox/pkg/proc"
 	"sandbox/pkg/spec"
 	"sandbox/pkg/userns"
 )
@@ -153,28 +152,13 @@ func hookState(rec *Record, status Status, inside int) ([]byte, error) {
 		s.Pid = rec.Pid
 	}
 	if inside != 0 {
-		pid, err := pidInside(rec.Pid)
+		pid, err := proc.Inside(rec.Pid)
 		if err != nil {
 			return nil, err
 		}
 		s.Pid = pid
 	}
 	return json.Marshal(s)
-}
-
-// pidInside is a process's id in its own pid namespace (proc_pid_status(5)).
-func pidInside(pid int) (int, error) {
-	b, err := kernel.ReadFile(procOf(pid) + "/status")
-	if err != nil {
-		return 0, err
-	}
-	_, rest, found := strings.Cut(string(b), "\nNSpid:")
-	line, _, _ := strings.Cut(rest, "\n")
-	ids := strings.Fields(line)
-	if !found || len(ids) == 0 {
-		return pid, nil
-	}
-	return strconv.Atoi(ids[len(ids)-1])
 }
 
 // memfile is an anonymous file with that content, at its beginning.

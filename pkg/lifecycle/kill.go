@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/proc"
 )
 
 // ErrNotRunning is said of a container that has ended. Clients of OCI
@@ -86,16 +88,8 @@ func (r *Record) signal(sig unix.Signal) error {
 
 // open returns a pidfd of the recorded process, ErrNotRunning when it is gone.
 func (r *Record) open() (*os.File, error) {
-	if r.Pid <= 0 {
-		return nil, ErrNotRunning
-	}
-	fd, err := unix.PidfdOpen(r.Pid, 0)
+	f, err := r.process().Open()
 	if err != nil {
-		return nil, ErrNotRunning
-	}
-	f := os.NewFile(uintptr(fd), "pidfd")
-	if !r.alive() {
-		f.Close()
 		return nil, ErrNotRunning
 	}
 	return f, nil
@@ -137,18 +131,8 @@ func (r *Record) end(patience time.Duration) error {
 	if err := unix.PidfdSendSignal(int(fd.Fd()), unix.SIGKILL, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
 		return fmt.Errorf("kill the container: %w", err)
 	}
-	poll := []unix.PollFd{{Fd: int32(fd.Fd()), Events: unix.POLLIN}}
-	deadline := time.Now().Add(patience)
-	for {
-		n, err := unix.Poll(poll, max(0, int(time.Until(deadline).Milliseconds())+1)) // less is for ever
-		if n > 0 {
-			return nil
-		}
-		if err != nil && !errors.Is(err, unix.EINTR) {
-			return fmt.Errorf("wait for the container's end: %w", err)
-		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("process %d of the container does not end within %s after SIGKILL", r.Pid, patience)
-		}
+	if !proc.Ends(int(fd.Fd()), patience) {
+		return fmt.Errorf("process %d of the container does not end within %s after SIGKILL", r.Pid, patience)
 	}
+	return nil
 }

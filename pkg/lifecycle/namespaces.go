@@ -6,6 +6,8 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/proc"
 )
 
 // kinds are the namespaces by their name in the spec, with the flag and the
@@ -186,7 +188,7 @@ func same(f *os.File, link string) bool {
 // setns(2) on its pidfd.
 func foreign(pid int) (uintptr, error) {
 	var flags uintptr
-	dir := procOf(pid) + "/ns/"
+	dir := proc.Dir(pid) + "/ns/"
 	for _, kind := range kinds {
 		theirs, err := os.Readlink(dir + kind.file)
 		if os.IsNotExist(err) && kind.flag == unix.CLONE_NEWTIME {

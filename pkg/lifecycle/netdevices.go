@@ -13,6 +13,7 @@ import (
 
 	"sandbox/pkg/netdev"
 	"sandbox/pkg/plan"
+	"sandbox/pkg/proc"
 )
 
 // gateDevices: the network namespace is there, and nothing in it yet. Only in
@@ -50,7 +51,7 @@ func (g *program) waitForDevices() {
 
 // moveDevices moves them, in the order of their names.
 func moveDevices(devices map[string]specs.LinuxNetDevice, pid int) error {
-	ns, err := os.Open(procOf(pid) + "/ns/net")
+	ns, err := os.Open(proc.Dir(pid) + "/ns/net")
 	if err != nil {
 		return fmt.Errorf("linux.netDevices: %w", err)
 	}

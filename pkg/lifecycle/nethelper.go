@@ -2,7 +2,6 @@ package lifecycle
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -11,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/helper"
+	"sandbox/pkg/proc"
 	"sandbox/pkg/slirp"
 )
 
@@ -119,18 +119,18 @@ func (w *network) recorded() *Helper {
 	if !w.needed() || w.helper == nil {
 		return nil
 	}
-	s, err := statOf(w.helper.Process.Pid)
+	s, err := proc.Look(w.helper.Process.Pid)
 	if err != nil {
 		return nil
 	}
-	return &Helper{w.helper.Process.Pid, s.begin}
+	return &Helper{w.helper.Process.Pid, s.Begin}
 }
 
 // endNetwork waits until the ports of a container that has ended are free. Its
 // helper ends by itself; one that hangs is killed.
 func (r *Record) endNetwork(d *dir) {
 	h := r.Helper
-	if h == nil || r.Boot != bootID() {
+	if h == nil || r.Boot != proc.Boot() {
 		return
 	}
 	fd, err := unix.PidfdOpen(h.Pid, 0)
@@ -138,32 +138,18 @@ func (r *Record) endNetwork(d *dir) {
 		return
 	}
 	defer unix.Close(fd)
-	if s, err := statOf(h.Pid); err != nil || s.begin != h.Begin {
+	if s, err := proc.Look(h.Pid); err != nil || s.Begin != h.Begin {
 		return
 	}
 	for end := time.Now().Add(2 * time.Second); !slirp.Closed(d.inside(networkDir)); {
-		if pidfdEnds(fd, time.Millisecond) {
+		if proc.Ends(fd, time.Millisecond) {
 			break
 		}
 		if time.Now().After(end) {
 			_ = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
-			pidfdEnds(fd, 2*time.Second)
+			proc.Ends(fd, 2*time.Second)
 			break
 		}
 	}
 	_, _ = unix.Wait4(h.Pid, nil, unix.WNOHANG, nil) // where it is our child
-}
-
-// pidfdEnds waits at most so long for a process to end.
-func pidfdEnds(fd int, most time.Duration) bool {
-	for end := time.Now().Add(most); ; {
-		left := time.Until(end)
-		if left <= 0 {
-			return false
-		}
-		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(left.Milliseconds())+1)
-		if n > 0 || err != nil && !errors.Is(err, unix.EINTR) {
-			return n > 0
-		}
-	}
 }

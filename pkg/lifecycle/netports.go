@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/handle"
+	"sandbox/pkg/proc"
 	"sandbox/pkg/slirp"
 )
 
@@ -33,9 +34,9 @@ func (r *Runtime) JoinNetwork(s *specs.Spec, paths handle.Set, id string) error 
 		n := &s.Linux.Namespaces[i]
 		switch {
 		case n.Type == specs.NetworkNamespace:
-			n.Path = procOf(rec.Pid) + "/ns/net"
+			n.Path = proc.Dir(rec.Pid) + "/ns/net"
 		case n.Type == specs.UserNamespace && own&unix.CLONE_NEWUSER != 0:
-			n.Path = procOf(rec.Pid) + "/ns/user"
+			n.Path = proc.Dir(rec.Pid) + "/ns/user"
 			s.Linux.UIDMappings, s.Linux.GIDMappings = nil, nil
 		}
 	}
@@ -131,8 +132,8 @@ func (r *Runtime) askNetwork(id string, add, remove []Port) (*slirp.Answer, erro
 
 // helped says whether the helper is there.
 func (r *Record) helped() bool {
-	s, err := statOf(r.Helper.Pid)
-	return err == nil && s.begin == r.Helper.Begin && s.state != 'Z' && s.state != 'X'
+	s, err := proc.Look(r.Helper.Pid)
+	return err == nil && s.Begin == r.Helper.Begin && !s.Ended()
 }
 
 // lastWord is the end of what the helper of a detached container has said.

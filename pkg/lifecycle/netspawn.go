@@ -30,10 +30,11 @@ func ServeNetwork() error {
 	return h.OnMain(h.Serve)
 }
 
-// spawnBeside starts a program that belongs to a container without being in it. What is in
-// its user namespace may be seen by root there, who then has a way to it: one of ours has
-// nothing to give, an empty directory for a root, no capabilities, no descriptors. No
-// container that sees these processes is given a network by them; see [program.apart].
+// spawnBeside starts a program that serves a container from outside of its root: it may join
+// the container's user and network namespace, and not its mounts. Root of that user namespace
+// can trace the process, so the process has nothing worth taking: its root is an empty
+// directory, and it has no capabilities and no descriptors besides those of its task. A
+// container that could see the process gets no network; see [program.apart].
 func spawnBeside(job *slirp.Job, of *slirp.Program) (slirp.Child, error) {
 	p := plan.New()
 	p.Private = true

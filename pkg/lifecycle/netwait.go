@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/proc"
 )
 
 // networkPatience is more than the helper takes until it gives up by itself.
@@ -115,6 +117,6 @@ func (w *network) watch() {
 const helperGone = "network: its helper has been killed: the container has no way out any more, and its ports are published no more; delete it and run it again"
 
 func alive(pid int) bool {
-	s, err := statOf(pid)
-	return err == nil && s.state != 'Z' && s.state != 'X'
+	s, err := proc.Look(pid)
+	return err == nil && !s.Ended()
 }

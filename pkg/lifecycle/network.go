@@ -11,6 +11,7 @@ import (
 
 	"sandbox/pkg/helper"
 	"sandbox/pkg/kernel"
+	"sandbox/pkg/proc"
 	"sandbox/pkg/slirp"
 )
 
@@ -195,11 +196,11 @@ func (w *network) born(pid int, own bool) error {
 		return nil
 	}
 	var err error
-	if w.net, err = os.Open(procOf(pid) + "/ns/net"); err != nil {
+	if w.net, err = os.Open(proc.Dir(pid) + "/ns/net"); err != nil {
 		return fmt.Errorf("open the container's network namespace: %w", err)
 	}
 	if w.job.Userns = own; own {
-		if w.user, err = os.Open(procOf(pid) + "/ns/user"); err != nil {
+		if w.user, err = os.Open(proc.Dir(pid) + "/ns/user"); err != nil {
 			return fmt.Errorf("open the container's user namespace: %w", err)
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -13,6 +12,7 @@ import (
 	"sandbox/pkg/idmap"
 	"sandbox/pkg/kernel"
 	"sandbox/pkg/plan"
+	"sandbox/pkg/proc"
 	"sandbox/pkg/rootfs"
 	"sandbox/pkg/userns"
 )
@@ -140,7 +140,7 @@ func (r *Runtime) newUserns(m idmap.Map) (int, error) {
 	_, err := userns.Spawn(userns.Request{
 		New: unix.CLONE_NEWUSER, Plan: p, IDs: m, Maps: r.Maps, Caller: r.Caller,
 		Gate: func(c *userns.Child, _ string) error {
-			f, err := os.Open(procOf(c.Pid) + "/ns/user")
+			f, err := os.Open(proc.Dir(c.Pid) + "/ns/user")
 			if err != nil {
 				return err
 			}
@@ -180,12 +180,8 @@ func joinedGroups(namespace *os.File) (list []idmap.Extent) {
 	p.Gate("look")
 	p.Exit(0)
 	_, _ = userns.Spawn(userns.Request{Plan: p, Gate: func(c *userns.Child, _ string) error {
-		text, _ := kernel.ReadFile(procOf(c.Pid) + "/gid_map")
-		for line := range strings.Lines(string(text)) {
-			var e idmap.Extent
-			if n, _ := fmt.Sscan(line, &e.Container, &e.Host, &e.Size); n == 3 {
-				list = append(list, e)
-			}
+		for _, ids := range proc.ReadIDMap(proc.Dir(c.Pid) + "/gid_map") {
+			list = append(list, idmap.Extent{Container: ids.Inside, Host: ids.Outside, Size: ids.Count})
 		}
 		return errHaveIt // ends the child
 	}})

@@ -10,6 +10,7 @@ import (
 
 	"sandbox/pkg/cgroup2"
 	"sandbox/pkg/handle"
+	"sandbox/pkg/proc"
 )
 
 // noteGroup writes down where the container's cgroup is.
@@ -46,7 +47,7 @@ func (r *Runtime) hasGroup(d *dir, rec *Record) bool {
 		return false
 	case rec.alive():
 		return true
-	case rec.OwnPID || rec.Boot != bootID():
+	case rec.OwnPID || rec.Boot != proc.Boot():
 		return false
 	}
 	if rec.Cgroup.Unit != "" { // a name that others may have, who write no note
@@ -97,7 +98,7 @@ func (d *dir) at(path string) bool {
 // there is only what a killed create has left, whose child has ended by itself.
 func (r *Runtime) leaveGroup(d *dir, rec *Record) error {
 	p := d.group()
-	if !p.Owned || rec != nil && rec.Boot != bootID() {
+	if !p.Owned || rec != nil && rec.Boot != proc.Boot() {
 		return nil // another boot had other groups
 	}
 	if r.takenOver(d, p) {

@@ -4,6 +4,8 @@ import (
 	"os"
 	"slices"
 	"strconv"
+
+	"sandbox/pkg/proc"
 )
 
 // running opens a container that runs, or is created.
@@ -45,7 +47,7 @@ func (r *Record) processes() ([]int, error) {
 	}
 	ours := func(int) bool { return false }
 	if r.OwnPID {
-		ns, err := os.Readlink(procOf(r.Pid) + "/ns/pid")
+		ns, err := os.Readlink(proc.Dir(r.Pid) + "/ns/pid")
 		if err != nil {
 			return nil, ErrNotRunning
 		}

@@ -1,20 +1,16 @@
 package lifecycle
 
 import (
-	"bytes"
 	"errors"
-	"fmt"
-	"strconv"
-	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"sandbox/pkg/cgroup2"
 	"sandbox/pkg/handle"
 	"sandbox/pkg/kernel"
+	"sandbox/pkg/proc"
 	"sandbox/pkg/resctrl"
 	"sandbox/pkg/seccomp"
-	"sandbox/pkg/userns"
 	"sandbox/pkg/worktree"
 )
 
@@ -70,58 +66,17 @@ func (r *Record) linux() *specs.Linux {
 // match on the words.
 var ErrNotExist = errors.New("container does not exist")
 
-// stat is what /proc/PID/stat tells of a process.
-type stat struct {
-	state byte
-	begin uint64
-}
-
-// statOf reads /proc/PID/stat. The command's name may hold spaces and
-// parentheses, so fields are counted from the last one.
-func statOf(pid int) (stat, error) {
-	b, err := kernel.ReadFile(procOf(pid) + "/stat")
-	if err != nil {
-		return stat{}, err
-	}
-	fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
-	if len(fields) < 20 {
-		return stat{}, fmt.Errorf("/proc/%d/stat has only %d fields", pid, len(fields))
-	}
-	begin, err := strconv.ParseUint(fields[19], 10, 64)
-	return stat{state: fields[0][0], begin: begin}, err
-}
-
-// procOf is the directory of a process in /proc.
-func procOf(pid int) string { return "/proc/" + strconv.Itoa(userns.ProcPid(pid)) }
-
-// bootID tells this boot from others.
-func bootID() string {
-	b, err := kernel.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil {
-		return "" // masked in some containers; then start times alone decide
-	}
-	return strings.TrimSpace(string(b))
-}
+// process is the recorded one, the payload.
+func (r *Record) process() proc.ID { return proc.ID{Pid: r.Pid, Begin: r.Begin, Boot: r.Boot} }
 
 // alive says whether the recorded process still is that process, and running.
-func (r *Record) alive() bool {
-	if r.Pid <= 0 {
-		return false
-	}
-	s, err := statOf(r.Pid)
-	return err == nil && s.begin == r.Begin && s.state != 'Z' && s.state != 'X' && r.Boot == bootID()
-}
+func (r *Record) alive() bool { return r.process().Alive() }
 
 // parentOf is the parent of a process, 0 when it is gone.
 func parentOf(pid int) int {
-	b, err := kernel.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	s, err := proc.Look(pid)
 	if err != nil {
 		return 0
 	}
-	fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
-	if len(fields) < 2 {
-		return 0
-	}
-	parent, _ := strconv.Atoi(fields[1])
-	return parent
+	return s.Parent
 }

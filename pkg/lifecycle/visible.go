@@ -27,15 +27,17 @@ func (g *program) waits() bool {
 	return g.listen >= 0 || h != nil && len(h.StartContainer) > 0
 }
 
-// seen says whether processes of the container may look at the complete one before its
-// exec: those of a pid namespace with others in it, and its own, which are there before it
-// while it waits.
+// seen says whether there are processes that may look at the finished container before its
+// exec: others in its pid namespace, or, while it waits for its start, those that an exec has
+// brought into it.
 func (g *program) seen() bool { return g.waits() || !g.fresh(unix.CLONE_NEWPID) }
 
-// shown says whether the complete container is to be seen by others: one that waits,
-// and where /proc hides what may not be looked into (hidepid in proc(5)) the payload
-// of an init, of which it would have no word for an ordinary caller's record. Both
-// have memory of their own, and nothing of the caller's in it (userns, memory).
+// shown says whether the finished container is left dumpable, so that others can see it in
+// /proc. There are two cases. A container that waits for its start is seen by the runtime that
+// starts it. And where /proc shows a process only to who may trace it (hidepid in proc(5)), the
+// payload of an init has to be dumpable for an ordinary caller to read its start time, which
+// the record needs. In both cases the process has memory of its own, without anything of the
+// caller's in it (others in pkg/userns/forget.go).
 func (g *program) shown() bool {
 	return g.waits() || g.Init && !g.run.private() && unix.Access("/proc/1/stat", unix.F_OK) != nil
 }

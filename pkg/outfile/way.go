@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/proc"
 )
 
 // place is where a file is to be: a directory that is open, and a name in it.
@@ -212,6 +214,6 @@ func trusted(uid uint32) bool {
 
 // nested says whether some of the host's ids have no number here (user_namespaces(7)).
 func nested() bool {
-	b, err := os.ReadFile("/proc/self/uid_map")
-	return err == nil && !strings.Contains(string(b), "4294967295")
+	m := proc.ReadIDMap("/proc/self/uid_map")
+	return m != nil && !m.Initial()
 }

@@ -89,9 +89,10 @@ func (h *Helper) Serve() error {
 	return nil
 }
 
-// ownDescriptors closes what the caller had open besides, which whoever reads the
-// other end of a pipe would wait for until the container has ended. Go's own are
-// close-on-exec; those that came by exec cannot be.
+// ownDescriptors closes the descriptors that the caller of `sandbox` left open for its
+// children. The helper lives as long as the container, and the reader of a pipe of the
+// caller's would wait for its end until then. Descriptors that the Go runtime opened are
+// close-on-exec; those that this process inherited are not.
 func (h *Helper) ownDescriptors() {
 	last := FdCarrier
 	if h.Handler == Builtin {

@@ -12,7 +12,8 @@ import (
 // host reaches.
 const pastaDNS = "169.254.1.1"
 
-// forwarded is that address where it is needed.
+// forwarded returns pastaDNS where the container cannot reach any of the host's
+// nameservers itself, and "" elsewhere.
 func (c *Config) forwarded() string {
 	if c.Kind != Pasta || len(reachable(hostResolver().servers)) > 0 {
 		return ""

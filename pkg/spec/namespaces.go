@@ -2,11 +2,12 @@ package spec
 
 import (
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/proc"
 )
 
 // nsMode is what one of --pid --ipc --uts --network says. The zero value is a new namespace.
@@ -105,17 +106,8 @@ func (b *builder) terminals() bool {
 	if b.ids.Userns() {
 		return mapped(b.ids.GID, 5)
 	}
-	data, err := os.ReadFile(b.onHost("/proc/self/gid_map"))
-	if err != nil || len(data) == 0 {
-		return true
-	}
-	for line := range strings.Lines(string(data)) {
-		var e specs.LinuxIDMapping
-		if n, _ := fmt.Sscan(line, &e.ContainerID, &e.HostID, &e.Size); n == 3 && mapped([]specs.LinuxIDMapping{e}, 5) {
-			return true
-		}
-	}
-	return false
+	m := proc.ReadIDMap(b.onHost("/proc/self/gid_map"))
+	return m == nil || m.Has(5)
 }
 
 // procMount: proc shows the pid namespace of whoever mounts it, so the host's processes are shown by

@@ -380,7 +380,8 @@ func (l *launch) forkStacked(flags uintptr) (int, int, syscall.Errno) {
 	return l.begin(unix.SYS_CLONE3, uintptr(unsafe.Pointer(&l.clone)), unsafe.Sizeof(l.clone), 0)
 }
 
-// forkOld is forkStacked by clone(2), for a child with memory of its own.
+// forkOld does what forkStacked does with clone(2) in place of clone3(2). The child
+// has memory of its own.
 func (l *launch) forkOld(flags uintptr) (int, int, syscall.Errno) {
 	l.resets = true
 	return l.begin(unix.SYS_CLONE, flags|unix.CLONE_PIDFD|uintptr(unix.SIGCHLD), l.top, uintptr(unsafe.Pointer(&l.pidfd)))

@@ -1,13 +1,12 @@
 package userns
 
 import (
-	"bytes"
 	"os"
 	"slices"
-	"strconv"
-	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/proc"
 )
 
 // span is a piece of memory.
@@ -86,19 +85,9 @@ func page() uintptr { return uintptr(os.Getpagesize()) }
 // where the kernel does not say. The strings of os.Environ are that same memory, so
 // there is no second copy of the whole.
 func environment() span {
-	b, err := os.ReadFile("/proc/self/stat")
+	s, err := proc.Look(os.Getpid())
 	if err != nil {
 		return span{}
 	}
-	const first = 3 // the number of the field behind the command's name
-	fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
-	if len(fields) <= 51-first {
-		return span{}
-	}
-	begin, err1 := strconv.ParseUint(fields[50-first], 10, 64)
-	end, err2 := strconv.ParseUint(fields[51-first], 10, 64)
-	if err1 != nil || err2 != nil {
-		return span{}
-	}
-	return span{uintptr(begin), uintptr(end)}
+	return span{uintptr(s.EnvBegin), uintptr(s.EnvEnd)}
 }

@@ -11,6 +11,7 @@ import (
 
 	"sandbox/pkg/idmap"
 	"sandbox/pkg/plan"
+	"sandbox/pkg/proc"
 )
 
 // Names of gates and notes that Spawn itself understands.
@@ -250,7 +251,7 @@ func (b *birth) note(name string, pid int) error {
 // steps and are waited for at its gate.
 func (b *birth) born(pid int) error {
 	if !b.IDs.IsIdentity() {
-		b.install = b.Maps.Start(ProcPid(pid), b.IDs, b.Caller)
+		b.install = b.Maps.Start(proc.Number(pid), b.IDs, b.Caller)
 	}
 	if b.Born != nil {
 		return b.Born(pid)

@@ -1,4 +1,4 @@
-package userns
+package proc
 
 import (
 	"os"
@@ -8,11 +8,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ProcPid is the number by which /proc knows the process that we know as pid.
+// Dir is the directory of a process in /proc, by its pid as we know it.
+func Dir(pid int) string { return "/proc/" + strconv.Itoa(Number(pid)) }
+
+// Number returns the number by which /proc knows the process that we know as pid.
 // They differ inside a pid namespace whose /proc is the outer one's, because a
 // fresh one was refused. The kernel translates: a pidfd's fdinfo has the pid as
 // of the procfs it is read in (pidfd_open(2)).
-func ProcPid(pid int) int {
+func Number(pid int) int {
 	self, err := os.Readlink("/proc/self")
 	if err != nil || self == strconv.Itoa(os.Getpid()) {
 		return pid
@@ -22,7 +25,7 @@ func ProcPid(pid int) int {
 		return pid
 	}
 	defer unix.Close(fd)
-	b, err := os.ReadFile("/proc/self/fdinfo/" + strconv.Itoa(fd))
+	b, err := ReadFile("/proc/self/fdinfo/" + strconv.Itoa(fd))
 	if err != nil {
 		return pid
 	}

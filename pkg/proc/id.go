@@ -1,0 +1,75 @@
+package proc
+
+import (
+	"errors"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// ID is one process, which no later one with the same number is taken for.
+type ID struct {
+	Pid   int
+	Begin uint64 // Stat.Begin
+	Boot  string // the boot that Begin belongs to
+}
+
+// Of returns the ID of a process that is there now.
+func Of(pid int) (ID, error) {
+	s, err := Look(pid)
+	return ID{pid, s.Begin, Boot()}, err
+}
+
+// Boot tells this boot from others. It is "" in containers that mask it; then
+// start times alone decide.
+func Boot() string {
+	b, err := ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(b))
+}
+
+// Alive says whether the pid still is this process's, and it has not ended.
+func (id ID) Alive() bool {
+	if id.Pid <= 0 {
+		return false
+	}
+	s, err := Look(id.Pid)
+	return err == nil && s.Begin == id.Begin && !s.Ended() && id.Boot == Boot()
+}
+
+// Open returns a pidfd of the process, and unix.ESRCH when it has ended. The
+// process is looked at after its pidfd was opened: the pid may have become
+// somebody else's at any time before.
+func (id ID) Open() (*os.File, error) {
+	if id.Pid <= 0 {
+		return nil, unix.ESRCH
+	}
+	fd, err := unix.PidfdOpen(id.Pid, 0)
+	if err != nil {
+		return nil, unix.ESRCH
+	}
+	f := os.NewFile(uintptr(fd), "pidfd")
+	if !id.Alive() {
+		f.Close()
+		return nil, unix.ESRCH
+	}
+	return f, nil
+}
+
+// Ends waits until a process has ended, at most so long, and says whether it has.
+func Ends(pidfd int, most time.Duration) bool {
+	for end := time.Now().Add(most); ; {
+		left := time.Until(end)
+		if left <= 0 {
+			return false
+		}
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, int(left.Milliseconds())+1)
+		if n > 0 || err != nil && !errors.Is(err, unix.EINTR) {
+			return n > 0
+		}
+	}
+}

@@ -1,0 +1,143 @@
+package proc
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestParseStat(t *testing.T) {
+	fields := strings.Repeat(" 0", 50)
+	s, err := parseStat([]byte("7 (a) b (c) R 3 1 1 0 -1 4194560 1 0 0 0 1 2 3 4 20 0 1 0 4711" + fields[:2*27] + " 100 200 0\n"))
+	if err != nil || s.State != 'R' || s.Parent != 3 || s.Begin != 4711 || s.Ended() || s.EnvBegin == 0 {
+		t.Errorf("got %+v, %v", s, err)
+	}
+	if s, err := parseStat([]byte("7 (x) Z 3 1 1 0 -1 4194560 1 0 0 0 1 2 3 4 20 0 1 0 4711")); err != nil || !s.Ended() || s.EnvEnd != 0 {
+		t.Errorf("an old kernel's: %+v, %v", s, err)
+	}
+	for _, bad := range []string{"", "7 (x) R", "7 (x)", "7 (x) R 3 1 1 0 -1 4194560 1 0 0 0 1 2 3 4 20 0 1 0 x"} {
+		if _, err := parseStat([]byte(bad)); err == nil {
+			t.Errorf("%q was taken", bad)
+		}
+	}
+}
+
+func FuzzParseStat(f *testing.F) {
+	f.Add([]byte("7 (a) b) R 3 1 1 0 -1 4194560 1 0 0 0 1 2 3 4 20 0 1 0 4711"))
+	f.Add([]byte(")"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if s, err := parseStat(b); err == nil && s.State == 0 {
+			t.Errorf("no state in %q", b)
+		}
+	})
+}
+
+// TestID: a process is itself until it has ended, and nobody else with its number is.
+func TestID(t *testing.T) {
+	c := exec.Command("sleep", "100")
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	id, err := Of(c.Process.Pid)
+	if err != nil || !id.Alive() {
+		t.Fatalf("%+v, %v", id, err)
+	}
+	if s, err := Look(id.Pid); err != nil || s.Parent != os.Getpid() {
+		t.Errorf("its parent is %d, %v", s.Parent, err)
+	}
+	if inside, err := Inside(id.Pid); err != nil || inside != id.Pid {
+		t.Errorf("its pid is %d, %v", inside, err)
+	}
+	for _, other := range []ID{{id.Pid, id.Begin + 1, id.Boot}, {id.Pid, id.Begin, "another"}, {0, 0, id.Boot}, {-1, 0, id.Boot}} {
+		if other.Alive() {
+			t.Errorf("%+v is alive", other)
+		}
+		if _, err := other.Open(); !errors.Is(err, unix.ESRCH) {
+			t.Errorf("%+v opens: %v", other, err)
+		}
+	}
+	fd, err := id.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer fd.Close()
+	if Ends(int(fd.Fd()), 20*time.Millisecond) {
+		t.Error("it has ended")
+	}
+	if err := unix.PidfdSendSignal(int(fd.Fd()), unix.SIGKILL, nil, 0); err != nil {
+		t.Fatal(err)
+	}
+	if !Ends(int(fd.Fd()), 10*time.Second) || id.Alive() {
+		t.Error("it goes on")
+	}
+	_ = c.Wait()
+	if _, err := Look(id.Pid); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("it is there: %v", err)
+	}
+}
+
+func TestReadFile(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "big")
+	long := strings.Repeat("0123456789\n", 5000)
+	if err := os.WriteFile(name, []byte(long), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if data, err := ReadFile(name); err != nil || string(data) != long {
+		t.Errorf("got %d bytes, %v", len(data), err)
+	}
+	if err := os.Truncate(name, 1<<33); err != nil {
+		t.Fatal(err)
+	}
+	if data, err := ReadFile(name); err != nil || len(data) < maxRead || len(data) > 2*maxRead {
+		t.Errorf("got %d bytes, %v", len(data), err)
+	}
+}
+
+func TestParseIDMap(t *testing.T) {
+	m, err := ParseIDMap("0 1000 1\n   1     100000   65536\n\n")
+	if err != nil || len(m) != 2 || !m.Has(0) || !m.Has(65536) || m.Has(65537) || m.Initial() {
+		t.Errorf("got %v %v", m, err)
+	}
+	if top, _ := ParseIDMap("4294967290 0 100"); top.Has(4) || !top.Has(4294967295) {
+		t.Error("a range at the end of 32 bits wraps")
+	}
+	for _, bad := range []string{"0 0", "0 0 0 0", "a 0 1", "0 0 4294967296", "-1 0 1", strings.Repeat("9", 10000)} {
+		if _, err := ParseIDMap(bad); err == nil || len(err.Error()) > 200 {
+			t.Errorf("%.40q was taken, or refused at length", bad)
+		}
+	}
+	// who uid 65534 is decides whether what it owns is believed
+	for text, want := range map[string]bool{
+		"         0          0 4294967295\n":  true,
+		"0 1000 1\n":                          false,
+		"0 1000 1\n1 100000 65536\n":          true,
+		"0 1000 1\n1 100000 65533\n":          false,
+		"65534 5 1\n":                         true,
+		"0 100000 65534\n65535 200000 1000\n": false,
+	} {
+		if m, err := ParseIDMap(text); err != nil || m.Has(65534) != want {
+			t.Errorf("%q: %v, %v", text, m, err)
+		}
+	}
+	if ReadIDMap("/nowhere") != nil || len(ReadIDMap("/proc/self/uid_map")) == 0 {
+		t.Error("maps of files")
+	}
+}
+
+func FuzzIDMap(f *testing.F) {
+	f.Add("0 0 4294967295\n", uint32(7))
+	f.Add("4294967295 4294967295 4294967295\n0 1000 1\n", uint32(0))
+	f.Fuzz(func(t *testing.T, text string, id uint32) {
+		m, err := ParseIDMap(text)
+		if err == nil && m.Initial() && !m.Has(id) && id != 4294967295 {
+			t.Errorf("the initial map has no %d", id)
+		}
+	})
+}

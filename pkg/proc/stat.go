@@ -1,0 +1,79 @@
+package proc
+
+import (
+	"bytes"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Stat is what /proc/PID/stat tells of a process (proc_pid_stat(5)).
+type Stat struct {
+	State    byte
+	Parent   int
+	Begin    uint64 // start time, in clock ticks since boot
+	EnvBegin uint64 // where its environment lies in its memory,
+	EnvEnd   uint64 // 0 where the kernel does not say
+}
+
+// fields of /proc/PID/stat, by their numbers in the manual page, less that of the
+// first one behind the command's name.
+const (
+	fieldState    = 0 // the third
+	fieldParent   = 4 - 3
+	fieldBegin    = 22 - 3
+	fieldEnvBegin = 50 - 3
+	fieldEnvEnd   = 51 - 3
+)
+
+// Look reads the stat of a process, by its pid as we know it. The error wraps
+// fs.ErrNotExist for a process that is gone.
+func Look(pid int) (Stat, error) {
+	b, err := ReadFile(Dir(pid) + "/stat")
+	if err != nil {
+		return Stat{}, err
+	}
+	s, err := parseStat(b)
+	if err != nil {
+		err = fmt.Errorf("%s/stat: %w", Dir(pid), err)
+	}
+	return s, err
+}
+
+// parseStat counts fields from the last parenthesis: the command's name may hold
+// spaces and parentheses of its own.
+func parseStat(b []byte) (s Stat, err error) {
+	fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
+	if len(fields) <= fieldBegin {
+		return s, fmt.Errorf("only %d fields", len(fields))
+	}
+	s.State = fields[fieldState][0]
+	s.Parent, _ = strconv.Atoi(fields[fieldParent])
+	if s.Begin, err = strconv.ParseUint(fields[fieldBegin], 10, 64); err != nil {
+		return s, err
+	}
+	if len(fields) > fieldEnvEnd {
+		s.EnvBegin, _ = strconv.ParseUint(fields[fieldEnvBegin], 10, 64)
+		s.EnvEnd, _ = strconv.ParseUint(fields[fieldEnvEnd], 10, 64)
+	}
+	return s, nil
+}
+
+// Ended says whether the process runs no more: it may still wait for its parent.
+func (s Stat) Ended() bool { return s.State == 'Z' || s.State == 'X' }
+
+// Inside returns the pid that a process has in its own pid namespace
+// (proc_pid_status(5), NSpid).
+func Inside(pid int) (int, error) {
+	b, err := ReadFile(Dir(pid) + "/status")
+	if err != nil {
+		return 0, err
+	}
+	_, rest, found := strings.Cut(string(b), "\nNSpid:")
+	line, _, _ := strings.Cut(rest, "\n")
+	ids := strings.Fields(line)
+	if !found || len(ids) == 0 {
+		return pid, nil
+	}
+	return strconv.Atoi(ids[len(ids)-1])
+}
