@@ -59,7 +59,7 @@ func TestVerbs(t *testing.T) {
 			t.Errorf("%s: sealed %v, loud %v", name, a.is(sealed), a.is(loud))
 		}
 	}
-	for name, says := range map[string]string{"run": "", "ls": "", "help": "", "__complete": "", "strat": "did you mean start", "pasue": "did you mean pause", "nothing-like": `unknown command "nothing-like"; "sandbox`} {
+	for name, says := range map[string]string{"run": "", "ls": "", "help": "", "__complete": "", "stat": "did you mean start or state", "pausee": "did you mean pause", "nothing-like": `unknown command "nothing-like"; "sandbox`} {
 		err := (&app{}).known(name)
 		if (err == nil) != (says == "") || err != nil && !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v", name, err)
