@@ -164,8 +164,18 @@ func (h *Handle) Name() string { return "/proc/self/fd/" + strconv.Itoa(h.FD) }
 // compares afterwards.
 func (h *Handle) Now() string {
 	now, err := os.Readlink(h.Name())
-	if err != nil || !filepath.IsAbs(now) || strings.HasSuffix(now, " (deleted)") {
+	if err != nil || !filepath.IsAbs(now) {
 		return ""
+	}
+	if strings.HasSuffix(now, " (deleted)") { // or that is its name
+		same, err := OpenLink(now)
+		if err != nil {
+			return ""
+		}
+		defer same.Close()
+		if same.ID != h.ID {
+			return ""
+		}
 	}
 	return now
 }

@@ -1,15 +1,19 @@
 package kernel
 
 import (
+	"errors"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"sandbox/pkg/proc"
 )
 
 // Table is the mount table as it was when it was read.
 type Table struct {
 	host   Host
 	mounts []mount
+	err    error
 }
 
 // Place is a path, and the id of the mount that it led to (statx(2), stx_mnt_id; Linux 5.8). Directories may have been
@@ -17,14 +21,28 @@ type Table struct {
 type Place struct {
 	Path  string
 	Mount uint64
-	Whole bool // of a view: it is the home itself, and not a part of one
+	Whole bool // it is the home itself, and not a part of one; of a home that is asked about: only that counts
+	All   bool // of a home that is asked about: also what lies in what is shared
 }
 
 // Table reads the mount table of this process.
-func (h Host) Table() *Table { return &Table{h, h.mounts("self")} }
+func (h Host) Table() *Table {
+	t := &Table{host: h}
+	t.Again()
+	return t
+}
+
+// Err says why the table is not all there: somebody has made it larger than anybody reads.
+func (t *Table) Err() error { return t.err }
 
 // Again reads it once more.
-func (t *Table) Again() { t.mounts = t.host.mounts("self") }
+func (t *Table) Again() {
+	data, err := proc.ReadFile(t.host.proc("self/mountinfo"))
+	t.mounts, t.err = parseMountinfo(string(data)), nil
+	if errors.Is(err, proc.ErrTooLarge) {
+		t.err = err
+	}
+}
 
 // Plain says that no file system is mounted twice, and none of the kernel's in an unusual place: then there are no Views, and
 // no Kernels.
@@ -71,12 +89,14 @@ func (t *Table) Views(homes []Place, shared Place) (views []Place, over []string
 			view, whole := m.point, under(inFS, m.root)
 			if whole {
 				view = filepath.Join(m.point, strings.TrimPrefix(inFS, strings.TrimSuffix(m.root, "/")))
-			} else if !under(m.root, inFS) || cwd != nil && cwd.dev == m.dev && under(m.root, inCwd) {
+			} else if home.Whole || !under(m.root, inFS) || !home.All && cwd != nil && cwd.dev == m.dev && under(m.root, inCwd) {
 				continue
 			}
 			if at := t.at(view); at == nil || at.id != m.id {
-				over = append(over, at.place())
-			} else if p := (Place{view, uint64(m.id), whole}); view != home.Path && !slices.Contains(views, p) {
+				if at != own && !t.stacked(m) { // a place that the home itself lies over
+					over = append(over, at.place())
+				}
+			} else if p := (Place{Path: view, Mount: uint64(m.id), Whole: whole}); view != home.Path && !slices.Contains(views, p) {
 				views = append(views, p)
 			}
 		}
@@ -91,7 +111,23 @@ func (t *Table) inFS(p Place) (own *mount, path string, ok bool) {
 		return nil, "", false
 	}
 	own = &t.mounts[i]
-	return own, filepath.Join(own.root, strings.TrimPrefix(p.Path, strings.TrimSuffix(own.point, "/"))), under(p.Path, own.point)
+	ok = p.Path != "" && under(p.Path, own.point)
+	return own, filepath.Join(own.root, strings.TrimPrefix(p.Path, strings.TrimSuffix(own.point, "/"))), ok
+}
+
+// Below returns the places of mounts below a path.
+func (t *Table) Below(path string) (places []Place) {
+	for _, m := range t.mounts {
+		if at := t.at(m.point); m.point != path && under(m.point, path) && at != nil && at.id == m.id && !m.kernels() {
+			places = append(places, Place{Path: m.point, Mount: uint64(m.id)})
+		}
+	}
+	return places
+}
+
+// stacked says whether another mount lies over all of a mount, whatever is renamed: its holder is that mount itself.
+func (t *Table) stacked(m mount) bool {
+	return slices.ContainsFunc(t.mounts, func(c mount) bool { return c.parent == m.id && c.id != m.id && c.point == m.point })
 }
 
 // Kernels returns the places, besides /proc, /sys and /dev, of file systems through which the kernel is told things, a
@@ -102,7 +138,9 @@ func (t *Table) Kernels() (places []Place, over []string) {
 			continue
 		}
 		if at := t.at(m.point); at == nil || at.id != m.id {
-			over = append(over, at.place())
+			if !t.stacked(m) {
+				over = append(over, at.place())
+			}
 			continue
 		}
 		if up := t.holder(m); up == nil || !up.kernels() {
@@ -117,7 +155,7 @@ func (m mount) kernels() bool { return slices.Contains(kernelTypes, m.fstype) }
 
 // usual says whether it lies where the kernel's file systems have their places, which are root's.
 func (m mount) usual() bool {
-	return slices.ContainsFunc(kernelDirs, func(dir string) bool { return under(m.point, dir) })
+	return slices.ContainsFunc(kernelDirs, func(dir string) bool { return under(m.point, dir) }) && (m.point == shm || !under(m.point, shm))
 }
 
 // place is where a mount is, "" for none.
@@ -169,5 +207,8 @@ func (t *Table) holder(m mount) *mount {
 
 // kernelDirs are where the kernel's file systems have their usual places, which are root's.
 var kernelDirs = []string{"/proc", "/sys", "/dev"}
+
+// shm lies in one of them, and everybody writes there.
+const shm = "/dev/shm"
 
 var kernelTypes = []string{"proc", "sysfs", "cgroup", "cgroup2", "debugfs", "tracefs", "securityfs", "selinuxfs", "devpts", "bpf", "efivarfs", "configfs", "devtmpfs", "mqueue", "binfmt_misc"}

@@ -67,14 +67,14 @@ func TestViews(t *testing.T) {
 			t.Errorf("%s: %q, want %q", homes, got, want)
 		}
 	}
-	if _, over := table.Views([]Place{{Path: "/home/ann", Mount: 21}}, Place{}); !slices.Equal(over, []string{"/srv/under"}) {
+	if _, over := table.Views([]Place{{Path: "/home/ann", Mount: 21}}, Place{}); len(over) != 0 {
 		t.Errorf("what lies over a view: %s", over)
 	}
 	if places, _ := table.Views([]Place{{Path: "/home/ann", Mount: 21}}, Place{Path: "/nowhere", Mount: 22}); len(places) != 1 || places[0].Mount != 0 {
 		t.Errorf("the working directory was renamed: %v", places)
 	}
 	places, over := table.Kernels()
-	if want := []Place{{"/home/ann/jail/proc", 29, false}, {"/home/ann/jail/sys", 30, false}, {"/srv/jail/sys", 33, false}}; !slices.Equal(places, want) || !slices.Equal(over, []string{"/srv/over"}) {
+	if want := []Place{{Path: "/home/ann/jail/proc", Mount: 29}, {Path: "/home/ann/jail/sys", Mount: 30}, {Path: "/srv/jail/sys", Mount: 33}}; !slices.Equal(places, want) || !slices.Equal(over, []string{"/srv/over"}) {
 		t.Errorf("kernel's mounts: %v, %v", places, over)
 	}
 	if table.Plain() {

@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"encoding/binary"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -97,6 +99,22 @@ func (p *Plan) OpenSame(dir Reg, path, what string, dev, ino uint64) Reg {
 	fd := p.OpenBelow(dir, path, unix.O_PATH).To("place")
 	p.Same(fd, what, dev, ino)
 	return fd
+}
+
+// MountRoot refuses a file, with ESTALE, that is not the root of a mount
+// (STATX_ATTR_MOUNT_ROOT, Linux 5.8).
+func (p *Plan) MountRoot(fd Reg, what string) {
+	defer p.again(what)()
+	// Offset and bit in struct statx, which has 256 bytes (statx(2)).
+	const attributes = 8
+	st := Bytes(make([]byte, 256)).Show(func() string { return "<status>" })
+	p.Do("statx", unix.SYS_STATX, R(fd), S(""), C(unix.AT_EMPTY_PATH), C(unix.STATX_TYPE), M(st))
+	low := binary.NativeEndian.Uint16([]byte{0, 1}) == 1 // the low half comes second
+	off := attributes
+	if low {
+		off += 4
+	}
+	p.Expect(st, off, unix.STATX_ATTR_MOUNT_ROOT, unix.STATX_ATTR_MOUNT_ROOT, unix.ESTALE).Text = "a mount's root"
 }
 
 // OpenAt is openat(2); O_CLOEXEC is added.

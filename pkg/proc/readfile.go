@@ -1,6 +1,7 @@
 package proc
 
 import (
+	"errors"
 	"os"
 	"slices"
 
@@ -9,7 +10,10 @@ import (
 
 const maxRead = 16 << 20
 
-// ReadFile reads at most 16 MiB of a file. It uses plain system calls: os.File would start the runtime's poller for
+// ErrTooLarge is a file of which nobody reads all.
+var ErrTooLarge = errors.New("larger than 16 MiB")
+
+// ReadFile reads a file of at most 16 MiB; a larger one is ErrTooLarge. It uses plain system calls: os.File would start the runtime's poller for
 // a file in /proc, which Self pays on every start. O_NONBLOCK because a fake or
 // masked root may hold a fifo where a file was.
 func ReadFile(path string) ([]byte, error) {
@@ -19,7 +23,10 @@ func ReadFile(path string) ([]byte, error) {
 	}
 	defer unix.Close(fd)
 	data := make([]byte, 0, 4096)
-	for len(data) < maxRead {
+	for {
+		if len(data) >= maxRead {
+			return nil, &os.PathError{Op: "read", Path: path, Err: ErrTooLarge}
+		}
 		data = slices.Grow(data, 2048)
 		n, err := unix.Read(fd, data[len(data):cap(data)])
 		switch {
@@ -32,5 +39,4 @@ func ReadFile(path string) ([]byte, error) {
 			data = data[:len(data)+n]
 		}
 	}
-	return data, nil
 }

@@ -28,34 +28,44 @@ func (t *Tree) taken(m *mount) string {
 	case t.rooms() && m.source == m.dest && t.facts.Paths.Taken(m.dest) != nil:
 		return m.dest
 	case t.hides() && m.source != "/" && !t.hidden(m.of):
-		return m.of.Now()
+		if now := m.of.Now(); now != "" {
+			return now
+		}
+		return m.source // and not there, which ends the start
 	}
 	return ""
 }
 
 func (t *Tree) hidden(of *handle.Handle) bool {
-	return slices.ContainsFunc(t.facts.Hidden, func(h *handle.Handle) bool { return h.ID == of.ID })
+	return slices.ContainsFunc(t.facts.Hidden, func(h *handle.Handle) bool { return h.ID == of.ID && h.Mount() == of.Mount() })
+}
+
+// findTaken opens in the copy of the host's tree what the container gets of it, as the caller, and before something may lie
+// above it.
+func (t *Tree) findTaken(p *plan.Plan) {
+	t.at = map[*mount]plan.Reg{}
+	for _, m := range t.mounts {
+		if path := t.taken(m); path != "" {
+			t.at[m] = p.OpenSame(t.host, inside(path), m.of.Path, m.of.Dev, m.of.Ino)
+		}
+	}
+	if of := t.facts.Paths[t.path]; t.covers < 0 && of != nil {
+		t.rootAt = p.OpenSame(t.host, inside(of.Now()), of.Path, of.Dev, of.Ino)
+	}
 }
 
 // divide covers in the copy of the host's tree what must not be seen, and takes out of it what the container gets. What is
 // left becomes read-only where it is the root.
 func (t *Tree) divide(p *plan.Plan) {
-	at := map[*mount]plan.Reg{} // opened before something may lie above them
-	for _, m := range t.mounts {
-		if path := t.taken(m); path != "" {
-			at[m] = p.OpenSame(t.host, inside(path), m.of.Path, m.of.Dev, m.of.Ino)
-		}
-	}
-	var root plan.Reg
-	if of := t.facts.Paths[t.path]; t.covers < 0 && of != nil {
-		root = p.OpenSame(t.host, inside(of.Now()), of.Path, of.Dev, of.Ino)
+	if t.at == nil {
+		t.findTaken(p)
 	}
 	var covers []plan.Reg
 	for i, of := range t.facts.Hidden {
 		covers = append(covers, t.cover(p, i, of))
 	}
 	for _, m := range t.mounts {
-		if from, ok := at[m]; ok {
+		if from, ok := t.at[m]; ok {
 			p.Act("take %s out of the tree", m.source)
 			p.About(copying(m.source))
 			m.tree = p.CloneTree(plan.R(from), "", m.recursive).To("copy")
@@ -64,10 +74,10 @@ func (t *Tree) divide(p *plan.Plan) {
 			spread(p, m.tree, m.spread)
 		}
 	}
-	if root != 0 {
+	if t.rootAt != 0 {
 		p.Act("open root %s", t.path)
 		p.About(kernel.Attempt{Op: kernel.Op{Do: kernel.OpenRoot, Path: t.path}})
-		t.root = p.CloneTree(plan.R(root), "", true).To("root")
+		t.root = p.CloneTree(plan.R(t.rootAt), "", true).To("root")
 	}
 	if !t.rooms() {
 		return
@@ -85,6 +95,9 @@ func (t *Tree) cover(p *plan.Plan, i int, of *handle.Handle) (tree plan.Reg) {
 	p.Act("hide %s", of.Path)
 	p.About(kernel.Attempt{Op: kernel.Op{Do: kernel.Attach, Path: of.Path}})
 	at := p.OpenSame(t.host, inside(of.Path), of.Path, of.Dev, of.Ino)
+	if of.IsMountRoot() { // and no directory of the same file system that is one elsewhere
+		p.MountRoot(at, of.Path)
+	}
 	if of.IsDir() {
 		tree = t.newRoom(p, "hidden"+strconv.Itoa(i), 0o755, func(plan.Reg) {})
 		p.SetAttr(tree, unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV, 0, 0, false)

@@ -76,14 +76,16 @@ type Tree struct {
 	links  links
 	losses kernel.Contract
 
-	path   string   // of the root, in the caller's tree
-	onTop  string   // of the mount that the root lies on
-	onWay  string   // from there to the root
-	root   plan.Reg // the tree, first detached, later attached
-	host   plan.Reg // the copy of the host's tree that all is taken from; 0 none
-	covers int      // index of a mount on "/" that stands for the root; -1 none
-	nulls  plan.Reg // the caller's /dev/null
-	dev    plan.Reg // a tmpfs on /dev that nobody but us has written to; 0 none
+	path   string              // of the root, in the caller's tree
+	onTop  string              // of the mount that the root lies on
+	onWay  string              // from there to the root
+	root   plan.Reg            // the tree, first detached, later attached
+	host   plan.Reg            // the copy of the host's tree that all is taken from; 0 none
+	at     map[*mount]plan.Reg // what is taken from it
+	rootAt plan.Reg            // the root in it
+	covers int                 // index of a mount on "/" that stands for the root; -1 none
+	nulls  plan.Reg            // the caller's /dev/null
+	dev    plan.Reg            // a tmpfs on /dev that nobody but us has written to; 0 none
 	nodes  []node
 	upper  plan.Reg // the scratch tmpfs
 }
@@ -162,6 +164,7 @@ func (t *Tree) Prepare(p *plan.Plan) {
 	if t.hides() && !t.rooms() {
 		p.Act("copy the host's tree")
 		t.host = t.clone(p, Copy{Path: "/", Recursive: true, IDs: -1}, "")
+		t.findTaken(p)
 	}
 	if t.covers < 0 && t.host == 0 {
 		p.Act("open root %s", t.path)
@@ -211,17 +214,21 @@ func (t *Tree) Assemble(p *plan.Plan) {
 	t.makeDevices(p)
 }
 
-// anyPlace is where the root is attached. Any place does, for the pivot takes it
-// away; but hooks that look from inside the mount namespace would see what is on
-// "/" as their root.
+// anyPlace is where the root is attached. Any place that nobody else has chosen
+// does, for the pivot takes it away: what was found at the path, for on another
+// one, /proc say, it would be in the way of what is still to be done by name. Hooks
+// that look from inside the mount namespace would see what is on "/" as their root.
 func (t *Tree) anyPlace(p *plan.Plan) plan.Reg {
-	slash, have := p.Label("no way to it"), p.Label("have a place")
+	slash, have, ready := p.Label("no way to it"), p.Label("found a place"), p.Label("have a place")
 	place := p.Reg("place")
 	p.Open(t.path, unix.O_PATH|unix.O_DIRECTORY).On(unix.EACCES, slash).Into(place)
 	p.Goto(have)
 	p.Here(slash)
 	p.Open("/", unix.O_PATH|unix.O_DIRECTORY).Into(place)
+	p.Goto(ready)
 	p.Here(have)
+	t.same(p, place, t.facts.Paths[t.path])
+	p.Here(ready)
 	return place
 }
 

@@ -19,44 +19,113 @@ import (
 // They are covered wherever they are, before anything is taken out of the tree: whatever is shared, by whatever name.
 func (b *builder) elsewhere() error {
 	table := b.caller.Mounts
-	if table == nil || table.Plain() {
+	if table == nil {
 		return nil
 	}
-	h := b.everybody()
-	place := func(dir *handle.Handle) (p kernel.Place) {
-		if dir != nil {
-			p = kernel.Place{Path: b.offHost(dir.Now()), Mount: dir.Mount()}
-		}
-		return p
+	if err := table.Err(); err != nil {
+		return fmt.Errorf("what is mounted here cannot be known, and so not hidden from the command: %w", err)
 	}
-	views, err := b.held(h, func() ([]kernel.Place, []string) {
-		var homes []kernel.Place
-		for _, c := range h.covers {
-			if c.dir != nil {
-				homes = append(homes, place(c.dir))
-			}
+	if table.Plain() {
+		return nil
+	}
+	homes, known, err := b.private()
+	if err != nil {
+		return err
+	}
+	cwd := b.caller.Dir
+	views, err := b.held(known, func() ([]kernel.Place, []string) {
+		var list []kernel.Place
+		for _, home := range homes {
+			list = append(list, home.now(b))
 		}
-		return table.Views(homes, place(b.caller.Dir))
+		shared := kernel.Place{}
+		if cwd != nil {
+			shared = place{dir: cwd}.now(b)
+		}
+		return table.Views(list, shared)
 	})
 	if err != nil {
 		return err
 	}
-	kernels, err := b.held(h, table.Kernels)
-	if err != nil {
+	// What shows the working directory once more is of interest in it alone.
+	views = slices.DeleteFunc(views, func(v *handle.Handle) bool { return cwd != nil && v.ID == cwd.ID && !under(v.Path, cwd.Path) })
+	if b.kernelDirs, err = b.held(known, table.Kernels); err != nil {
 		return err
 	}
-	b.kernelDirs = slices.DeleteFunc(kernels, func(k *handle.Handle) bool { return !k.IsDir() && !kernelFS(k.FD) }) // a device of a chroot's
-	for _, dir := range shallowFirst(append(views, b.kernelDirs...)) {
-		if cwd := b.caller.Dir; cwd != nil && dir.ID == cwd.ID || b.liesIn(dir, b.concealed) {
-			continue // shared as far as it may be, or hidden already
+	b.kernelDirs = slices.DeleteFunc(b.kernelDirs, func(k *handle.Handle) bool { return !k.IsDir() && !kernelFS(k.FD) }) // a device of a chroot's
+	for _, dir := range append(views, b.kernelDirs...) {
+		if cwd == nil || !same(dir, cwd) { // shared as far as it may be
+			b.concealed = append(b.concealed, dir)
 		}
-		b.concealed = append(b.concealed, dir)
 	}
+	// Deep before shallow: what covers one is not in the way to the next.
+	slices.SortStableFunc(b.concealed, func(x, y *handle.Handle) int { return cmp.Compare(depth(y.Path), depth(x.Path)) })
 	if b.caller.Made != nil {
 		b.caller.Made.Hidden = b.concealed
 	}
 	return nil
 }
+
+// place is a directory that is looked for elsewhere.
+type place struct {
+	dir        *handle.Handle
+	whole, all bool // of kernel.Place
+}
+
+func (p place) now(b *builder) kernel.Place {
+	k := kernel.Place{Mount: p.dir.Mount(), Whole: p.whole, All: p.all}
+	if now := p.dir.Now(); now != "" {
+		k.Path = b.offHost(now)
+	}
+	return k
+}
+
+// private are the directories that must not be seen in another place: homes, with what is mounted below them, where
+// programs meet and where we write down what is to be done outside; and in the working directory that one once more, whose
+// hooks would be writable there.
+func (b *builder) private() (list []place, known map[handle.ID]bool, err error) {
+	known = map[handle.ID]bool{}
+	add := func(dir *handle.Handle, whole, all bool) {
+		if dir != nil && !known[dir.ID] {
+			known[dir.ID] = true
+			list = append(list, place{dir, whole, all})
+		}
+	}
+	h := b.everybody()
+	for _, own := range h.own {
+		add(own, false, false)
+	}
+	for _, c := range h.covers {
+		add(c.dir, false, false)
+	}
+	for _, home := range slices.Clone(list) {
+		below, err := b.held(known, func() ([]kernel.Place, []string) { return b.caller.Mounts.Below(home.now(b).Path), nil })
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, dir := range below {
+			add(dir, false, false)
+		}
+	}
+	if state, missing := b.stateRoot(); missing == "" {
+		add(state, false, false)
+	}
+	add(b.dir(b.caller.RuntimeDir), false, false)
+	for _, dir := range append([]string{"/dev/shm"}, scratchDirs...) {
+		add(b.dir(dir), true, false)
+	}
+	if cwd := b.caller.Dir; cwd != nil {
+		add(cwd, true, true)
+		if git, err := cwd.Beneath(".git"); err == nil {
+			b.paths.Keep(git)
+			add(git, false, true)
+		}
+	}
+	return list, known, nil
+}
+
+// same says whether two are one directory on one mount.
+func same(x, y *handle.Handle) bool { return x.ID == y.ID && x.Mount() == y.Mount() }
 
 // tellHidden tells of what is hidden in what is shared.
 func (b *builder) tellHidden() {
@@ -71,7 +140,7 @@ func (b *builder) tellHidden() {
 		shared = append(shared, b.offHost(root.Now()))
 	}
 	for _, m := range b.theirs {
-		if h := b.paths[m.Source]; m.Type == "bind" && h != nil && !slices.ContainsFunc(b.concealed, func(dir *handle.Handle) bool { return dir.ID == h.ID }) {
+		if h := b.paths[m.Source]; m.Type == "bind" && h != nil && !slices.ContainsFunc(b.concealed, func(dir *handle.Handle) bool { return same(dir, h) }) {
 			shared = append(shared, b.offHost(h.Now()))
 		}
 	}
@@ -88,11 +157,6 @@ func (b *builder) tellHidden() {
 			b.notice(code, "not shared with the command, for %s: %s; -v PATH shares one", why, strings.Join(shorten(list, 6), " "))
 		}
 	}
-}
-
-func shallowFirst(dirs []*handle.Handle) []*handle.Handle {
-	slices.SortStableFunc(dirs, func(x, y *handle.Handle) int { return cmp.Compare(depth(x.Path), depth(y.Path)) })
-	return dirs
 }
 
 // liesIn says whether one lies in one of others, on the same mount as that.
@@ -128,7 +192,7 @@ var errMoved = errors.New("moved")
 // led says whether a path that was typed leads into something hidden only because of a link on its way. Who names such a
 // place itself means it.
 func (b *builder) led(abs string, h *handle.Handle) bool {
-	if len(b.concealed) == 0 || !b.liesIn(h, b.concealed) && !slices.ContainsFunc(b.concealed, func(dir *handle.Handle) bool { return dir.ID == h.ID }) {
+	if len(b.concealed) == 0 || !b.liesIn(h, b.concealed) && !slices.ContainsFunc(b.concealed, func(dir *handle.Handle) bool { return same(dir, h) }) {
 		return false
 	}
 	top, err := b.open("/")
@@ -146,14 +210,14 @@ func (b *builder) led(abs string, h *handle.Handle) bool {
 
 // held opens the places that ask finds in the mount table. A command that runs already may rename directories above them as
 // often as it likes: what was opened must be on the mount that was meant, or the table is read again.
-func (b *builder) held(h *homes, ask func() ([]kernel.Place, []string)) ([]*handle.Handle, error) {
+func (b *builder) held(known map[handle.ID]bool, ask func() ([]kernel.Place, []string)) ([]*handle.Handle, error) {
 	path := ""
 	for range 20 {
 		places, over := ask()
 		if i := slices.IndexFunc(over, func(p string) bool { return !b.stays(p) }); i >= 0 {
 			path = over[i]
 		} else {
-			dirs, at, err := b.openPlaces(h, places)
+			dirs, at, err := b.openPlaces(known, places)
 			if err == nil {
 				return dirs, nil
 			}
@@ -191,7 +255,7 @@ func (b *builder) stays(path string) bool {
 }
 
 // openPlaces opens them. What the caller cannot get at, nor can the command.
-func (b *builder) openPlaces(h *homes, places []kernel.Place) (dirs []*handle.Handle, at string, err error) {
+func (b *builder) openPlaces(known map[handle.ID]bool, places []kernel.Place) (dirs []*handle.Handle, at string, err error) {
 	defer func() {
 		if err != nil {
 			for _, dir := range dirs {
@@ -211,11 +275,17 @@ func (b *builder) openPlaces(h *homes, places []kernel.Place) (dirs []*handle.Ha
 				return dirs, p.Path, fmt.Errorf("%s cannot be hidden from the command, for %s is closed to you now and can be opened later: chmod u+x %[2]s", p.Path, owner)
 			}
 			continue
+		case err != nil && b.stays(p.Path):
+			continue // a mount that has died
 		case err != nil:
 			return dirs, p.Path, errMoved
 		}
+		if p.Whole && dir.Mount() == p.Mount && !known[dir.ID] && b.stays(p.Path) {
+			dir.Close()
+			continue // another part of a server's, whose paths all begin with "/"
+		}
 		dirs = append(dirs, dir)
-		if dir.Mount() != p.Mount || p.Whole && !h.has(dir.ID) || !p.Whole && !dir.IsMountRoot() {
+		if dir.Mount() != p.Mount || p.Whole && !known[dir.ID] || !p.Whole && !dir.IsMountRoot() {
 			return dirs, p.Path, errMoved
 		}
 	}
@@ -225,28 +295,28 @@ func (b *builder) openPlaces(h *homes, places []kernel.Place) (dirs []*handle.Ha
 	return dirs, "", nil
 }
 
-// shut is the directory on a way that is the caller's and closed even to them; others says that it is somebody else's.
+// shut is the directory on a way that is the caller's and closed even to them; others says that it is somebody else's, and
+// that nobody but root could have put it there.
 func (b *builder) shut(path string) (own string, others bool) {
 	at, err := b.open("/")
 	if err != nil {
 		return "", false
 	}
 	defer func() { at.Close() }()
+	foreign := false
 	for name := range strings.SplitSeq(strings.Trim(path, "/"), "/") {
 		next, err := at.Beneath(name)
 		if err != nil {
 			if at.UID == b.caller.UID {
 				return at.Path, false
 			}
-			return "", errors.Is(err, unix.EACCES)
+			return "", errors.Is(err, unix.EACCES) && !foreign
 		}
+		var st unix.Stat_t
+		foreign = foreign || unix.Fstat(at.FD, &st) != nil || b.foreign(at.Path, &st)
 		next.Path = filepath.Join(at.Path, name)
 		at.Close()
 		at = next
 	}
 	return "", false
-}
-
-func (h *homes) has(id handle.ID) bool {
-	return slices.ContainsFunc(h.covers, func(c cover) bool { return c.dir != nil && c.dir.ID == id })
 }

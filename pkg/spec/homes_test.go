@@ -107,8 +107,10 @@ func (t hostTable) Views([]kernel.Place, kernel.Place) ([]kernel.Place, []string
 func (t hostTable) Kernels() ([]kernel.Place, []string) {
 	return t.places(t.kernels, t.host, false), t.over
 }
-func (t hostTable) Plain() bool { return false }
-func (t hostTable) Again()      {}
+func (t hostTable) Plain() bool                 { return false }
+func (t hostTable) Again()                      {}
+func (t hostTable) Below(string) []kernel.Place { return nil }
+func (t hostTable) Err() error                  { return nil }
 
 // TestElsewhere: what is the kernel's, or a home's, is covered in all of the tree, and before anything is taken out of it.
 func TestElsewhere(t *testing.T) {
@@ -119,7 +121,8 @@ func TestElsewhere(t *testing.T) {
 		"gone":        {table{kernels: []string{"/srv/gone"}}, "", "", "/srv/gone cannot be hidden from the command, for the directories above it are renamed all the time"},
 		"other mount": {table{kernels: []string{"/srv/web"}, mount: 1}, "", "", "/srv/web cannot be hidden"},
 		"no root":     {table{kernels: []string{"/srv/web"}}, "", "", "/srv/web cannot be hidden"},
-		"no home":     {table{views: []string{"/srv/web"}, whole: true}, "", "", "/srv/web cannot be hidden"},
+		"no home":     {table{views: []string{"/srv/up/h"}, whole: true}, "", "", "/srv/up/h cannot be hidden"},
+		"a server":    {table{views: []string{"/srv/web"}, whole: true}, "", "", ""},
 		"torn":        {table{over: []string{"/srv/up/proc"}}, "", "", "/srv/up/proc cannot be hidden"},
 		"none":        {table{}, "", "", ""},
 	} {

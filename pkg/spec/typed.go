@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/handle"
+	"sandbox/pkg/proc"
 )
 
 // typed opens a path that the caller typed, once: what is decided about it here, the start uses.
@@ -47,7 +48,7 @@ const mostLinks = 40
 // lies in, were it a link of the caller's own that led there. The kernel's own links, /dev/fd among them, are no files of
 // anybody's.
 func (b *builder) openTyped(abs string) (h *handle.Handle, err error) {
-	if under(abs, "/dev") || under(abs, "/proc") {
+	if under(abs, "/dev") && !under(abs, "/dev/shm") || under(abs, "/proc") {
 		return b.open(abs)
 	}
 	start, left := func() (*handle.Handle, error) { return b.open("/") }, strings.Split(strings.Trim(abs, "/"), "/")
@@ -134,10 +135,21 @@ func (b *builder) foreign(dir string, st *unix.Stat_t) bool {
 	switch {
 	case b.isHome(handle.ID{Dev: st.Dev, Ino: st.Ino}):
 		return false
-	case st.Uid != 0 || st.Mode&0o022 != 0:
+	case st.Uid != 0 && !b.isNobody(st.Uid) || st.Mode&0o022 != 0:
 		return true
 	}
 	return b.caller.UID == 0 && (!isSystem(dir) || oneOf(dir, "/opt /srv /mnt /media /usr/local /var/log /var/cache"))
+}
+
+// isNobody says whether an id stands for all that have no number in this user namespace, root of the host among them: no
+// command of the caller's has had it.
+func (b *builder) isNobody(uid uint32) bool {
+	const overflow = 65534 // user_namespaces(7)
+	if uid != overflow {
+		return false
+	}
+	m := proc.ReadIDMap("/proc/self/uid_map")
+	return m != nil && !m.Has(overflow)
 }
 
 // isHome says whether a directory is the caller's home.

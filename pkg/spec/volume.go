@@ -160,7 +160,7 @@ func (v *volume) consistent() error {
 // caller's Paths, for the Spec to use. What cannot be read or opened is none; that is told when the spec is made.
 func (w *Wish) Hold(c Caller) (held []*handle.Handle) {
 	b := &builder{wish: *w, caller: c, paths: c.Paths}
-	if b.openWorkdir() != nil {
+	if b.openWorkdir() != nil || b.elsewhere() != nil {
 		return nil
 	}
 	for _, path := range w.sources() {

@@ -75,6 +75,8 @@ type MountTable interface {
 	Plain() bool                                                                            // there is nothing to ask for
 	Views(homes []kernel.Place, shared kernel.Place) (places []kernel.Place, over []string) // where else these, or parts of them, can be seen
 	Kernels() (places []kernel.Place, over []string)                                        // through which the kernel is told things
+	Below(path string) []kernel.Place                                                       // mounts below a path
+	Err() error                                                                             // why not all of it is known
 	Again()                                                                                 // looks once more
 }
 
