@@ -2,6 +2,7 @@ package spec
 
 import (
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -45,8 +46,43 @@ func (b *builder) ownGitConfig() (own gitConfig) {
 	if safe.Ignore != "" {
 		ignore = safe.Ignore
 	}
-	own.ignore, _ = readBelowHome(dir, ignore)
+	own.ignore, _ = readWhole(dir, ignore)
 	return own
+}
+
+// readWhole reads a file of which all is shown. It may be a link, as of those who keep such files together; that must not
+// lead on through another one, which a command may have left where they are kept.
+func readWhole(home *handle.Handle, name string) ([]byte, error) {
+	dir, err := home.Inside(filepath.Dir(name))
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	base := filepath.Base(name)
+	link, err := dir.Link(base)
+	if err != nil {
+		return nil, err
+	}
+	defer link.Close()
+	from := dir
+	if link.Kind() == unix.S_IFLNK {
+		if base, err = link.Target(); err != nil {
+			return nil, err
+		}
+		if !filepath.IsAbs(base) {
+			base = filepath.Join(dir.Now(), base)
+		}
+		if !under(base, home.Now()) {
+			return nil, unix.EXDEV
+		}
+		from, base = home, strings.TrimPrefix(strings.TrimPrefix(filepath.Clean(base), home.Now()), "/")
+	}
+	fd, err := from.OpenAt(base, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, unix.RESOLVE_BENEATH|unix.RESOLVE_NO_SYMLINKS)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(fd)
+	return readOpen(fd, name, maxRegular, false)
 }
 
 // readBelowHome reads a file of the caller's, who may keep it behind a link to another place in their home.

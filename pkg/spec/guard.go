@@ -81,6 +81,9 @@ func (b *builder) mayShow(dir *handle.Handle) bool {
 // guard keeps what the command shares from acting outside when it has ended (pkg/worktree): the working directory, and
 // each directory that -v adds for writing.
 func (b *builder) guard() error {
+	if err := b.wholeCopies(); err != nil {
+		return err
+	}
 	if !b.wish.Tree {
 		b.tellHidden()
 		return nil
@@ -128,6 +131,29 @@ func stays(g *worktree.Guard) error {
 	}
 	if g.Closed != "" {
 		return fmt.Errorf("%s is closed to you, so that what is in it cannot be protected from the command, which may open it: chmod u+rwx %[1]s, or --no-protect=%[1]s", g.Closed)
+	}
+	return nil
+}
+
+// wholeCopies refuses a copy-on-write view of a directory in which something lies that must not be seen: in the copy it is a
+// directory like any other.
+func (b *builder) wholeCopies() error {
+	for _, m := range b.spec.Mounts {
+		if m.Type != "overlay" {
+			continue
+		}
+		for _, o := range m.Options {
+			lower, ok := strings.CutPrefix(o, "lowerdir=")
+			h := b.paths[unescapeLayer(lower)]
+			if !ok || h == nil {
+				continue
+			}
+			for _, dir := range b.concealed {
+				if !dir.IsMountRoot() && b.liesIn(dir, []*handle.Handle{h}) {
+					return fmt.Errorf("%s cannot be copied on write for the command, for %s in it must not be seen: take a directory below it", h.Path, dir.Path)
+				}
+			}
+		}
 	}
 	return nil
 }

@@ -104,6 +104,10 @@ func overlayMount(dir, destination string) specs.Mount {
 	return specs.Mount{Destination: destination, Type: "overlay", Source: "overlay", Options: []string{"lowerdir=" + escapeLayer(dir)}}
 }
 
+func unescapeLayer(option string) string {
+	return strings.NewReplacer(`\\`, `\`, `\:`, `:`, `\,`, `,`).Replace(option)
+}
+
 // escapeLayer is a path as an option of an overlay has it.
 func escapeLayer(path string) string {
 	return strings.NewReplacer(`\`, `\\`, `:`, `\:`, `,`, `\,`).Replace(path)

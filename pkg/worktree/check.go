@@ -31,6 +31,11 @@ func (g *Guard) Close() {
 	}
 	g.watched.close()
 	defer g.dir.Close()
+	closeAgain(g.opened)
+	for _, o := range g.opened {
+		o.dir.Close()
+	}
+	g.opened = nil
 	for _, l := range g.links {
 		g.missing = append(g.missing, l.missing)
 	}
@@ -62,7 +67,9 @@ func (g *Guard) Check() (told []string) {
 		}
 		switch _, err := stat(m.dir, m.name); {
 		case errors.Is(err, unix.EACCES):
-			told = append(told, quote(m.path)+" cannot be looked at: do so before you go on")
+			if m.dir.UID == uint32(os.Geteuid()) { // else the command could not look either
+				told = append(told, quote(m.path)+" cannot be looked at: do so before you go on")
+			}
 		case !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.ENOTDIR):
 			told = append(told, move(m, "was not there before, and acts for you outside"))
 		}

@@ -43,7 +43,7 @@ func (g *Guard) has(dir *handle.Handle, rel string, st *unix.Stat_t) bool {
 func (g *Guard) isGitDir(dir *handle.Handle) bool {
 	var st unix.Stat_t
 	g.has(dir, "HEAD", &st) // whether one can look
-	return isGitDir(dir)
+	return mayBeGitDir(dir)
 }
 
 // note remembers that a look failed because something is closed to the caller who owns it, were it only for a moment. What
@@ -91,17 +91,25 @@ func (g *Guard) drop() {
 	g.Close()
 }
 
+// opened is a directory that was closed to its owner, and how.
+type opened struct {
+	dir  *handle.Handle
+	mode uint32
+}
+
+func closeAgain(list []opened) {
+	for _, o := range list {
+		_ = unix.Fchmodat(unix.AT_FDCWD, o.dir.Name(), o.mode, 0)
+	}
+}
+
 // openAll gives the directories that the end is judged by the rights of their owner, and returns what takes them away again.
 func (g *Guard) openAll() (back func()) {
-	type closed struct {
-		dir  *handle.Handle
-		mode uint32
-	}
-	var opened []closed
+	var list []opened
 	open := func(dir *handle.Handle) {
 		var st unix.Stat_t
 		if unix.Fstat(dir.FD, &st) == nil && openUp(dir) {
-			opened = append(opened, closed{dir, st.Mode & 0o7777})
+			list = append(list, opened{dir, st.Mode & 0o7777})
 		}
 	}
 	open(g.dir)
@@ -117,9 +125,5 @@ func (g *Guard) openAll() (back func()) {
 	for _, f := range g.fixed {
 		open(f.base)
 	}
-	return func() {
-		for _, c := range opened {
-			_ = unix.Fchmodat(unix.AT_FDCWD, c.dir.Name(), c.mode, 0)
-		}
-	}
+	return func() { closeAgain(list) }
 }

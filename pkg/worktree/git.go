@@ -52,8 +52,10 @@ func (g *Guard) findGit(has map[string]uint8) {
 			up.Close()
 			return
 		}
-		if g.isGitDir(up) {
-			g.InGit = up.Now()
+		if g.has(up, "HEAD", &unix.Stat_t{}) && isGitDir(up) {
+			if g.InGit = up.Now(); g.InGit == "" {
+				g.InGit = "a repository above"
+			}
 			return
 		}
 		var st unix.Stat_t
@@ -189,7 +191,29 @@ func (g *Guard) names(git *handle.Handle, path string, id handle.ID) bool {
 // isGitDir is git's own test of whether a directory is a repository, but for what HEAD says: objects and refs may lie where
 // the file commondir leads to.
 func isGitDir(h *handle.Handle) bool {
+	return hasName(h, "HEAD") && (hasName(h, "objects") && hasName(h, "refs") || hasName(h, "commondir"))
+}
+
+// mayBeGitDir says whether a directory is a repository or could be made one by giving back a name that a command has taken
+// away for a while. What is protected of one, config and hooks, it could not take away.
+func mayBeGitDir(h *handle.Handle) bool {
+	if isGitDir(h) {
+		return true
+	}
+	data, err := readBelow(h, "config")
+	if err != nil {
+		return hasName(h, "hooks") && (hasName(h, "objects") || hasName(h, "refs"))
+	}
+	vars, _ := parseConfig(data)
+	for _, v := range vars {
+		if v.name() == "core.repositoryformatversion" || v.name() == "core.bare" {
+			return true
+		}
+	}
+	return false
+}
+
+func hasName(h *handle.Handle, name string) bool {
 	var st unix.Stat_t
-	has := func(name string) bool { return unix.Fstatat(h.FD, name, &st, unix.AT_SYMLINK_NOFOLLOW) == nil }
-	return has("HEAD") && (has("objects") && has("refs") || has("commondir"))
+	return unix.Fstatat(h.FD, name, &st, unix.AT_SYMLINK_NOFOLLOW) == nil
 }

@@ -33,6 +33,7 @@ type Guard struct {
 	followed int             // links
 	todos    map[string]bool // lines of a rebase that run programs, at the start
 	wantsEnv []string
+	opened   []opened // of a guard that was written down
 }
 
 // Dir is a directory besides the shared one that git needs, and what is protected in it.
@@ -186,8 +187,12 @@ func (g *Guard) findBinary() {
 		now, top := b.Now(), g.dir.Now()
 		rel, in := below(now, top)
 		switch {
-		case now == "": // it was removed
-			return
+		case now == "":
+			var st unix.Stat_t
+			if unix.Fstat(b.FD, &st) == nil && st.Nlink == 0 {
+				return // it was removed
+			}
+			continue
 		case !in || rel == ".":
 			if g.outside(b, now) {
 				return

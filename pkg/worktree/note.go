@@ -135,10 +135,48 @@ func (n Note) Open() (*Guard, error) {
 	if g.dir == nil {
 		return nil, fmt.Errorf("a guard of no directory: %w", unix.EINVAL)
 	}
+	// What a command has closed to its owner is opened for as long as the guard is.
+	for _, l := range later {
+		for _, base := range bases {
+			g.openWay(base, l)
+		}
+	}
 	for _, l := range later {
 		g.remember(bases, l)
 	}
 	return g, nil
+}
+
+// openWay gives the directories on the way to what a line names the rights of their owner.
+func (g *Guard) openWay(base *handle.Handle, l line) {
+	path := l.text
+	if l.kind == "link" && l.b <= uint64(len(path)) {
+		path = path[:l.b]
+	}
+	rel, in := below(path, base.Path)
+	if !in {
+		return
+	}
+	at := base
+	for part := range strings.SplitSeq(rel, "/") {
+		var st unix.Stat_t
+		if unix.Fstat(at.FD, &st) == nil && openUp(at) {
+			if own, err := at.Dup(); err == nil {
+				g.opened = append(g.opened, opened{own, st.Mode & 0o7777})
+			}
+		}
+		next, err := at.Beneath(part)
+		if at != base {
+			at.Close()
+		}
+		if err != nil {
+			return
+		}
+		at = next
+	}
+	if at != base {
+		at.Close()
+	}
 }
 
 // openAgain finds a directory by its name, if it is still the one.
