@@ -115,10 +115,18 @@ func (t *Table) inFS(p Place) (own *mount, path string, ok bool) {
 	return own, filepath.Join(own.root, strings.TrimPrefix(p.Path, strings.TrimSuffix(own.point, "/"))), ok
 }
 
-// Below returns the places of mounts below a path.
+// Below returns the places of mounts below a path whose file systems are mounted in another place too. To look at an
+// automounter's would mount what it has.
 func (t *Table) Below(path string) (places []Place) {
+	times := make(map[string]int, len(t.mounts))
 	for _, m := range t.mounts {
-		if at := t.at(m.point); m.point != path && under(m.point, path) && at != nil && at.id == m.id && !m.kernels() {
+		times[m.dev]++
+	}
+	for _, m := range t.mounts {
+		if m.point == path || !under(m.point, path) || times[m.dev] < 2 || m.kernels() || m.fstype == "autofs" {
+			continue
+		}
+		if at := t.at(m.point); at != nil && at.id == m.id {
 			places = append(places, Place{Path: m.point, Mount: uint64(m.id)})
 		}
 	}

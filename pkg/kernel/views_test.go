@@ -73,6 +73,12 @@ func TestViews(t *testing.T) {
 	if places, _ := table.Views([]Place{{Path: "/home/ann", Mount: 21}}, Place{Path: "/nowhere", Mount: 22}); len(places) != 1 || places[0].Mount != 0 {
 		t.Errorf("the working directory was renamed: %v", places)
 	}
+	if below := table.Below("/home"); len(below) != 0 {
+		t.Errorf("below /home: %v", below)
+	}
+	if below := table.Below("/srv"); !slices.Equal(below, []Place{{Path: "/srv/h", Mount: 22}, {Path: "/srv/src", Mount: 23}}) {
+		t.Errorf("below /srv: %v", below)
+	}
 	places, over := table.Kernels()
 	if want := []Place{{Path: "/home/ann/jail/proc", Mount: 29}, {Path: "/home/ann/jail/sys", Mount: 30}, {Path: "/srv/jail/sys", Mount: 33}}; !slices.Equal(places, want) || !slices.Equal(over, []string{"/srv/over"}) {
 		t.Errorf("kernel's mounts: %v, %v", places, over)

@@ -228,7 +228,7 @@ func (b *builder) held(known map[handle.ID]bool, ask func() ([]kernel.Place, []s
 		}
 		b.caller.Mounts.Again()
 	}
-	return nil, fmt.Errorf("%s cannot be hidden from the command, for the directories above it are renamed all the time: end what does that, or unmount it", path)
+	return nil, fmt.Errorf("%s cannot be hidden from the command: what is mounted there is not found at its path, because directories above it are renamed all the time, or another mount lies over it: end what does that, or unmount it", path)
 }
 
 // stays says whether nobody but root could rename what a path goes through: the table is right about it.
