@@ -81,7 +81,7 @@ var table = map[string]rule{
 	"pkg/idmap":   {own: []string{"helper", "proc"}},
 	"pkg/plan":    {},
 	"pkg/handle":  {},
-	"pkg/helper":  {own: []string{"proc"}},
+	"pkg/helper":  {own: []string{"proc"}, never: map[string]string{"kernel": whyLeaf}},
 	"pkg/outfile": {own: []string{"proc"}}, // whoever writes a file at a path that was typed
 	// It only looks until a command has ended, and then renames; what is mounted for it, spec says and rootfs does.
 	"pkg/worktree": {own: []string{"handle"}, never: map[string]string{"lifecycle": whyNoVerbs, "rootfs": whySteps}},

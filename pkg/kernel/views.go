@@ -93,7 +93,7 @@ func (t *Table) Views(homes []Place, shared Place) (views []Place, over []string
 				continue
 			}
 			if at := t.at(view); at == nil || at.id != m.id {
-				if at != own && !t.stacked(m) { // a place that the home itself lies over
+				if at != own && !t.stacked(m) && !t.inPlace(at, m) { // a place that the home itself lies over
 					over = append(over, at.place())
 				}
 			} else if p := (Place{Path: view, Mount: uint64(m.id), Whole: whole}); view != home.Path && !slices.Contains(views, p) {
@@ -131,6 +131,19 @@ func (t *Table) Below(path string) (places []Place) {
 		}
 	}
 	return places
+}
+
+// inPlace says whether a mount, and those between, show in another one what that has there itself, as the working directory
+// of a sandbox does around this one: what it lies over is what it shows.
+func (t *Table) inPlace(c *mount, m mount) bool {
+	for c != nil && c.id != m.id {
+		up := t.holder(*c)
+		if up == nil || up.dev != c.dev || c.root != filepath.Join(up.root, strings.TrimPrefix(c.point, strings.TrimSuffix(up.point, "/"))) {
+			return false
+		}
+		c = up
+	}
+	return c != nil
 }
 
 // stacked says whether another mount lies over all of a mount, whatever is renamed: its holder is that mount itself.

@@ -28,6 +28,10 @@ func TestViews(t *testing.T) {
 35 20 0:9 / /srv/over/a/proc rw - proc proc rw
 36 20 0:13 / /srv/over rw - tmpfs none rw
 37 28 0:14 / /proc/sys/fs/binfmt_misc rw - binfmt_misc none rw
+38 24 8:1 /srv/up /mnt/root/srv/up rw - ext4 /dev/a rw
+39 38 8:1 /srv/up/git /mnt/root/srv/up/git rw - ext4 /dev/a rw
+40 20 8:1 /srv/other /opt/x rw - ext4 /dev/a rw
+41 24 8:1 /srv/elsewhere /mnt/root/srv/twice rw - ext4 /dev/a rw
 `}).Table()
 	for homes, want := range map[string]string{
 		"/home":            "/srv/h 22 true /srv/src 23 false",
@@ -37,7 +41,8 @@ func TestViews(t *testing.T) {
 		"/var":             "/mnt/root/var 24 true /mnt/log 25 false",
 		"/data here/ann":   "/opt/ann 26 true",
 		"/home /root":      "/srv/h 22 true /srv/src 23 false /mnt/root/root 24 true",
-		"/home >/home/ann": "/srv/h 22 true",    // what lies in what is shared is shared
+		"/home >/home/ann": "/srv/h 22 true", // what lies in what is shared is shared
+		"/srv/up/git/x":    "/mnt/root/srv/up/git/x 39 true",
 		"/nowhere?":        "",                  // on a mount that is not in the table
 		"/srv/h!/home/ann": "/home/ann 0 false", // renamed since
 	} {
@@ -65,6 +70,11 @@ func TestViews(t *testing.T) {
 		}
 		if got := strings.Join(got, " "); got != want {
 			t.Errorf("%s: %q, want %q", homes, got, want)
+		}
+	}
+	for home, want := range map[string]string{"/srv/up/git/x": "", "/srv/twice/y": "/mnt/root/srv/twice"} {
+		if _, over := table.Views([]Place{{Path: home, Mount: 20}}, Place{}); strings.Join(over, " ") != want {
+			t.Errorf("what lies over views of %s: %s", home, over)
 		}
 	}
 	if _, over := table.Views([]Place{{Path: "/home/ann", Mount: 21}}, Place{}); len(over) != 0 {

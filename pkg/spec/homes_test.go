@@ -126,6 +126,9 @@ func TestElsewhere(t *testing.T) {
 		"torn":        {table{over: []string{"/srv/up/proc"}}, "", "", "/srv/up/proc cannot be hidden"},
 		"none":        {table{}, "", "", ""},
 	} {
+		if name == "a server" && os.Geteuid() != 0 {
+			continue // only what is root's stays where it is
+		}
 		host := fakeHost(t)
 		for _, dir := range []string{"srv/up/proc/sys", "srv/up/h", "srv/web"} {
 			if err := os.MkdirAll(filepath.Join(host, dir), 0o755); err != nil {
