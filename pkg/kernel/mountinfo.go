@@ -17,6 +17,7 @@ type mount struct {
 	options string // of this mount: rw,nosuid,...
 	fstype  string
 	super   string // options of the file system
+	source  string // what is mounted: a device, or server and path
 }
 
 func (m mount) has(option string) bool {
@@ -53,8 +54,9 @@ func parseMountinfo(text string) []mount {
 			continue
 		}
 		parent, _ := strconv.Atoi(f[1])
-		fstype, _, _ := strings.Cut(right, " ")
-		all = append(all, mount{id, parent, f[2], unescape(f[3]), unescape(f[4]), f[5], fstype, right[strings.LastIndexByte(right, ' ')+1:]})
+		fstype, source, _ := strings.Cut(right, " ")
+		source, _, _ = strings.Cut(source, " ")
+		all = append(all, mount{id, parent, f[2], unescape(f[3]), unescape(f[4]), f[5], fstype, right[strings.LastIndexByte(right, ' ')+1:], source})
 	}
 	return all
 }

@@ -92,7 +92,7 @@ func TestParseStatusRefuses(t *testing.T) {
 
 func TestParseMountinfo(t *testing.T) {
 	all := parseMountinfo("36 35 98:0 /mnt1 /my\\040dir\\134\\011x rw,noatime master:1 shared:7 - ext3 /dev/root rw\ngarbage\n1 2 3 - \nx 1 0:1 / / rw - a b c\n37 36 0:1 / /y rw - fuse.sshfs\n")
-	want := []mount{{36, 35, "98:0", "/mnt1", "/my dir\\\tx", "rw,noatime", "ext3", "rw"}, {37, 36, "0:1", "/", "/y", "rw", "fuse.sshfs", "fuse.sshfs"}}
+	want := []mount{{36, 35, "98:0", "/mnt1", "/my dir\\\tx", "rw,noatime", "ext3", "rw", "/dev/root"}, {37, 36, "0:1", "/", "/y", "rw", "fuse.sshfs", "fuse.sshfs", ""}}
 	if !reflect.DeepEqual(all, want) {
 		t.Errorf("got %+v", all)
 	}

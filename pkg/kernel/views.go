@@ -83,8 +83,8 @@ func (t *Table) Views(homes []Place, shared Place) (views []Place, over []string
 			return []Place{{Path: home.Path}}, nil
 		}
 		for _, m := range t.mounts {
-			if m.dev != own.dev || m.id == own.id {
-				continue
+			if m.dev != own.dev || m.id == own.id || m.source != own.source && strings.HasPrefix(m.fstype, "nfs") || t.inPlace(&m, *own) {
+				continue // NFS has one file system for all that a server gives, and calls each part "/"
 			}
 			view, whole := m.point, under(inFS, m.root)
 			if whole {
@@ -115,15 +115,15 @@ func (t *Table) inFS(p Place) (own *mount, path string, ok bool) {
 	return own, filepath.Join(own.root, strings.TrimPrefix(p.Path, strings.TrimSuffix(own.point, "/"))), ok
 }
 
-// Below returns the places of mounts below a path whose file systems are mounted in another place too. To look at an
-// automounter's would mount what it has.
+// Below returns the places of mounts directly in a directory whose file systems are mounted in another place too. To look at
+// an automounter's would mount what it has.
 func (t *Table) Below(path string) (places []Place) {
 	times := make(map[string]int, len(t.mounts))
 	for _, m := range t.mounts {
 		times[m.dev]++
 	}
 	for _, m := range t.mounts {
-		if m.point == path || !under(m.point, path) || times[m.dev] < 2 || m.kernels() || m.fstype == "autofs" {
+		if m.point == path || filepath.Dir(m.point) != path || times[m.dev] < 2 || m.kernels() || m.fstype == "autofs" {
 			continue
 		}
 		if at := t.at(m.point); at != nil && at.id == m.id {

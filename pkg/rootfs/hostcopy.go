@@ -25,7 +25,7 @@ func (t *Tree) hides() bool { return len(t.facts.Hidden) > 0 && !t.facts.Elsewhe
 func (t *Tree) taken(m *mount) string {
 	switch {
 	case !m.bind() || m.ids >= 0 || m.sourceLink || m.link != "" || m.of == nil || t.inPlace(m):
-	case t.rooms() && m.source == m.dest && t.facts.Paths.Taken(m.dest) != nil:
+	case t.rooms() && m.source == m.dest && t.facts.Paths.Taken(m.dest) != nil && !t.hidden(m.of):
 		return m.dest
 	case t.hides() && m.source != "/" && !t.hidden(m.of):
 		if now := m.of.Now(); now != "" {
@@ -57,9 +57,6 @@ func (t *Tree) findTaken(p *plan.Plan) {
 // divide covers in the copy of the host's tree what must not be seen, and takes out of it what the container gets. What is
 // left becomes read-only where it is the root.
 func (t *Tree) divide(p *plan.Plan) {
-	if t.at == nil {
-		t.findTaken(p)
-	}
 	var covers []plan.Reg
 	for i, of := range t.facts.Hidden {
 		covers = append(covers, t.cover(p, i, of))

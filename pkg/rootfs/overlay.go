@@ -109,14 +109,22 @@ func (t *Tree) scratch(p *plan.Plan) {
 	p.FsString(fs, "mode", "0700")
 	p.FsCreate(fs)
 	t.upper = p.Fsmount(fs, unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV).To("scratch")
-	s := t.facts.Scratch
-	at := p.Open(s.Path, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW).To("scratch place")
-	if !s.Fixed {
-		p.Same(at, s.Path, s.ID.Dev, s.ID.Ino)
+	if t.scratchAt == 0 {
+		t.findScratch(p)
 	}
-	p.MoveMount(t.upper, at)
-	if s.Number >= 0 {
+	p.MoveMount(t.upper, t.scratchAt)
+	if s := t.facts.Scratch; s.Number >= 0 {
 		p.Do("dup3", unix.SYS_DUP3, plan.R(t.upper), plan.C(s.Number), plan.C(unix.O_CLOEXEC))
+	}
+}
+
+// findScratch opens the scratch directory, which is the caller's, and closed to others.
+func (t *Tree) findScratch(p *plan.Plan) {
+	s := t.facts.Scratch
+	p.Act("find room for layers")
+	t.scratchAt = p.Open(s.Path, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW).To("scratch place")
+	if !s.Fixed {
+		p.Same(t.scratchAt, s.Path, s.ID.Dev, s.ID.Ino)
 	}
 }
 

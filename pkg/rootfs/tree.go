@@ -76,18 +76,19 @@ type Tree struct {
 	links  links
 	losses kernel.Contract
 
-	path   string              // of the root, in the caller's tree
-	onTop  string              // of the mount that the root lies on
-	onWay  string              // from there to the root
-	root   plan.Reg            // the tree, first detached, later attached
-	host   plan.Reg            // the copy of the host's tree that all is taken from; 0 none
-	at     map[*mount]plan.Reg // what is taken from it
-	rootAt plan.Reg            // the root in it
-	covers int                 // index of a mount on "/" that stands for the root; -1 none
-	nulls  plan.Reg            // the caller's /dev/null
-	dev    plan.Reg            // a tmpfs on /dev that nobody but us has written to; 0 none
-	nodes  []node
-	upper  plan.Reg // the scratch tmpfs
+	path      string              // of the root, in the caller's tree
+	onTop     string              // of the mount that the root lies on
+	onWay     string              // from there to the root
+	root      plan.Reg            // the tree, first detached, later attached
+	host      plan.Reg            // the copy of the host's tree that all is taken from; 0 none
+	at        map[*mount]plan.Reg // what is taken from it
+	scratchAt plan.Reg            // the scratch directory
+	rootAt    plan.Reg            // the root in it
+	covers    int                 // index of a mount on "/" that stands for the root; -1 none
+	nulls     plan.Reg            // the caller's /dev/null
+	dev       plan.Reg            // a tmpfs on /dev that nobody but us has written to; 0 none
+	nodes     []node
+	upper     plan.Reg // the scratch tmpfs
 }
 
 // New reads the spec. Errors name the field.
@@ -171,11 +172,18 @@ func (t *Tree) Prepare(p *plan.Plan) {
 		p.About(kernel.Attempt{Op: kernel.Op{Do: kernel.OpenRoot, Path: t.path}})
 		t.root = t.clone(p, Copy{Path: t.path, Recursive: true, IDs: -1, Of: t.facts.Paths[t.path]}, "root")
 	}
+	if t.rooms() || t.hides() {
+		t.findScratch(p)
+	}
 	for _, m := range t.mounts {
 		t.prepare(p, m)
 	}
 	if t.covers == 0 {
 		t.root = t.mounts[0].tree
+	}
+	if t.rooms() {
+		t.host = t.root
+		t.findTaken(p)
 	}
 	t.prepareDevices(p)
 }
@@ -190,20 +198,22 @@ func (t *Tree) Assemble(p *plan.Plan) {
 	} else {
 		t.links.add("", t.path)
 	}
-	if t.host != 0 {
+	if t.host != 0 && !t.rooms() {
 		p.Act("attach the copy of the host's tree")
 		p.MoveMount(t.host, t.anyPlace(p))
 		t.divide(p)
 	}
 	p.Act("attach root %s", t.path)
 	p.About(kernel.Attempt{Op: kernel.Op{Do: kernel.Attach, Path: t.path}})
-	if t.shared() {
+	switch {
+	case t.host != 0 && !t.rooms():
+		p.MoveMount(t.root, t.host) // which lies at the place
+	case t.shared():
 		p.MoveMount(t.root, t.privatePlace(p))
-	} else {
+	default:
 		p.MoveMount(t.root, t.anyPlace(p))
 	}
 	if t.rooms() {
-		t.host = t.root
 		t.divide(p)
 	}
 	for i, m := range t.mounts {

@@ -54,7 +54,8 @@ func (b *builder) elsewhere() error {
 	}
 	b.kernelDirs = slices.DeleteFunc(b.kernelDirs, func(k *handle.Handle) bool { return !k.IsDir() && !kernelFS(k.FD) }) // a device of a chroot's
 	for _, dir := range append(views, b.kernelDirs...) {
-		if cwd == nil || !same(dir, cwd) { // shared as far as it may be
+		known := slices.ContainsFunc(b.concealed, func(c *handle.Handle) bool { return same(c, dir) })
+		if !known && (cwd == nil || !same(dir, cwd)) { // shared as far as it may be
 			b.concealed = append(b.concealed, dir)
 		}
 	}
@@ -80,7 +81,7 @@ func (p place) now(b *builder) kernel.Place {
 	return k
 }
 
-// private are the directories that must not be seen in another place: homes, with what is mounted below them, where
+// private are the directories that must not be seen in another place: homes, where
 // programs meet and where we write down what is to be done outside; and in the working directory that one once more, whose
 // hooks would be writable there.
 func (b *builder) private() (list []place, known map[handle.ID]bool, err error) {
@@ -99,11 +100,14 @@ func (b *builder) private() (list []place, known map[handle.ID]bool, err error) 
 		add(c.dir, false, false)
 	}
 	for _, home := range slices.Clone(list) {
+		if h.isOwn(home.dir) {
+			continue
+		}
 		below, err := b.held(known, func() ([]kernel.Place, []string) { return b.caller.Mounts.Below(home.now(b).Path), nil })
 		if err != nil {
 			return nil, nil, err
 		}
-		for _, dir := range below {
+		for _, dir := range below { // people's homes on file systems of their own
 			add(dir, false, false)
 		}
 	}
@@ -238,10 +242,14 @@ func (b *builder) stays(path string) bool {
 		return false
 	}
 	defer func() { at.Close() }()
-	for name := range strings.SplitSeq(strings.Trim(path, "/"), "/") {
+	names := strings.Split(strings.Trim(path, "/"), "/")
+	for i, name := range names {
 		var st unix.Stat_t
 		if unix.Fstat(at.FD, &st) != nil || b.foreign(at.Path, &st) {
 			return false
+		}
+		if i == len(names)-1 {
+			return path != "" // what is there itself may be dead
 		}
 		next, err := at.Beneath(name)
 		if err != nil {

@@ -42,7 +42,7 @@ func (b *builder) ownGitConfig() (own gitConfig) {
 	}
 	safe := worktree.Safe(texts)
 	own.config, own.hooks = safe.Config, safe.Hooks
-	ignore := ".config/git/ignore"
+	ignore := usualIgnore
 	if safe.Ignore != "" {
 		ignore = safe.Ignore
 	}
@@ -50,10 +50,12 @@ func (b *builder) ownGitConfig() (own gitConfig) {
 	return own
 }
 
-// readWhole reads a file of which all is shown. It may be a link, as of those who keep such files together; that must not
-// lead on through another one, which a command may have left where they are kept.
+const usualIgnore = ".config/git/ignore"
+
+// readWhole reads a file of which all is shown. The usual one, in its usual place, may be a link, as of those who keep such
+// files together; that must not lead on through another one, which a command may have left where they are kept.
 func readWhole(home *handle.Handle, name string) ([]byte, error) {
-	dir, err := home.Inside(filepath.Dir(name))
+	dir, err := home.Beneath(filepath.Dir(name))
 	if err != nil {
 		return nil, err
 	}
@@ -66,6 +68,9 @@ func readWhole(home *handle.Handle, name string) ([]byte, error) {
 	defer link.Close()
 	from := dir
 	if link.Kind() == unix.S_IFLNK {
+		if name != usualIgnore {
+			return nil, unix.ELOOP
+		}
 		if base, err = link.Target(); err != nil {
 			return nil, err
 		}

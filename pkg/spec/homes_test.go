@@ -118,7 +118,7 @@ func TestElsewhere(t *testing.T) {
 		table
 		want, notice, err string
 	}{
-		"gone":        {table{kernels: []string{"/srv/gone"}}, "", "", "/srv/gone cannot be hidden from the command: what is mounted there is not found"},
+		"gone":        {table{kernels: []string{"/srv/up/gone"}}, "", "", "/srv/up/gone cannot be hidden from the command: what is mounted there is not found"},
 		"other mount": {table{kernels: []string{"/srv/web"}, mount: 1}, "", "", "/srv/web cannot be hidden"},
 		"no root":     {table{kernels: []string{"/srv/web"}}, "", "", "/srv/web cannot be hidden"},
 		"no home":     {table{views: []string{"/srv/up/h"}, whole: true}, "", "", "/srv/up/h cannot be hidden"},

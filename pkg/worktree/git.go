@@ -202,7 +202,7 @@ func mayBeGitDir(h *handle.Handle) bool {
 	}
 	data, err := readBelow(h, "config")
 	if err != nil {
-		return hasName(h, "hooks") && (hasName(h, "objects") || hasName(h, "refs"))
+		return hasName(h, "hooks") && hasName(h, "objects") && hasName(h, "refs")
 	}
 	vars, _ := parseConfig(data)
 	for _, v := range vars {
