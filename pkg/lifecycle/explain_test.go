@@ -69,7 +69,7 @@ func TestExplained(t *testing.T) {
 		"device": {do: kernel.MountDevice, path: "/mnt", call: "fsopen", errno: unix.EPERM, spec: with(specs.Mount{Destination: "/mnt", Type: "ext4", Source: "/dev/x"}), says: []string{"(/mnt)", "for root of the host to mount"}},
 		"sysctl": {field: `linux.sysctl["net.ipv4.ping_group_range"]`, call: "write", errno: unix.EACCES, spec: func(s *specs.Spec) { s.Linux.Sysctl = map[string]string{"net.ipv4.ping_group_range": "0 1"} }, says: []string{`linux.sysctl["net.ipv4.ping_group_range"]: set sysctl`}},
 		"cwd":    {field: "process.cwd", call: "chdir", errno: unix.ENOENT, says: []string{"process.cwd: change to the working directory"}},
-		"moved":  {call: "fstat", errno: unix.ESTALE, spec: bind, says: []string{"find /etc as it was when the start began", "was renamed or replaced since"}},
+		"moved":  {call: "fstat", errno: unix.ESTALE, spec: bind, says: []string{"as it was when the start began", "was renamed or replaced since"}},
 		"old":    {code: kernel.KernelOld, do: kernel.MountOverlay, path: "/mnt", call: "fsopen", errno: unix.ENOSYS, spec: over, files: map[string]string{"proc/sys/kernel/osrelease": "5.4.0\n"}, says: []string{"this is Linux 5.4.0"}},
 		"filter": {code: kernel.SeccompBlocked, do: kernel.Attach, path: "/mnt", call: "move_mount", errno: unix.EPERM, spec: bind,
 			files: map[string]string{"proc/self/status": strings.Replace(asUser, "Seccomp:\t0", "Seccomp:\t2", 1)}},
