@@ -73,8 +73,7 @@ func (b *builder) device(src, dst, access string) error {
 	}
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFCHR, unix.S_IFBLK:
-		b.node(real, dst, access, &st)
-		return nil
+		return b.node(real, dst, access, &st)
 	case unix.S_IFDIR:
 		return b.deviceDir(real, dst, access)
 	}
@@ -95,8 +94,7 @@ func (b *builder) deviceDir(real, dst, access string) error {
 		if n++; n > maxDevices {
 			return fmt.Errorf("more than %d devices in one directory", maxDevices)
 		}
-		b.node(p, filepath.Join(dst, strings.TrimPrefix(p, real)), access, &st)
-		return nil
+		return b.node(p, filepath.Join(dst, strings.TrimPrefix(p, real)), access, &st)
 	})
 	if err == nil && n == 0 {
 		err = fmt.Errorf("no devices in this directory")
@@ -104,14 +102,21 @@ func (b *builder) deviceDir(real, dst, access string) error {
 	return err
 }
 
-func (b *builder) node(real, dst, access string, st *unix.Stat_t) {
+func (b *builder) node(real, dst, access string, st *unix.Stat_t) error {
 	if b.ids.Userns() {
-		if h, err := handle.Open(real); err == nil && h.Kind() == st.Mode&unix.S_IFMT {
-			b.paths.Add(real, h) // what is bound is what was looked at
+		h, err := handle.Open(real)
+		if err != nil {
+			return err
 		}
+		var now unix.Stat_t
+		if err := unix.Fstat(h.FD, &now); err != nil || now.Rdev != st.Rdev || (now.Mode^st.Mode)&unix.S_IFMT != 0 {
+			h.Close()
+			return fmt.Errorf("%s is another file than a moment ago", real)
+		}
+		b.paths.Add(real, h) // what is bound is what was looked at
 		b.spec.Mounts = append(b.spec.Mounts, specs.Mount{Destination: dst, Type: "bind", Source: real,
 			Options: []string{"bind", "rprivate", "nosuid", "noexec", "rw"}})
-		return
+		return nil
 	}
 	kind := "c"
 	if st.Mode&unix.S_IFMT == unix.S_IFBLK {
@@ -122,4 +127,5 @@ func (b *builder) node(real, dst, access string, st *unix.Stat_t) {
 	l := b.spec.Linux
 	l.Devices = append(l.Devices, specs.LinuxDevice{Path: dst, Type: kind, Major: major, Minor: minor, FileMode: &mode, UID: &uid, GID: &gid})
 	l.Resources.Devices = append(l.Resources.Devices, specs.LinuxDeviceCgroup{Allow: true, Type: kind, Major: &major, Minor: &minor, Access: access})
+	return nil
 }
