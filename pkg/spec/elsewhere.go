@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -120,12 +121,31 @@ func (b *builder) private() (list []place, known map[handle.ID]bool, err error) 
 	}
 	if cwd := b.caller.Dir; cwd != nil {
 		add(cwd, true, true)
-		if git, err := cwd.Beneath(".git"); err == nil {
-			b.paths.Keep(git)
-			add(git, false, true)
+		for _, name := range repositories(cwd) {
+			if git, err := cwd.Beneath(name); err == nil {
+				b.paths.Keep(git)
+				add(git, false, true)
+			}
 		}
 	}
 	return list, known, nil
+}
+
+// repositories are the names by which git would find some in a directory: of its own, and of clones directly in it.
+func repositories(dir *handle.Handle) []string {
+	const most = 512 // names that are looked at
+	names := []string{".git"}
+	fd, err := dir.OpenAt(".", unix.O_RDONLY|unix.O_DIRECTORY, 0)
+	if err != nil {
+		return names
+	}
+	f := os.NewFile(uintptr(fd), dir.Path)
+	defer f.Close()
+	list, _ := f.Readdirnames(most)
+	for _, name := range list {
+		names = append(names, name+"/.git")
+	}
+	return names
 }
 
 // same says whether two are one directory on one mount.
