@@ -84,6 +84,30 @@ func (g *Guard) protectPath(path string, own area) (in *handle.Handle, rel strin
 			return area.dir, rel, true
 		}
 	}
+	return g.protectReal(path)
+}
+
+// protectReal is that for a path which leads into the shared directory by way of a link outside, the caller's own.
+func (g *Guard) protectReal(path string) (in *handle.Handle, rel string, ok bool) {
+	for range 20 {
+		h, err := handle.Open(path)
+		if err != nil {
+			return nil, "", false
+		}
+		defer h.Close()
+		rel, in := below(h.Now(), g.dir.Now())
+		if !in || rel == "." {
+			return nil, "", false
+		}
+		if same, err := g.beneath(g.dir, rel); err == nil {
+			same.Close()
+			if same.ID == h.ID {
+				g.protect(g.dir, &g.Inside, rel)
+				return g.dir, rel, true
+			}
+		}
+	}
+	g.Closed = path // its names change all the time
 	return nil, "", false
 }
 
