@@ -65,7 +65,7 @@ func (g *Guard) Check() (told []string) {
 		if err == nil && m.dir == g.dir && !names[m.name] {
 			continue
 		}
-		switch _, err := stat(m.dir, m.name); {
+		switch _, err := g.stat(m.dir, m.name); {
 		case errors.Is(err, unix.EACCES):
 			if m.dir.UID == uint32(os.Geteuid()) { // else the command could not look either
 				told = append(told, quote(m.path)+" cannot be looked at: do so before you go on")
@@ -90,7 +90,7 @@ func (g *Guard) Check() (told []string) {
 // checkFixed looks at what was read-only and was replaced by somebody outside, after which the command could write it.
 func (g *Guard) checkFixed() (told []string) {
 	for _, f := range g.fixed {
-		id, err := stat(f.base, f.rel)
+		id, err := g.stat(f.base, f.rel)
 		if errors.Is(err, unix.ENOENT) || err == nil && id == f.id {
 			continue
 		}
@@ -111,17 +111,31 @@ func (g *Guard) checkFixed() (told []string) {
 	return told
 }
 
-// stat is the file of a name, a link too. Another command may close directories and open them again: it is asked often
-// enough to see one of them open.
-func stat(dir *handle.Handle, name string) (handle.ID, error) {
+// stat is the file of a name, a link too; the zero ID for one that came into being since the start, whatever its number: a
+// file system gives out the number of a file that is gone again. Another command may close directories and open them
+// again: it is asked often enough to see one of them open.
+func (g *Guard) stat(dir *handle.Handle, name string) (handle.ID, error) {
 	for try := 0; ; try++ {
-		var st unix.Stat_t
-		err := unix.Fstatat(dir.FD, name, &st, unix.AT_SYMLINK_NOFOLLOW)
-		if !errors.Is(err, unix.EACCES) || try == 100 {
-			return handle.ID{Dev: st.Dev, Ino: st.Ino}, err
+		var st unix.Statx_t
+		err := unix.Statx(dir.FD, name, unix.AT_SYMLINK_NOFOLLOW, unix.STATX_INO|unix.STATX_BTIME, &st)
+		switch {
+		case errors.Is(err, unix.EACCES) && try < 100:
+			time.Sleep(10 * time.Microsecond)
+		case err != nil || g.born(&st):
+			return handle.ID{}, err
+		default:
+			return id(&st), nil
 		}
-		time.Sleep(10 * time.Microsecond)
 	}
+}
+
+func id(st *unix.Statx_t) handle.ID {
+	return handle.ID{Dev: unix.Mkdev(st.Dev_major, st.Dev_minor), Ino: st.Ino}
+}
+
+// born says whether a file came into being since the start, where the file system says when (all usual ones but NFS).
+func (g *Guard) born(st *unix.Statx_t) bool {
+	return st.Mask&unix.STATX_BTIME != 0 && g.during(st.Btime)
 }
 
 // added says whether a git configuration says more than it did that is not plain; one that cannot be read may.
@@ -341,15 +355,15 @@ func (w *walk) repository(fd int, rel, name string) {
 	if unix.Statx(fd, name, unix.AT_SYMLINK_NOFOLLOW, mask, &st) != nil {
 		return
 	}
-	id := handle.ID{Dev: unix.Mkdev(st.Dev_major, st.Dev_minor), Ino: st.Ino}
-	if w.g.known[id] {
+	guarded, known := w.g.known[id(&st)] // or seen at the start, and not guarded: there were too many
+	known = known && !w.g.born(&st)
+	if guarded && known {
 		return
 	}
-	_, known := w.g.known[id] // seen at the start, and not guarded: there were too many
 	parent := &handle.Handle{FD: fd}
 	m := missing{parent, name, path}
 	switch {
-	case !known && st.Mask&unix.STATX_BTIME != 0 && w.g.during(st.Btime):
+	case !known && w.g.born(&st):
 		w.told = append(w.told, move(m, "was not there before, and git outside would obey it"))
 	case !w.g.during(st.Ctime) && !w.touched(parent, name):
 	case uint32(st.Mode)&unix.S_IFMT != unix.S_IFDIR:
@@ -393,10 +407,10 @@ func (w *walk) touched(parent *handle.Handle, name string) bool {
 // bare decides about a directory that git takes for a repository without a work tree when somebody stands in it.
 func (w *walk) bare(fd int, rel string) {
 	var st unix.Statx_t
-	if unix.Statx(fd, "", unix.AT_EMPTY_PATH, unix.STATX_INO, &st) != nil {
+	if unix.Statx(fd, "", unix.AT_EMPTY_PATH, unix.STATX_INO|unix.STATX_BTIME, &st) != nil {
 		return
 	}
-	if w.g.known[handle.ID{Dev: unix.Mkdev(st.Dev_major, st.Dev_minor), Ino: st.Ino}] || w.g.excepted(filepath.Join(w.g.dir.Path, rel)) {
+	if w.g.known[id(&st)] && !w.g.born(&st) || w.g.excepted(filepath.Join(w.g.dir.Path, rel)) {
 		return
 	}
 	dir := &handle.Handle{FD: fd}

@@ -1,6 +1,7 @@
 package worktree
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -245,6 +246,38 @@ func TestCheck(t *testing.T) {
 		if g, err := bad.Open(); err == nil {
 			t.Errorf("%q was taken: %+v", bad, g)
 		}
+	}
+}
+
+// TestNumberAgain: a file that has the number of one that is gone is another. Where file systems give numbers out again at
+// once, as ext4 with a journal does, this is what a replaced file looks like.
+func TestNumberAgain(t *testing.T) {
+	dir, err := handle.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dir.Close()
+	path := filepath.Join(dir.Path, ".envrc")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	g := Find(dir, Ask{})
+	defer g.Close()
+	g.Pass()
+	if told := g.Check(); len(told) > 0 {
+		t.Fatalf("told of nothing: %q", told)
+	}
+	err = errors.Join(os.Remove(path), os.WriteFile(path, []byte("evil"), 0o600))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var st unix.Stat_t
+	if err := unix.Stat(path, &st); err != nil {
+		t.Fatal(err)
+	}
+	g.fixed[0].id = handle.ID{Dev: st.Dev, Ino: st.Ino}
+	if told := g.Check(); len(told) != 1 || !strings.Contains(told[0], ".envrc was replaced") {
+		t.Errorf("told %q", told)
 	}
 }
 

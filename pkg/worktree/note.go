@@ -14,8 +14,8 @@ import (
 // Note is a guard written down, for whoever finds that its command has ended when the process that held it has gone: it
 // was killed, or ran in the background. A line says what it is about, two numbers, and a path:
 //
-//	dir, git DEV INO PATH     the shared directory, and git directories outside of it
 //	since SEC NSEC            when it began
+//	dir, git DEV INO PATH     the shared directory, and git directories outside of it
 //	known, seen DEV INO       repositories that were there, guarded and not
 //	hidden DEV INO            directories that the command does not see
 //	missing, except 0 0 PATH
@@ -33,8 +33,8 @@ func (g *Guard) Note() (n Note) {
 	add := func(kind string, a, b uint64, text string) {
 		n = append(n, kind+" "+strconv.FormatUint(a, 10)+" "+strconv.FormatUint(b, 10)+" "+text)
 	}
-	add("dir", g.dir.Dev, g.dir.Ino, g.dir.Path)
 	add("since", uint64(g.since.Sec), uint64(g.since.Nsec), "")
+	add("dir", g.dir.Dev, g.dir.Ino, g.dir.Path)
 	for _, d := range g.GitDirs {
 		add("git", d.Dev, d.Ino, d.Path)
 	}
@@ -107,7 +107,7 @@ func (n Note) Open() (*Guard, error) {
 		id := handle.ID{Dev: l.a, Ino: l.b}
 		switch l.kind {
 		case "dir", "git":
-			h, err := openAgain(l.text, id)
+			h, err := g.openAgain(l.text, id)
 			if err != nil && l.kind == "dir" {
 				return nil, err
 			}
@@ -180,12 +180,13 @@ func (g *Guard) openWay(base *handle.Handle, l line) {
 }
 
 // openAgain finds a directory by its name, if it is still the one.
-func openAgain(path string, id handle.ID) (*handle.Handle, error) {
+func (g *Guard) openAgain(path string, id handle.ID) (*handle.Handle, error) {
 	h, err := handle.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	if h.ID != id {
+	var st unix.Statx_t
+	if h.ID != id || unix.Statx(h.FD, "", unix.AT_EMPTY_PATH, unix.STATX_BTIME, &st) != nil || g.born(&st) {
 		h.Close()
 		return nil, fmt.Errorf("%s is another directory by now: %w", path, unix.ESTALE)
 	}
