@@ -55,8 +55,7 @@ func (b *builder) elsewhere() error {
 	}
 	b.kernelDirs = slices.DeleteFunc(b.kernelDirs, func(k *handle.Handle) bool { return !k.IsDir() && !kernelFS(k.FD) }) // a device of a chroot's
 	for _, dir := range append(views, b.kernelDirs...) {
-		known := slices.ContainsFunc(b.concealed, func(c *handle.Handle) bool { return same(c, dir) })
-		if !known && (cwd == nil || !same(dir, cwd)) { // shared as far as it may be
+		if !among(b.concealed, dir) && (cwd == nil || !same(dir, cwd)) { // shared as far as it may be
 			b.concealed = append(b.concealed, dir)
 		}
 	}
@@ -151,6 +150,11 @@ func repositories(dir *handle.Handle) []string {
 // same says whether two are one directory on one mount.
 func same(x, y *handle.Handle) bool { return x.ID == y.ID && x.Mount() == y.Mount() }
 
+// among says whether one of a list is the same as one directory.
+func among(list []*handle.Handle, dir *handle.Handle) bool {
+	return slices.ContainsFunc(list, func(h *handle.Handle) bool { return same(h, dir) })
+}
+
 // tellHidden tells of what is hidden in what is shared.
 func (b *builder) tellHidden() {
 	if len(b.concealed) == 0 {
@@ -164,23 +168,27 @@ func (b *builder) tellHidden() {
 		shared = append(shared, b.offHost(root.Now()))
 	}
 	for _, m := range b.theirs {
-		if h := b.paths[m.Source]; m.Type == "bind" && h != nil && !slices.ContainsFunc(b.concealed, func(dir *handle.Handle) bool { return same(dir, h) }) {
+		if h := b.paths[m.Source]; m.Type == "bind" && h != nil && !among(b.concealed, h) {
 			shared = append(shared, b.offHost(h.Now()))
 		}
 	}
-	paths := map[bool][]string{}
+	var ofKernel, ofHome []string
 	for _, dir := range b.concealed {
-		if slices.ContainsFunc(shared, func(s string) bool { return under(dir.Path, s) }) {
-			kernels := slices.Contains(b.kernelDirs, dir)
-			paths[kernels] = append(paths[kernels], dir.Path)
+		switch {
+		case !slices.ContainsFunc(shared, func(s string) bool { return under(dir.Path, s) }):
+		case slices.Contains(b.kernelDirs, dir):
+			ofKernel = append(ofKernel, dir.Path)
+		default:
+			ofHome = append(ofHome, dir.Path)
 		}
 	}
-	for kernels, why := range map[bool]string{true: "they belong to the kernel", false: "they are of a home"} {
-		if list := paths[kernels]; len(list) > 0 {
-			code := map[bool]string{true: "kernel-not-shared", false: "home-not-shared"}[kernels]
+	tell := func(code, why string, list []string) {
+		if len(list) > 0 {
 			b.notice(code, "not shared with the command, for %s: %s; -v PATH shares one", why, strings.Join(shorten(list, 6), " "))
 		}
 	}
+	tell("kernel-not-shared", "they belong to the kernel", ofKernel)
+	tell("home-not-shared", "they are of a home", ofHome)
 }
 
 // liesIn says whether one lies in one of others, on the same mount as that.
@@ -192,10 +200,10 @@ func (b *builder) liesIn(dir *handle.Handle, others []*handle.Handle) (in bool) 
 				continue
 			}
 			defer up.Close()
-			if same, err := up.Beneath(filepath.Base(dir.Now())); err == nil {
-				same.Close()
-				if same.ID == dir.ID {
-					return b.liesIn(up, others) || slices.ContainsFunc(others, func(o *handle.Handle) bool { return o.ID == up.ID && o.Mount() == up.Mount() })
+			if found, err := up.Beneath(filepath.Base(dir.Now())); err == nil {
+				found.Close()
+				if found.ID == dir.ID {
+					return b.liesIn(up, others) || among(others, up)
 				}
 			}
 		}
@@ -203,7 +211,7 @@ func (b *builder) liesIn(dir *handle.Handle, others []*handle.Handle) (in bool) 
 	}
 	if len(others) > 0 {
 		b.above(dir, func(up *handle.Handle) bool {
-			in = slices.ContainsFunc(others, func(o *handle.Handle) bool { return o.ID == up.ID && o.Mount() == up.Mount() })
+			in = among(others, up)
 			return !in
 		})
 	}
@@ -216,7 +224,7 @@ var errMoved = errors.New("moved")
 // led says whether a path that was typed leads into something hidden only because of a link on its way. Who names such a
 // place itself means it.
 func (b *builder) led(abs string, h *handle.Handle) bool {
-	if len(b.concealed) == 0 || !b.liesIn(h, b.concealed) && !slices.ContainsFunc(b.concealed, func(dir *handle.Handle) bool { return same(dir, h) }) {
+	if len(b.concealed) == 0 || !b.liesIn(h, b.concealed) && !among(b.concealed, h) {
 		return false
 	}
 	top, err := b.open("/")
