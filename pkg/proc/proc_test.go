@@ -32,6 +32,7 @@ func TestParseStat(t *testing.T) {
 func FuzzParseStat(f *testing.F) {
 	f.Add([]byte("7 (a) b) R 3 1 1 0 -1 4194560 1 0 0 0 1 2 3 4 20 0 1 0 4711"))
 	f.Add([]byte(")"))
+	f.Add([]byte("\x00 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if s, err := parseStat(b); err == nil && s.State == 0 {
 			t.Errorf("no state in %q", b)

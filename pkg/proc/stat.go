@@ -47,7 +47,9 @@ func parseStat(b []byte) (s Stat, err error) {
 	if len(fields) <= fieldBegin {
 		return s, fmt.Errorf("only %d fields", len(fields))
 	}
-	s.State = fields[fieldState][0]
+	if s.State = fields[fieldState][0]; len(fields[fieldState]) != 1 || s.State < 'A' || s.State > 'z' {
+		return Stat{}, fmt.Errorf("no state: %q", fields[fieldState])
+	}
 	s.Parent, _ = strconv.Atoi(fields[fieldParent])
 	if s.Begin, err = strconv.ParseUint(fields[fieldBegin], 10, 64); err != nil {
 		return s, err
