@@ -1,6 +1,7 @@
 package main
 
 import (
+	"sandbox/pkg/handle"
 	"sandbox/pkg/helper"
 	"sandbox/pkg/spec"
 )
@@ -24,11 +25,20 @@ func (p *programs) Set(value string) error {
 func (p *programs) String() string { return "" }
 func (p *programs) Type() string   { return "program" }
 
-// shared are the directories that a wish names, whatever comes of it: ids are
-// chosen before there is a spec, and newuidmap and getsubids are looked for then.
-func shared(w *spec.Wish, c spec.Caller) (places []helper.Place) {
-	for _, h := range w.Hold(c) {
-		places = append(places, helper.Place{Dev: h.Dev, Ino: h.Ino, Name: h.Path})
+// sharing answers which directories a wish names, whatever comes of it: ids are chosen before there is a spec, and
+// newuidmap and getsubids are looked for then. Where that cannot be known all of the host may be shared, and err says why.
+func sharing(w *spec.Wish, c spec.Caller, err *error) func() []helper.Place {
+	return func() (places []helper.Place) {
+		var held []*handle.Handle
+		if held, *err = w.Hold(c); *err != nil {
+			if top, err := handle.Open("/"); err == nil {
+				c.Paths.Keep(top)
+				held = append(held, top)
+			}
+		}
+		for _, h := range held {
+			places = append(places, helper.Place{Dev: h.Dev, Ino: h.Ino, Name: h.Path})
+		}
+		return places
 	}
-	return places
 }

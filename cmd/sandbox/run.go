@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -13,7 +14,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/handle"
-	"sandbox/pkg/helper"
 	"sandbox/pkg/kernel"
 	"sandbox/pkg/lifecycle"
 	"sandbox/pkg/spec"
@@ -234,13 +234,14 @@ func (a *app) wished(r *lifecycle.Runtime, f *runFlags, form form, args []string
 		return o, fmt.Errorf("find this program, which must not be writable for the command: %w", err)
 	}
 	caller.Made, o.Paths = &f.made, caller.Paths
-	r.Helpers.Shared = func() []helper.Place { return shared(w, caller) }
+	caller.Mounts = &hostLook{host: r.Kernel}
+	var unknown error
+	r.Helpers.Shared = sharing(w, caller, &unknown)
 	ids, contract, err := r.ChooseIDs(w.Userns, w.Tree)
-	if err != nil {
+	if err = cmp.Or(unknown, err); err != nil {
 		return o, err
 	}
 	o.Contract = contract
-	caller.Mounts = &hostLook{host: r.Kernel}
 	if w.Tree {
 		caller.Sockets = r.Kernel.Sockets
 	}

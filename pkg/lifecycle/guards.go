@@ -1,12 +1,5 @@
 package lifecycle
 
-import (
-	"errors"
-	"io/fs"
-
-	"golang.org/x/sys/unix"
-)
-
 // settle compares the directories that a container shared with what they were, where whoever started it has not done so:
 // it was killed, or left the container to itself. What is there now and acts outside is moved aside and told.
 func (r *Runtime) settle(rec *Record) {
@@ -15,10 +8,8 @@ func (r *Runtime) settle(rec *Record) {
 	}
 	for _, n := range rec.Guards {
 		g, err := n.Open()
-		if err != nil {
-			if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ENOTDIR) {
-				r.Tell("not looked at what the command has left: " + err.Error())
-			}
+		if err != nil { // gone too: somebody may have moved it
+			r.Tell("not looked at what the command has left: " + err.Error())
 			continue
 		}
 		for _, text := range g.Check() {

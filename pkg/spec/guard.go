@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/handle"
 	"sandbox/pkg/worktree"
@@ -81,12 +82,9 @@ func (b *builder) mayShow(dir *handle.Handle) bool {
 // guard keeps what the command shares from acting outside when it has ended (pkg/worktree): the working directory, and
 // each directory that -v adds for writing.
 func (b *builder) guard() error {
-	if err := b.wholeCopies(); err != nil {
-		return err
-	}
 	if !b.wish.Tree {
 		b.tellHidden()
-		return nil
+		return b.wholeCopies()
 	}
 	found := <-b.finding
 	b.finding = nil
@@ -121,7 +119,7 @@ func (b *builder) guard() error {
 	byDepth(private)
 	b.spec.Mounts = append(append(append(b.spec.Mounts[:b.base:b.base], private...), theirs...), last...)
 	b.gitFiles(found.own)
-	return nil
+	return b.wholeCopies()
 }
 
 // stays says whether all could be looked at, and this program found where it lies.
@@ -135,23 +133,39 @@ func stays(g *worktree.Guard) error {
 	return nil
 }
 
-// wholeCopies refuses a copy-on-write view of a directory in which something lies that must not be seen: in the copy it is a
-// directory like any other.
+// wholeCopies refuses a copy of a directory in which something lies that must not be seen: in the copy, copy-on-write or in
+// a tmpfs, it is a directory like any other.
 func (b *builder) wholeCopies() error {
 	for _, m := range b.spec.Mounts {
-		if m.Type != "overlay" {
+		of := b.copied(m)
+		if of == nil {
 			continue
 		}
-		for _, o := range m.Options {
-			lower, ok := strings.CutPrefix(o, "lowerdir=")
-			h := b.paths[unescapeLayer(lower)]
-			if !ok || h == nil {
-				continue
+		for _, dir := range b.concealed {
+			if !dir.IsMountRoot() && b.liesIn(dir, []*handle.Handle{of}) {
+				return fmt.Errorf("%s cannot be copied for the command, for %s in it must not be seen: take a directory below it", of.Path, dir.Path)
 			}
-			for _, dir := range b.concealed {
-				if !dir.IsMountRoot() && b.liesIn(dir, []*handle.Handle{h}) {
-					return fmt.Errorf("%s cannot be copied on write for the command, for %s in it must not be seen: take a directory below it", h.Path, dir.Path)
-				}
+		}
+	}
+	return nil
+}
+
+// copied is the directory that a mount shows a copy of.
+func (b *builder) copied(m specs.Mount) *handle.Handle {
+	for _, o := range m.Options {
+		lower, ok := strings.CutPrefix(o, "lowerdir=")
+		switch {
+		case m.Type == "overlay" && ok:
+			return b.paths[unescapeLayer(lower)]
+		case m.Type == "tmpfs" && o == "tmpcopyup":
+			fd, err := b.openInRoot(m.Destination, unix.O_PATH|unix.O_DIRECTORY)
+			if err != nil {
+				return nil // a new one
+			}
+			defer unix.Close(fd)
+			if h, err := handle.Of(fd, filepath.Join(b.spec.Root.Path, m.Destination)); err == nil {
+				b.paths.Keep(h)
+				return h
 			}
 		}
 	}

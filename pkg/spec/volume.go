@@ -157,18 +157,22 @@ func (v *volume) consistent() error {
 }
 
 // Hold opens what the flags name on the host for the container, its root and what is mounted from here, and keeps it in the
-// caller's Paths, for the Spec to use. What cannot be read or opened is none; that is told when the spec is made.
-func (w *Wish) Hold(c Caller) (held []*handle.Handle) {
+// caller's Paths, for the Spec to use. What cannot be read or opened is none; that is told when the spec is made. An error
+// is one for which there will be no spec.
+func (w *Wish) Hold(c Caller) (held []*handle.Handle, err error) {
 	b := &builder{wish: *w, caller: c, paths: c.Paths}
-	if b.openWorkdir() != nil || b.elsewhere() != nil {
-		return nil
+	if err := b.openWorkdir(); err != nil {
+		return nil, err
+	}
+	if err := b.elsewhere(); err != nil {
+		return nil, err
 	}
 	for _, path := range w.sources() {
 		if h, err := b.typed(path); err == nil {
 			held = append(held, h)
 		}
 	}
-	return held
+	return held, nil
 }
 
 // sources are the paths that the flags name, as they were typed.

@@ -1,8 +1,10 @@
 package spec
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -53,6 +55,37 @@ func (b *builder) openWorkdir() error {
 		b.paths.Add(b.caller.Cwd, b.caller.Dir)
 	}
 	return nil
+}
+
+// cameByLink refuses a working directory that a shell has come to through a link which is followed nowhere else either
+// ([builder.typed]): a command may have left `sub -> ~/.ssh` for the next `cd sub`. The shell's word for its way is $PWD;
+// a program that has changed its directory since leaves another one's there, which says nothing.
+func (b *builder) cameByLink() error {
+	way := ""
+	for _, e := range b.caller.Env {
+		if value, ok := strings.CutPrefix(e, "PWD="); ok {
+			way = value
+		}
+	}
+	relative := func(path string) bool { return !filepath.IsAbs(path) }
+	if b.caller.Dir == nil || way == b.caller.Cwd || relative(way) || !b.wish.Tree && !slices.ContainsFunc(b.wish.sources(), relative) {
+		return nil
+	}
+	if h, err := b.openTyped(way); !errors.Is(err, unix.EXDEV) {
+		if err == nil {
+			h.Close()
+		}
+		return nil
+	}
+	h, err := b.open(way)
+	if err != nil {
+		return nil
+	}
+	defer h.Close()
+	if h.ID != b.caller.Dir.ID {
+		return nil
+	}
+	return fmt.Errorf("the working directory is %s behind a link, which a command that ran here before may have put there: if that is meant, cd %[1]s first", b.caller.Cwd)
 }
 
 // unshared says why a directory cannot be shown as it is, "" for one that can. Whatever name it goes by.

@@ -86,8 +86,8 @@ func parseLine(text string) (l line, err error) {
 	return l, err
 }
 
-// Open is the guard of a note, to be checked and closed. A directory that has another in its place by now is an error;
-// those that are gone have nothing in them that could act.
+// Open is the guard of a note, to be checked and closed. A shared directory that is gone, or has another in its place by
+// now, is an error: it may be somewhere else.
 func (n Note) Open() (*Guard, error) {
 	g := &Guard{known: map[handle.ID]bool{}}
 	var bases []*handle.Handle
