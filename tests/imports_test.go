@@ -45,7 +45,7 @@ const (
 // table holds every package that exists or will; one that is not in it has no place in the order yet.
 var table = map[string]rule{
 	"cmd/sandbox": {
-		own:  []string{"spec", "image", "lifecycle", "console", "kernel", "handle", "worktree", "outfile", "helper"},
+		own:  []string{"spec", "image", "lifecycle", "state", "console", "kernel", "handle", "worktree", "outfile", "helper"},
 		libs: []string{cobra, pflag, ocispec},
 		never: map[string]string{
 			"plan": whyOnlyVerb, "userns": whyOnlyVerb, "rootfs": whyOnlyVerb, "confine": whyOnlyVerb, "cgroup2": whyOnlyVerb,
@@ -69,13 +69,19 @@ var table = map[string]rule{
 		},
 	},
 	"pkg/lifecycle": {
-		own:  []string{"spec", "idmap", "userns", "plan", "rootfs", "confine", "seccomp", "cgroup2", "slirp", "netdev", "resctrl", "console", "kernel", "proc", "handle", "worktree", "outfile", "helper"},
+		own:  []string{"spec", "idmap", "userns", "plan", "rootfs", "confine", "seccomp", "cgroup2", "slirp", "netdev", "resctrl", "console", "kernel", "proc", "handle", "worktree", "outfile", "helper", "state"},
 		libs: []string{ocispec},
 		never: map[string]string{
 			cobra:   whyFlags,
 			pflag:   whyFlags,
 			"image": "a start needs a directory, wherever it came from; the storage libraries cost start-up time and are optional",
 		},
+	},
+	// What is written down has the types of those who wrote it: a placement, a filter, a contract.
+	"pkg/state": {
+		own:   []string{"spec", "proc", "kernel", "handle", "cgroup2", "resctrl", "seccomp", "worktree"},
+		libs:  []string{ocispec},
+		never: map[string]string{"userns": "a record that acts could not be read by whoever only looks", "lifecycle": whyNoVerbs},
 	},
 	"pkg/proc":    {never: map[string]string{"kernel": whyLeaf, "userns": whyLeaf}},
 	"pkg/idmap":   {own: []string{"helper", "proc"}},

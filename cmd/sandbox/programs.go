@@ -31,8 +31,7 @@ func sharing(w *spec.Wish, c spec.Caller, err *error) func() []helper.Place {
 	return func() (places []helper.Place) {
 		var held []*handle.Handle
 		if held, *err = w.Hold(c); *err != nil {
-			if top, err := handle.Open("/"); err == nil {
-				c.Paths.Keep(top)
+			if top, err := c.Paths.Open("/"); err == nil {
 				held = append(held, top)
 			}
 		}

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/lifecycle"
+	"sandbox/pkg/state"
 )
 
 // usage is one line of stats, with podman's names. What nobody counts is nil: a
@@ -83,7 +84,7 @@ func look(r *lifecycle.Runtime, ids []string, before map[string]usage, told func
 	named := len(ids) > 0
 	for _, s := range states {
 		created[s.ID], _ = time.Parse(time.RFC3339Nano, s.Created)
-		if !named && s.Status != lifecycle.Stopped {
+		if !named && s.Status != state.Stopped {
 			ids = append(ids, s.ID)
 		}
 	}

@@ -48,25 +48,21 @@ func seen(err error) error {
 // networkIn is a container in that user namespace whose network is held by processes of
 // ours, "" for none.
 func (r *Runtime) networkIn(namespace *os.File) (string, error) {
-	root, err := r.openRoot()
+	names, err := r.Root.List(-1)
 	if errors.Is(err, os.ErrNotExist) {
 		return "", nil
 	}
 	if err != nil {
 		return "", err
 	}
-	entries, err := readDir(root, -1)
-	if err != nil {
-		return "", err
-	}
-	for _, e := range entries {
-		d, err := r.open(e.Name())
+	for _, name := range names {
+		d, err := r.Root.Dir(name)
 		if err != nil {
 			continue // not ours
 		}
-		rec, err := d.read()
-		d.close()
-		if err == nil && rec.Helper != nil && rec.alive() && same(namespace, proc.Dir(rec.Pid)+"/ns/user") {
+		rec, err := d.Read()
+		d.Close()
+		if err == nil && rec.Helper != nil && rec.Alive() && same(namespace, proc.Dir(rec.Pid)+"/ns/user") {
 			return rec.ID, nil
 		}
 	}

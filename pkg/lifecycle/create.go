@@ -13,6 +13,7 @@ import (
 	"sandbox/pkg/handle"
 	"sandbox/pkg/kernel"
 	"sandbox/pkg/proc"
+	"sandbox/pkg/state"
 	"sandbox/pkg/userns"
 	"sandbox/pkg/worktree"
 )
@@ -73,7 +74,7 @@ type File struct {
 
 // Container is one that was just made by this process.
 type Container struct {
-	Record
+	state.Record
 	run    *Runtime
 	child  *userns.Child
 	status *os.File // where init tells how the payload ended
@@ -99,12 +100,12 @@ func (r *Runtime) spawn(o Options, started bool) (*Container, error) {
 	}
 	r.shareWith(&o)
 	// The first encoding of a type is the slow one; here a processor is idle.
-	go func() { _, _ = json.Marshal(&Record{}) }()
-	d, err := r.claim(o.ID)
+	go func() { _, _ = json.Marshal(&state.Record{}) }()
+	d, err := r.Root.Claim(o.ID, r.evict)
 	if err != nil {
 		return nil, err
 	}
-	defer d.close()
+	defer d.Close()
 	var undo cleanup
 	defer undo.run()
 	undo.add(func() {
@@ -123,7 +124,7 @@ func (r *Runtime) spawn(o Options, started bool) (*Container, error) {
 	defer g.close()
 	var notify *notifier
 	if started {
-		if notify, err = d.listenNotify(o.Notify); err != nil {
+		if notify, err = listenNotify(d, o.Notify); err != nil {
 			return nil, err
 		}
 	}
@@ -145,7 +146,7 @@ func (r *Runtime) spawn(o Options, started bool) (*Container, error) {
 
 // offer adds to the spec what the container gets to see of its own directory. Without one,
 // for a plan that is only printed, nothing is made.
-func (r *Runtime) offer(d *dir, o *Options) error {
+func (r *Runtime) offer(d *state.Dir, o *Options) error {
 	if err := r.offerNotify(d, o); err != nil {
 		return err
 	}
@@ -155,10 +156,10 @@ func (r *Runtime) offer(d *dir, o *Options) error {
 // birth is one spawn under way.
 type birth struct {
 	*program
-	dir      *dir
+	dir      *state.Dir
 	started  bool
 	contract kernel.Contract
-	record   Record
+	record   state.Record
 	begin    uint64
 	boot     string
 	pid      int
@@ -198,7 +199,7 @@ func (b *birth) run() (*Container, error) {
 		New: b.flags(), Plan: b.plan, IDs: b.ids, Maps: r.Maps, Caller: r.Caller, Group: b.group.dir,
 		Born: b.born, Gate: b.gate, Note: b.note, Until: until,
 		File: func(child *userns.Child, f *os.File) error {
-			return b.filter.relay(f, child.Payload, &b.record, Created)
+			return b.filter.relay(f, child.Payload, &b.record, state.Created)
 		},
 	})
 	if err != nil {
@@ -224,7 +225,7 @@ func (b *birth) openFiles(c *Container) (files []*os.File, err error) {
 	if !b.started {
 		l, err := listen(b.dir)
 		if err != nil {
-			return nil, b.program.run.because(kernel.Op{Do: kernel.UseRuntime, Path: b.dir.path}, err)
+			return nil, b.program.run.because(kernel.Op{Do: kernel.UseRuntime, Path: b.dir.Path}, err)
 		}
 		b.listen, files = int(l.Fd()), append(files, l)
 	}
@@ -298,8 +299,8 @@ func (b *birth) save(c *userns.Child) error {
 		}
 		b.record.Init, b.record.Pid, b.record.Begin = c.Pid, c.Payload, s.Begin
 	}
-	if err := b.dir.write(&b.record); err != nil {
-		return b.program.run.because(kernel.Op{Do: kernel.UseRuntime, Path: b.dir.path}, fmt.Errorf("record the state: %w", err))
+	if err := b.dir.Write(&b.record); err != nil {
+		return b.program.run.because(kernel.Op{Do: kernel.UseRuntime, Path: b.dir.Path}, fmt.Errorf("record the state: %w", err))
 	}
 	if b.PidFile == "" {
 		return nil
@@ -307,9 +308,9 @@ func (b *birth) save(c *userns.Child) error {
 	return writePid(b.PidFile, b.record.Pid)
 }
 
-func (b *birth) newRecord() Record {
+func (b *birth) newRecord() state.Record {
 	s := b.Spec
-	rec := Record{
+	rec := state.Record{
 		OCIVersion: s.Version, ID: b.ID, Pid: b.pid, Begin: b.begin, Boot: b.boot,
 		Bundle: b.Bundle, Rootfs: b.tree.Path(), Created: time.Now().UTC().Format(time.RFC3339Nano),
 		Owner: b.program.run.Caller.UID, Annotations: s.Annotations,

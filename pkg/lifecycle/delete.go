@@ -5,9 +5,8 @@ import (
 	"fmt"
 	"io/fs"
 
-	"golang.org/x/sys/unix"
-
 	"sandbox/pkg/kernel"
+	"sandbox/pkg/state"
 )
 
 // Delete removes a container that has stopped or was never started; force ends
@@ -15,63 +14,63 @@ import (
 // content when there is nothing.
 func (r *Runtime) Delete(id string, force bool) error {
 	defer r.Sweep()
-	d, rec, err := r.lock(id)
+	d, rec, err := r.Root.Lock(id)
 	if err != nil {
 		return r.deleteLeftover(id, d, err, force)
 	}
 	status := r.statusIn(d, rec)
-	if status != Stopped && status != Created && !force {
-		d.close()
+	if status != state.Stopped && status != state.Created && !force {
+		d.Close()
 		return fmt.Errorf("cannot delete container %s that is not stopped: %s", id, status)
 	}
-	if err := rec.end(endPatience); err != nil {
-		d.close()
+	if err := end(rec, endPatience); err != nil {
+		d.Close()
 		return err
 	}
 	r.settle(rec)
-	rec.endNetwork(d)
+	endNetwork(rec, d)
 	if err := r.leaveGroup(d, rec); err != nil {
 		if !force {
-			d.close()
+			d.Close()
 			return err
 		}
 		r.Warn(err.Error())
 	}
 	r.leaveShare(d)
-	if err := d.remove(); err != nil {
-		return r.because(kernel.Op{Do: kernel.UseRuntime, Path: r.Root}, err)
+	if err := d.Remove(); err != nil {
+		return r.because(kernel.Op{Do: kernel.UseRuntime, Path: r.Root.Path}, err)
 	}
 	r.poststop(rec.Hooks, rec)
 	return nil
 }
 
 // deleteLeftover handles a directory without a readable record.
-func (r *Runtime) deleteLeftover(id string, d *dir, err error, force bool) error {
+func (r *Runtime) deleteLeftover(id string, d *state.Dir, err error, force bool) error {
 	switch {
-	case d == nil && errors.Is(err, ErrNotExist) && force:
+	case d == nil && errors.Is(err, state.ErrNotExist) && force:
 		return r.deleteStranger(id)
 	case d == nil:
 		return err
 	case force:
 		return r.deleteForced(d, err)
 	case errors.Is(err, fs.ErrNotExist):
-		d.close()
-		return ErrNotExist
+		d.Close()
+		return state.ErrNotExist
 	}
-	d.close()
+	d.Close()
 	return err
 }
 
 // deleteForced removes a directory whose record says nothing.
-func (r *Runtime) deleteForced(d *dir, err error) error {
+func (r *Runtime) deleteForced(d *state.Dir, err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
-		if err := d.leftover(); err != nil {
-			d.close()
+		if err := d.Leftover(); err != nil {
+			d.Close()
 			return err
 		}
 	}
-	if err := d.process().end(endPatience); err != nil {
-		d.close()
+	if err := end(d.Process(), endPatience); err != nil {
+		d.Close()
 		return err
 	}
 	return r.discard(d, nil, r.Warn)
@@ -79,38 +78,38 @@ func (r *Runtime) deleteForced(d *dir, err error) error {
 
 // deleteStranger frees an id whose place something of ours takes that is no directory.
 func (r *Runtime) deleteStranger(id string) error {
-	d, err := r.open(id)
-	var stranger *strangerError
+	d, err := r.Root.Dir(id)
+	var stranger *state.StrangerError
 	switch {
 	case err == nil: // made meanwhile
-		d.close()
+		d.Close()
 		return nil
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
-	case !errors.As(err, &stranger) || !stranger.ours:
+	case !errors.As(err, &stranger) || !stranger.Ours:
 		return err
 	}
-	if err := unix.Unlinkat(int(r.state.Fd()), id, 0); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return &fs.PathError{Op: "remove", Path: stranger.path, Err: err}
+	if err := r.Root.Unlink(id); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return &fs.PathError{Op: "remove", Path: stranger.Path, Err: err}
 	}
 	return nil
 }
 
 // Remove removes a container of our own that has ended.
 func (r *Runtime) Remove(c *Container) {
-	d, err := r.hold(c.ID)
+	d, err := r.Root.Hold(c.ID)
 	if err != nil {
-		if !errors.Is(err, ErrNotExist) {
+		if !errors.Is(err, state.ErrNotExist) {
 			r.Warn("remove the container's state: " + err.Error())
 		}
 		return
 	}
 	// Another container may have taken the name since.
-	if p := d.process(); p.Pid != c.Pid || p.Begin != c.Begin {
-		d.close()
+	if p := d.Process(); p.Pid != c.Pid || p.Begin != c.Begin {
+		d.Close()
 		return
 	}
-	c.endNetwork(d)
+	endNetwork(&c.Record, d)
 	if err := r.discard(d, &c.Record, r.Warn); err != nil {
 		r.Warn(err.Error())
 	}

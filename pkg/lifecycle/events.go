@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/cgroup2"
+	"sandbox/pkg/state"
 )
 
 // Event is one line of `events`, in runc's shape: stats, with data, or oom.
@@ -27,20 +28,20 @@ func (r *Runtime) Stats(id string) (*Usage, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !rec.alive() {
+	if !rec.Alive() {
 		return nil, ErrNotRunning
 	}
 	return g.Stats()
 }
 
 // look is a container that lives, and its group.
-func (r *Runtime) look(id string) (*Record, cgroup2.Group, error) {
-	d, rec, err := r.find(id)
+func (r *Runtime) look(id string) (*state.Record, cgroup2.Group, error) {
+	d, rec, err := r.Root.Find(id)
 	if err != nil {
 		return nil, cgroup2.Group{}, err
 	}
-	d.close()
-	if !rec.alive() {
+	d.Close()
+	if !rec.Alive() {
 		return nil, cgroup2.Group{}, fmt.Errorf("container with id %s is not running: %w", id, ErrNotRunning)
 	}
 	g, err := r.group(rec)
@@ -54,7 +55,7 @@ func (r *Runtime) Events(id string, interval time.Duration, tell func(Event) err
 	if err != nil {
 		return err
 	}
-	process, err := rec.open()
+	process, err := openPayload(rec)
 	if err != nil {
 		return err
 	}
@@ -141,14 +142,14 @@ func (w *watch) killed() error {
 // noteOOM records what the killer has done. It is an explanation and not worth an
 // error: another verb may have the container, which looks for itself.
 func (r *Runtime) noteOOM(id string, oom *cgroup2.OOM) {
-	d, rec, err := r.lock(id)
+	d, rec, err := r.Root.Lock(id)
 	if err != nil {
 		if d != nil {
-			d.close()
+			d.Close()
 		}
 		return
 	}
-	defer d.close()
+	defer d.Close()
 	rec.OOM = oom
-	_ = d.rewrite(rec)
+	_ = d.Rewrite(rec)
 }

@@ -10,6 +10,7 @@ import (
 	"sandbox/pkg/kernel"
 	"sandbox/pkg/plan"
 	"sandbox/pkg/proc"
+	"sandbox/pkg/state"
 	"sandbox/pkg/userns"
 )
 
@@ -35,12 +36,12 @@ func (r *Runtime) Exec(id string, o *ExecOptions) (*Container, error) {
 	if err := checkPreserved(o.PreserveFds); err != nil {
 		return nil, err
 	}
-	d, rec, err := r.find(id)
+	d, rec, err := r.Root.Find(id)
 	if err != nil {
 		return nil, err
 	}
-	d.close()
-	held, err := rec.open()
+	d.Close()
+	held, err := openPayload(rec)
 	if err != nil {
 		return nil, errStopped
 	}
@@ -54,7 +55,7 @@ func (r *Runtime) Exec(id string, o *ExecOptions) (*Container, error) {
 		return nil, err
 	}
 	inherit(proc, rec.Process)
-	return r.exec(rec, &specs.Spec{Process: proc, Annotations: rec.Annotations, Linux: rec.linux()}, o)
+	return r.exec(rec, &specs.Spec{Process: proc, Annotations: rec.Annotations, Linux: &specs.Linux{Personality: rec.Personality, MemoryPolicy: rec.MemoryPolicy}}, o)
 }
 
 // inherit gives a process that was described on its own what it says nothing
@@ -93,7 +94,7 @@ func inherit(p, from *specs.Process) {
 // exec spawns the process in the container's cgroup. Where the kernel forbids that,
 // because the first group above both is not ours (cgroup-v2.rst, "Delegation
 // Containment"), or an outer filter knows no clone3(2), it is moved at a gate.
-func (r *Runtime) exec(rec *Record, s *specs.Spec, o *ExecOptions) (*Container, error) {
+func (r *Runtime) exec(rec *state.Record, s *specs.Spec, o *ExecOptions) (*Container, error) {
 	group, err := r.openGroup(rec, o.Group)
 	if err != nil {
 		return nil, err
@@ -105,7 +106,7 @@ func (r *Runtime) exec(rec *Record, s *specs.Spec, o *ExecOptions) (*Container, 
 		group.close()
 		c, err = r.execIn(rec, s, o, group)
 	}
-	if err != nil && rec.Cgroup.Owned && !rec.alive() {
+	if err != nil && rec.Cgroup.Owned && !rec.Alive() {
 		return nil, errStopped // and its group has gone with it
 	}
 	if errors.As(err, &refused) {
@@ -114,7 +115,7 @@ func (r *Runtime) exec(rec *Record, s *specs.Spec, o *ExecOptions) (*Container, 
 	return c, err
 }
 
-func (r *Runtime) execIn(rec *Record, s *specs.Spec, o *ExecOptions, group *execGroup) (*Container, error) {
+func (r *Runtime) execIn(rec *state.Record, s *specs.Spec, o *ExecOptions, group *execGroup) (*Container, error) {
 	p := plan.New()
 	p.Private = r.private()
 	if a := s.Process.ExecCPUAffinity; a != nil {
@@ -153,7 +154,7 @@ func (r *Runtime) execIn(rec *Record, s *specs.Spec, o *ExecOptions, group *exec
 		c.Pid = child.Pid
 		return x.born(child.Pid)
 	}, File: func(child *userns.Child, f *os.File) error {
-		return filter{rec.Seccomp}.relay(f, child.Pid, rec, Running)
+		return filter{rec.Seccomp}.relay(f, child.Pid, rec, state.Running)
 	}})
 	if err != nil {
 		return nil, r.explainStep(err, func(op *kernel.Op) {

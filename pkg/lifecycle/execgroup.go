@@ -9,6 +9,7 @@ import (
 	"sandbox/pkg/cgroup2"
 	"sandbox/pkg/kernel"
 	"sandbox/pkg/plan"
+	"sandbox/pkg/state"
 )
 
 // execGroup is the cgroup that one more process of a container belongs in.
@@ -22,7 +23,7 @@ type execGroup struct {
 // have moved itself below its own, as systemd does, and a group with controllers
 // for those below it takes no process (cgroup-v2.rst, "No Internal Process
 // Constraint").
-func (r *Runtime) openGroup(rec *Record, below string) (*execGroup, error) {
+func (r *Runtime) openGroup(rec *state.Record, below string) (*execGroup, error) {
 	g := &execGroup{place: rec.Cgroup}
 	if !rec.Cgroup.Owned {
 		if below != "" {

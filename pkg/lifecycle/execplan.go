@@ -6,6 +6,7 @@ import (
 
 	"sandbox/pkg/confine"
 	"sandbox/pkg/plan"
+	"sandbox/pkg/state"
 )
 
 // execution is one more process of a container while its plan is written: the second
@@ -14,7 +15,7 @@ import (
 type execution struct {
 	*ExecOptions
 	run   *Runtime
-	rec   *Record
+	rec   *state.Record
 	spec  *specs.Spec
 	proc  *confine.Process
 	where *entry

@@ -9,6 +9,7 @@ import (
 	"sandbox/pkg/confine"
 	"sandbox/pkg/plan"
 	"sandbox/pkg/seccomp"
+	"sandbox/pkg/state"
 )
 
 // rightful are calls that take a right, or give one up: none of them is made by a process that a container sees.
@@ -43,7 +44,7 @@ func TestExecIsBornWithoutRights(t *testing.T) {
 		s.Linux = &specs.Linux{
 			Personality: &specs.LinuxPersonality{Domain: specs.PerLinux32}, MemoryPolicy: &specs.LinuxMemoryPolicy{Mode: specs.MpolInterleave, Nodes: "0"},
 		}
-		rec := &Record{Process: s.Process, ID: "x"}
+		rec := &state.Record{Process: s.Process, ID: "x"}
 		if c.profile != nil {
 			f, err := seccomp.Compile(c.profile)
 			if err != nil {

@@ -14,6 +14,7 @@ import (
 	"sandbox/pkg/cgroup2"
 	"sandbox/pkg/kernel"
 	"sandbox/pkg/plan"
+	"sandbox/pkg/state"
 	"sandbox/pkg/userns"
 )
 
@@ -83,16 +84,16 @@ func (g *program) atBirth() uintptr {
 }
 
 // open makes what can be made before there is a process.
-func (r *grouping) open(d *dir) error {
+func (r *grouping) open(d *state.Dir) error {
 	place, known := r.request.Place()
 	if known {
-		if err := d.noteGroup(place); err != nil {
+		if err := d.NoteGroup(place); err != nil {
 			return err
 		}
 	}
 	var err error
 	if r.dir, err = r.request.Open(); err != nil {
-		d.forgetGroup() // it may be there, and somebody else's
+		d.ForgetGroup() // it may be there, and somebody else's
 		return err
 	}
 	if r.dir != nil {
@@ -140,7 +141,7 @@ func (b *birth) grouped() error {
 		return b.ungrouped(err)
 	}
 	if g.dir == nil {
-		if err := b.dir.noteGroup(g.place); err != nil {
+		if err := b.dir.NoteGroup(g.place); err != nil {
 			return err
 		}
 	}
@@ -166,7 +167,7 @@ func (b *birth) ungrouped(err error) error {
 func (b *birth) limit() error {
 	g := b.group
 	group := b.program.run.Groups.Group(g.place.Path)
-	if dir, err := filepath.Abs(b.dir.path); err == nil {
+	if dir, err := filepath.Abs(b.dir.Path); err == nil {
 		group.SetOwner(dir) // compared with the open directory later
 	}
 	can, missing, err := group.Split(g.writes)

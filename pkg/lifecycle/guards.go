@@ -1,8 +1,10 @@
 package lifecycle
 
+import "sandbox/pkg/state"
+
 // settle compares the directories that a container shared with what they were, where whoever started it has not done so:
 // it was killed, or left the container to itself. What is there now and acts outside is moved aside and told.
-func (r *Runtime) settle(rec *Record) {
+func (r *Runtime) settle(rec *state.Record) {
 	if rec == nil {
 		return
 	}
@@ -29,14 +31,14 @@ func (r *Runtime) Settled(c *Container) {
 	if c.AutoRemove {
 		return // the record goes anyway
 	}
-	d, rec, err := r.lock(c.ID)
+	d, rec, err := r.Root.Lock(c.ID)
 	if err != nil {
 		return
 	}
-	defer d.close()
+	defer d.Close()
 	if rec.Pid == c.Pid && rec.Begin == c.Begin {
 		rec.Guards = nil
-		if err := d.rewrite(rec); err != nil {
+		if err := d.Rewrite(rec); err != nil {
 			r.Warn("record that " + c.ID + " was looked at: " + err.Error())
 		}
 	}

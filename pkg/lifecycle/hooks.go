@@ -16,6 +16,7 @@ import (
 	"sandbox/pkg/plan"
 	"sandbox/pkg/proc"
 	"sandbox/pkg/spec"
+	"sandbox/pkg/state"
 	"sandbox/pkg/userns"
 )
 
@@ -65,46 +66,46 @@ func (b *birth) runtimeHooks() error {
 	h := b.Spec.Hooks
 	r := b.program.run
 	//lint:ignore SA1019 see hooked
-	if err := r.runHooks("prestart", h.Prestart, &b.record, Creating, 0); err != nil {
+	if err := r.runHooks("prestart", h.Prestart, &b.record, state.Creating, 0); err != nil {
 		return err
 	}
-	if err := r.runHooks("createRuntime", h.CreateRuntime, &b.record, Creating, 0); err != nil {
+	if err := r.runHooks("createRuntime", h.CreateRuntime, &b.record, state.Creating, 0); err != nil {
 		return err
 	}
-	return r.runHooks("createContainer", h.CreateContainer, &b.record, Creating, b.pid)
+	return r.runHooks("createContainer", h.CreateContainer, &b.record, state.Creating, b.pid)
 }
 
 // startHooks runs those of start, inside the container.
-func (r *Runtime) startHooks(rec *Record) error {
+func (r *Runtime) startHooks(rec *state.Record) error {
 	if rec.Hooks == nil {
 		return nil
 	}
-	return r.runHooks("startContainer", rec.Hooks.StartContainer, rec, Created, rec.Pid)
+	return r.runHooks("startContainer", rec.Hooks.StartContainer, rec, state.Created, rec.Pid)
 }
 
 // poststart runs those that come when the payload runs. Since version 1.3 of
 // the specification a failure of theirs is the start's, and the container is
 // gone; before, it was only told (runtime.md, "Lifecycle", step 9).
-func (r *Runtime) poststart(rec *Record) error {
+func (r *Runtime) poststart(rec *state.Record) error {
 	if rec.Hooks == nil {
 		return nil
 	}
 	if spec.Before13(rec.OCIVersion) {
-		r.toldHooks("poststart", rec.Hooks.Poststart, rec, Running)
+		r.toldHooks("poststart", rec.Hooks.Poststart, rec, state.Running)
 		return nil
 	}
-	return r.runHooks("poststart", rec.Hooks.Poststart, rec, Running, 0)
+	return r.runHooks("poststart", rec.Hooks.Poststart, rec, state.Running, 0)
 }
 
 // poststop runs those of a container that is gone, whatever they say.
-func (r *Runtime) poststop(h *specs.Hooks, rec *Record) {
+func (r *Runtime) poststop(h *specs.Hooks, rec *state.Record) {
 	if h != nil {
-		r.toldHooks("poststop", h.Poststop, rec, Stopped)
+		r.toldHooks("poststop", h.Poststop, rec, state.Stopped)
 	}
 }
 
 // toldHooks runs each of a list; a failure is only told.
-func (r *Runtime) toldHooks(kind string, list []specs.Hook, rec *Record, status Status) {
+func (r *Runtime) toldHooks(kind string, list []specs.Hook, rec *state.Record, status state.Status) {
 	for i := range list {
 		if err := r.runHook(kind, i, list[i], rec, status, 0); err != nil {
 			r.Warn(err.Error())
@@ -114,7 +115,7 @@ func (r *Runtime) toldHooks(kind string, list []specs.Hook, rec *Record, status 
 
 // runHooks runs a list in order and stops at the first that fails. inside is
 // the process whose namespaces they run in; 0 is our own.
-func (r *Runtime) runHooks(kind string, list []specs.Hook, rec *Record, status Status, inside int) error {
+func (r *Runtime) runHooks(kind string, list []specs.Hook, rec *state.Record, status state.Status, inside int) error {
 	for i, h := range list {
 		if err := r.runHook(kind, i, h, rec, status, inside); err != nil {
 			return err
@@ -123,7 +124,7 @@ func (r *Runtime) runHooks(kind string, list []specs.Hook, rec *Record, status S
 	return nil
 }
 
-func (r *Runtime) runHook(kind string, i int, h specs.Hook, rec *Record, status Status, inside int) error {
+func (r *Runtime) runHook(kind string, i int, h specs.Hook, rec *state.Record, status state.Status, inside int) error {
 	state, err := hookState(rec, status, inside)
 	if err != nil {
 		return err
@@ -145,10 +146,10 @@ func (r *Runtime) runHook(kind string, i int, h specs.Hook, rec *Record, status 
 
 // hookState is what a hook reads on its standard input. Inside the container
 // the pid is the one that is seen there (runtime.md, "State").
-func hookState(rec *Record, status Status, inside int) ([]byte, error) {
-	s := rec.state(status)
+func hookState(rec *state.Record, status state.Status, inside int) ([]byte, error) {
+	s := shown(rec, status)
 	s.Contract = nil
-	if status != Stopped {
+	if status != state.Stopped {
 		s.Pid = rec.Pid
 	}
 	if inside != 0 {
@@ -175,7 +176,7 @@ func memfile(name string, content []byte) (*os.File, error) {
 	return f, nil
 }
 
-func (r *Runtime) spawnHook(h specs.Hook, state []byte, rec *Record, inside int, confined *specs.Process) error {
+func (r *Runtime) spawnHook(h specs.Hook, state []byte, rec *state.Record, inside int, confined *specs.Process) error {
 	in, err := memfile("state", state)
 	if err != nil {
 		return err
@@ -227,7 +228,7 @@ func (r *Runtime) spawnHook(h specs.Hook, state []byte, rec *Record, inside int,
 
 // confinedHook appends a hook whose program is the container's: it may do no more than the
 // payload, and is seen by others of the container only once it cannot.
-func (r *Runtime) confinedHook(p *plan.Plan, h specs.Hook, rec *Record, confined *specs.Process, where *entry, processes unix.Rlimit) error {
+func (r *Runtime) confinedHook(p *plan.Plan, h specs.Hook, rec *state.Record, confined *specs.Process, where *entry, processes unix.Rlimit) error {
 	var err error
 	if where.labels, err = r.labels(confined); err != nil {
 		return err
@@ -271,7 +272,7 @@ func execHook(p *plan.Plan, h specs.Hook, where *entry, last ending) error {
 
 // hookPlace is where a hook begins, of which the specification says nothing: as
 // runc's do, in the bundle, or in the container's tree.
-func (e *entry) hookPlace(p *plan.Plan, rec *Record, inContainer bool) error {
+func (e *entry) hookPlace(p *plan.Plan, rec *state.Record, inContainer bool) error {
 	switch {
 	case inContainer && rec.NoPivot:
 		return e.chroot(p, rec.Pid)

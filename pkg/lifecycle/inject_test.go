@@ -265,7 +265,7 @@ func nothingLeft(t *testing.T, r *Runtime) {
 	if pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil); !errors.Is(err, unix.ECHILD) {
 		t.Fatalf("a child is left: %d, %v", pid, err)
 	}
-	left, err := os.ReadDir(r.Root)
+	left, err := os.ReadDir(r.Root.Path)
 	if err != nil || len(left) != 0 {
 		t.Fatalf("left in the state directory: %v, %v", left, err)
 	}

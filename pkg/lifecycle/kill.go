@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/proc"
+	"sandbox/pkg/state"
 )
 
 // ErrNotRunning is said of a container that has ended. Clients of OCI
@@ -42,18 +43,18 @@ func Signal(s string) (unix.Signal, error) {
 
 // Kill signals the container's process, or with all every process in it.
 func (r *Runtime) Kill(id string, sig unix.Signal, all bool) error {
-	d, rec, err := r.find(id)
+	d, rec, err := r.Root.Find(id)
 	if err != nil {
 		return err
 	}
-	defer d.close()
+	defer d.Close()
 	if all && r.hasGroup(d, rec) {
 		return r.killGroup(d, rec, sig)
 	}
 	if all {
-		return rec.killAll(sig)
+		return killAll(rec, sig)
 	}
-	err = rec.signal(sig)
+	err = signalTo(rec, sig)
 	if err == nil && sig == unix.SIGKILL {
 		r.thawInit(rec)
 	}
@@ -63,16 +64,16 @@ func (r *Runtime) Kill(id string, sig unix.Signal, all bool) error {
 // thawInit lets the init of a paused container go on, whose payload has been
 // killed: it could not end with it, and whoever waits for it would wait for
 // ever. The payload of one without an init takes the rest along, frozen or not.
-func (r *Runtime) thawInit(rec *Record) {
+func (r *Runtime) thawInit(rec *state.Record) {
 	if rec.Init != 0 && r.paused(rec) {
 		_ = r.Groups.Group(rec.Cgroup.Path).Thaw()
 	}
 }
 
-// signal goes through a pidfd whose process was looked at after it was opened:
+// signalTo goes through a pidfd whose process was looked at after it was opened:
 // the pid may have become somebody else's at any time before.
-func (r *Record) signal(sig unix.Signal) error {
-	fd, err := r.open()
+func signalTo(r *state.Record, sig unix.Signal) error {
+	fd, err := openPayload(r)
 	if err != nil {
 		return err
 	}
@@ -86,9 +87,9 @@ func (r *Record) signal(sig unix.Signal) error {
 	return nil
 }
 
-// open returns a pidfd of the recorded process, ErrNotRunning when it is gone.
-func (r *Record) open() (*os.File, error) {
-	f, err := r.process().Open()
+// openPayload returns a pidfd of the recorded process, ErrNotRunning when it is gone.
+func openPayload(r *state.Record) (*os.File, error) {
+	f, err := r.Payload().Open()
 	if err != nil {
 		return nil, ErrNotRunning
 	}
@@ -98,11 +99,11 @@ func (r *Record) open() (*os.File, error) {
 // killAll signals every process of a container without a cgroup. Where it has a pid
 // namespace of its own those are the processes in it; otherwise only the first
 // is known to be its own.
-func (r *Record) killAll(sig unix.Signal) error {
-	if !r.alive() {
+func killAll(r *state.Record, sig unix.Signal) error {
+	if !r.Alive() {
 		return nil // as runc: nothing is left to signal
 	}
-	pids, err := r.processes()
+	pids, err := processes(r)
 	if err != nil {
 		return err
 	}
@@ -119,8 +120,8 @@ const endPatience = 10 * time.Second
 
 // end kills the container's process and waits until it is dead, with that much
 // patience. An init ends with it.
-func (r *Record) end(patience time.Duration) error {
-	fd, err := r.open()
+func end(r *state.Record, patience time.Duration) error {
+	fd, err := openPayload(r)
 	if errors.Is(err, ErrNotRunning) {
 		return nil
 	}

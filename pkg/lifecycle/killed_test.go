@@ -76,7 +76,7 @@ func TestKilledAnywhere(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i := range whole.Steps {
-			killedAt(t, r, program, helperTask{Root: r.Root, Step: i, Create: create, Options: o})
+			killedAt(t, r, program, helperTask{Root: r.Root.Path, Step: i, Create: create, Options: o})
 		}
 	}
 }

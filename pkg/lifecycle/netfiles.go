@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/handle"
+	"sandbox/pkg/state"
 )
 
 // The files of a container that speak of its network.
@@ -44,9 +45,9 @@ func (r *Runtime) showFiles(w *network, o *Options) error {
 		if content == nil {
 			continue
 		}
-		source := r.standIn(o, unix.S_IFREG, networkDir, filepath.Base(name))
+		source := r.standIn(o, unix.S_IFREG, state.NetworkDir, filepath.Base(name))
 		if w.dir != nil {
-			err := writeAt(w.dir, filepath.Base(name), content, 0o644)
+			err := state.WriteAt(w.dir, filepath.Base(name), content, 0o644)
 			if err == nil {
 				source, err = showable(o.Paths, w.dir, filepath.Base(name))
 			}
@@ -62,7 +63,7 @@ func (r *Runtime) showFiles(w *network, o *Options) error {
 // standIn is the path of a file of the container's own directory, for a plan that is only
 // printed: a file of a kind that nobody makes.
 func (r *Runtime) standIn(o *Options, kind uint32, names ...string) string {
-	path := filepath.Join(append([]string{r.Root, o.ID}, names...)...)
+	path := filepath.Join(append([]string{r.Root.Path, o.ID}, names...)...)
 	if abs, err := filepath.Abs(path); err == nil {
 		path = abs
 	}
@@ -81,9 +82,9 @@ func showable(paths handle.Set, dir *os.File, name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if notOurs(&unix.Stat_t{Uid: h.UID, Mode: h.Mode}) != "" || h.Kind() != unix.S_IFREG && h.Kind() != unix.S_IFDIR {
+	if state.NotOurs(&unix.Stat_t{Uid: h.UID, Mode: h.Mode}) != "" || h.Kind() != unix.S_IFREG && h.Kind() != unix.S_IFDIR {
 		h.Close()
-		return "", errUnfit
+		return "", state.ErrUnfit
 	}
 	paths.Add(path, h)
 	return path, nil
@@ -109,8 +110,8 @@ func (r *Runtime) showFile(s *specs.Spec, paths handle.Set, bundle, name, source
 
 // shareFiles shows a container the files of the one whose network it joins, whose
 // directory that is.
-func (r *Runtime) shareFiles(s *specs.Spec, paths handle.Set, d *dir) {
-	dir, err := d.openSub(networkDir)
+func (r *Runtime) shareFiles(s *specs.Spec, paths handle.Set, d *state.Dir) {
+	dir, err := d.OpenSub(state.NetworkDir)
 	if err != nil {
 		return // it has none
 	}

@@ -12,6 +12,7 @@ import (
 	"sandbox/pkg/helper"
 	"sandbox/pkg/proc"
 	"sandbox/pkg/slirp"
+	"sandbox/pkg/state"
 )
 
 // startNetwork starts the helper, beside the child.
@@ -109,13 +110,7 @@ func (w *network) abort() {
 	}
 }
 
-// Helper is a process that holds a container's network.
-type Helper struct {
-	Pid   int    `json:"pid"`
-	Begin uint64 `json:"begin"` // as Record.Begin
-}
-
-func (w *network) recorded() *Helper {
+func (w *network) recorded() *state.Helper {
 	if !w.needed() || w.helper == nil {
 		return nil
 	}
@@ -123,12 +118,12 @@ func (w *network) recorded() *Helper {
 	if err != nil {
 		return nil
 	}
-	return &Helper{w.helper.Process.Pid, s.Begin}
+	return &state.Helper{Pid: w.helper.Process.Pid, Begin: s.Begin}
 }
 
 // endNetwork waits until the ports of a container that has ended are free. Its
 // helper ends by itself; one that hangs is killed.
-func (r *Record) endNetwork(d *dir) {
+func endNetwork(r *state.Record, d *state.Dir) {
 	h := r.Helper
 	if h == nil || r.Boot != proc.Boot() {
 		return
@@ -141,7 +136,7 @@ func (r *Record) endNetwork(d *dir) {
 	if s, err := proc.Look(h.Pid); err != nil || s.Begin != h.Begin {
 		return
 	}
-	for end := time.Now().Add(2 * time.Second); !slirp.Closed(d.inside(networkDir)); {
+	for end := time.Now().Add(2 * time.Second); !slirp.Closed(d.Inside(state.NetworkDir)); {
 		if proc.Ends(fd, time.Millisecond) {
 			break
 		}

@@ -13,6 +13,7 @@ import (
 	"sandbox/pkg/handle"
 	"sandbox/pkg/proc"
 	"sandbox/pkg/slirp"
+	"sandbox/pkg/state"
 )
 
 // Port is a published port.
@@ -25,7 +26,7 @@ func (r *Runtime) JoinNetwork(s *specs.Spec, paths handle.Set, id string) error 
 	if err != nil {
 		return fmt.Errorf("--network container:%s: %w", id, err)
 	}
-	defer d.close()
+	defer d.Close()
 	own, err := foreign(rec.Pid)
 	if err != nil {
 		return err
@@ -109,14 +110,14 @@ func (r *Runtime) askNetwork(id string, add, remove []Port) (*slirp.Answer, erro
 	if err != nil {
 		return nil, err
 	}
-	defer d.close()
+	defer d.Close()
 	if rec.Helper == nil {
 		if len(add)+len(remove) > 0 {
 			return nil, fmt.Errorf("container %s has no network of ours to publish ports of; run it with --network slirp4netns, or with a port (-p)", id)
 		}
 		return nil, nil
 	}
-	dir, err := d.openSub(networkDir)
+	dir, err := d.OpenSub(state.NetworkDir)
 	if err != nil {
 		return nil, err
 	}
@@ -124,14 +125,14 @@ func (r *Runtime) askNetwork(id string, add, remove []Port) (*slirp.Answer, erro
 	at := fmt.Sprintf("/proc/self/fd/%d", dir.Fd())
 	a, err := slirp.Ask(at, add, remove)
 	var gone *slirp.GoneError
-	if errors.As(err, &gone) && !rec.helped() {
+	if errors.As(err, &gone) && !helped(rec) {
 		err = errors.New(helperGone + lastWord(at))
 	}
 	return a, err
 }
 
 // helped says whether the helper is there.
-func (r *Record) helped() bool {
+func helped(r *state.Record) bool {
 	s, err := proc.Look(r.Helper.Pid)
 	return err == nil && s.Begin == r.Helper.Begin && !s.Ended()
 }

@@ -13,18 +13,15 @@ import (
 	"sandbox/pkg/kernel"
 	"sandbox/pkg/proc"
 	"sandbox/pkg/slirp"
+	"sandbox/pkg/state"
 )
 
 // gateNetwork is passed when the network namespace is there and its ids are
 // mapped. The network is made while the child goes on; gateReady waits for it.
 const gateNetwork = "network"
 
-// networkDir, in the container's directory, is the helper's; networkLog in it is
-// what the helper of a detached container says.
-const (
-	networkDir = "network"
-	networkLog = "log"
-)
+// networkLog, in state.NetworkDir, is what the helper of a detached container says.
+const networkLog = "log"
 
 // Network is what was asked for about a container's network.
 type Network struct {
@@ -137,7 +134,7 @@ func (r *Runtime) chooseNetwork(mode string, seen bool) (config *slirp.Config, c
 
 // offerNetwork decides, and shows the container the files that speak of its
 // network.
-func (r *Runtime) offerNetwork(d *dir, o *Options) error {
+func (r *Runtime) offerNetwork(d *state.Dir, o *Options) error {
 	if o.Network == nil {
 		return nil
 	}
@@ -156,11 +153,11 @@ func (r *Runtime) offerNetwork(d *dir, o *Options) error {
 	if err := w.reserve(); err != nil {
 		return err
 	}
-	if w.dir, err = d.sub(networkDir, 0o711); err == nil {
+	if w.dir, err = d.Sub(state.NetworkDir, 0o711); err == nil {
 		err = r.showFiles(w, o)
 	}
 	if err != nil {
-		return r.because(kernel.Op{Do: kernel.UseRuntime, Path: d.path}, fmt.Errorf("record the network: %w", err))
+		return r.because(kernel.Op{Do: kernel.UseRuntime, Path: d.Path}, fmt.Errorf("record the network: %w", err))
 	}
 	return nil
 }

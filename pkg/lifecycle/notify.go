@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/spec"
+	"sandbox/pkg/state"
 )
 
 // Where a payload says that it is ready (sd_notify(3)) when the runtime was
@@ -19,20 +20,19 @@ import (
 // put off), so the container gets one of ours, and one line of what comes over it
 // goes on. The place inside is runc's.
 const (
-	notifyDir    = "notify" // in the container's directory
 	notifySocket = "notify.sock"
 	notifyPlace  = "/run/notify"
 )
 
 // offerNotify shows the container a directory for the socket. Not the socket
 // itself, which only start makes: whoever has it must be there to read it.
-func (r *Runtime) offerNotify(d *dir, o *Options) error {
+func (r *Runtime) offerNotify(d *state.Dir, o *Options) error {
 	if o.Notify == "" || !hasNamespace(o.Spec, specs.MountNamespace) {
 		return nil
 	}
-	source := r.standIn(o, unix.S_IFDIR, notifyDir)
+	source := r.standIn(o, unix.S_IFDIR, state.NotifyDir)
 	if d != nil {
-		f, err := d.sub(notifyDir, 0o755)
+		f, err := d.Sub(state.NotifyDir, 0o755)
 		if err == nil {
 			source, err = showable(o.Paths, f, ".")
 			f.Close()
@@ -69,7 +69,7 @@ type notifier struct {
 
 // listenNotify makes the socket, while the payload does not run yet. A container
 // that was created without a place for it has no way to say anything: nil.
-func (d *dir) listenNotify(host string) (*notifier, error) {
+func listenNotify(d *state.Dir, host string) (*notifier, error) {
 	if host == "" {
 		return nil, nil
 	}
@@ -77,7 +77,7 @@ func (d *dir) listenNotify(host string) (*notifier, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make the notify socket: %w", err)
 	}
-	path := d.inside(notifyDir + "/" + notifySocket)
+	path := d.Inside(state.NotifyDir + "/" + notifySocket)
 	err = unix.Bind(fd, &unix.SockaddrUnix{Name: path})
 	if err == nil {
 		// Whatever id the payload has: to send needs the right to write. What is
@@ -122,7 +122,7 @@ func (n *notifier) close() {
 // process that is the service from then on. It returns when that is done, or
 // the payload has ended without a word; with stay it goes on reading, so that
 // what a service sends later (STATUS, WATCHDOG) is no error to it.
-func (n *notifier) relay(payload *Record, main int, stay bool) error {
+func (n *notifier) relay(payload *state.Record, main int, stay bool) error {
 	if n == nil {
 		return nil
 	}
@@ -133,7 +133,7 @@ func (n *notifier) relay(payload *Record, main int, stay bool) error {
 		defer unix.Close(fd)
 		watch[1].Fd = int32(fd)
 	}
-	ended := !payload.alive() // also when the pidfd is a successor's
+	ended := !payload.Alive() // also when the pidfd is a successor's
 	for told := false; ; {
 		if !ended {
 			if _, err := unix.Poll(watch, -1); err != nil && !errors.Is(err, unix.EINTR) {

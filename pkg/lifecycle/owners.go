@@ -14,6 +14,7 @@ import (
 	"sandbox/pkg/plan"
 	"sandbox/pkg/proc"
 	"sandbox/pkg/rootfs"
+	"sandbox/pkg/state"
 	"sandbox/pkg/userns"
 )
 
@@ -75,11 +76,11 @@ func copyMount(c rootfs.Copy) (int, error) {
 //
 // The state root's descriptor is of no use to the child. In a joined mount namespace
 // /proc may know nothing of it, and the path has to do.
-func (g *program) scratch(d *dir) rootfs.Scratch {
+func (g *program) scratch(d *state.Dir) rootfs.Scratch {
 	const printed = 3
-	s := rootfs.Scratch{Path: filepath.Join(g.run.Root, g.ID), Number: printed}
+	s := rootfs.Scratch{Path: filepath.Join(g.run.Root.Path, g.ID), Number: printed}
 	if d != nil {
-		s = rootfs.Scratch{Path: d.path, ID: d.file(), Number: int(d.root.Fd())}
+		s = rootfs.Scratch{Path: d.Path, ID: d.File(), Number: d.RootFD()}
 	}
 	if g.ns.joined(unix.CLONE_NEWNS) {
 		s.Fixed, s.Number = true, -1

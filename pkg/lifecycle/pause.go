@@ -9,6 +9,7 @@ import (
 
 	"sandbox/pkg/cgroup2"
 	"sandbox/pkg/kernel"
+	"sandbox/pkg/state"
 )
 
 // freezePatience is how long processes may take to stop; one that waits for a
@@ -17,11 +18,11 @@ const freezePatience = 10 * time.Second
 
 // Pause stops all processes of a container, wherever they are, until Resume.
 func (r *Runtime) Pause(id string) error {
-	return r.change(id, func(g cgroup2.Group, status Status) error {
+	return r.change(id, func(g cgroup2.Group, status state.Status) error {
 		switch status {
-		case Running, Created:
+		case state.Running, state.Created:
 			return g.Freeze(freezePatience)
-		case Paused:
+		case state.Paused:
 			return errors.New("container not running: it is paused already")
 		}
 		return ErrNotRunning
@@ -30,8 +31,8 @@ func (r *Runtime) Pause(id string) error {
 
 // Resume lets them go on.
 func (r *Runtime) Resume(id string) error {
-	return r.change(id, func(g cgroup2.Group, status Status) error {
-		if status != Paused {
+	return r.change(id, func(g cgroup2.Group, status state.Status) error {
+		if status != state.Paused {
 			return errors.New("container not paused")
 		}
 		return g.Thaw()
@@ -40,24 +41,24 @@ func (r *Runtime) Resume(id string) error {
 
 // change does something to a container's group, while nobody else changes the
 // container.
-func (r *Runtime) change(id string, f func(cgroup2.Group, Status) error) error {
-	d, err := r.hold(id)
+func (r *Runtime) change(id string, f func(cgroup2.Group, state.Status) error) error {
+	d, err := r.Root.Hold(id)
 	if err != nil {
 		return err
 	}
-	defer d.close()
+	defer d.Close()
 	// Two links say enough. The record is long, with a seccomp filter in it.
-	rec := d.process()
-	if rec.Cgroup = d.placed(); rec.Cgroup.Owned {
-		if status := r.statusIn(d, rec); status != Stopped {
+	rec := d.Process()
+	if rec.Cgroup = d.Placed(); rec.Cgroup.Owned {
+		if status := r.statusIn(d, rec); status != state.Stopped {
 			return f(r.Groups.Group(rec.Cgroup.Path), status)
 		}
 	}
-	if rec, err = d.read(); err != nil {
-		return notExist(nil, err)
+	if rec, err = d.Read(); err != nil {
+		return state.NotExist(nil, err)
 	}
 	status := r.statusIn(d, rec)
-	if status == Stopped {
+	if status == state.Stopped {
 		return ErrNotRunning
 	}
 	g, err := r.group(rec)
@@ -69,7 +70,7 @@ func (r *Runtime) change(id string, f func(cgroup2.Group, Status) error) error {
 
 // group is the container's own cgroup; without one it cannot be acted on apart
 // from others, and the error says why there is none.
-func (r *Runtime) group(rec *Record) (cgroup2.Group, error) {
+func (r *Runtime) group(rec *state.Record) (cgroup2.Group, error) {
 	if rec.Cgroup.Owned {
 		return r.Groups.Group(rec.Cgroup.Path), nil
 	}
@@ -94,7 +95,7 @@ func (r *Runtime) group(rec *Record) (cgroup2.Group, error) {
 }
 
 // paused says whether the container's group is frozen.
-func (r *Runtime) paused(rec *Record) bool {
+func (r *Runtime) paused(rec *state.Record) bool {
 	if !rec.Cgroup.Owned {
 		return false
 	}
@@ -105,12 +106,12 @@ func (r *Runtime) paused(rec *Record) bool {
 // killGroup signals every process in the container's group. For any signal but
 // SIGKILL they are stopped meanwhile, which must not be taken for a pause, nor undo
 // one: not while somebody else changes the container, who may wait for us (a hook).
-func (r *Runtime) killGroup(d *dir, rec *Record, sig unix.Signal) error {
+func (r *Runtime) killGroup(d *state.Dir, rec *state.Record, sig unix.Signal) error {
 	g := r.Groups.Group(rec.Cgroup.Path)
 	if sig == unix.SIGKILL {
 		return g.Kill()
 	}
-	if d.lock(unix.LOCK_EX|unix.LOCK_NB) != nil {
+	if d.TryLock() != nil {
 		return g.SignalLoose(sig)
 	}
 	return g.Signal(sig)

@@ -14,6 +14,7 @@ import (
 	"sandbox/pkg/resctrl"
 	"sandbox/pkg/rootfs"
 	"sandbox/pkg/slirp"
+	"sandbox/pkg/state"
 )
 
 // Gates of a start, besides the id map's.
@@ -51,11 +52,11 @@ type program struct {
 
 // newProgram reads the spec into a plan. Nothing is done yet. The directory is
 // nil for a plan that is only printed.
-func (r *Runtime) newProgram(o Options, d *dir) (*program, error) {
+func (r *Runtime) newProgram(o Options, d *state.Dir) (*program, error) {
 	g := &program{Options: o, run: r, ids: mapOf(o.Spec.Linux), plan: plan.New(), lock: -1, listen: -1, status: -1, null: -1}
 	var err error
 	if d != nil {
-		g.lock = d.fd()
+		g.lock = d.FD()
 	}
 	if g.ns, err = openNamespaces(o.Spec); err != nil {
 		return nil, err

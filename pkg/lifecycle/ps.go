@@ -6,13 +6,14 @@ import (
 	"strconv"
 
 	"sandbox/pkg/proc"
+	"sandbox/pkg/state"
 )
 
 // running opens a container that runs, or is created.
-func (r *Runtime) running(id string) (*dir, *Record, error) {
-	d, rec, err := r.find(id)
-	if err == nil && !rec.alive() {
-		d.close()
+func (r *Runtime) running(id string) (*state.Dir, *state.Record, error) {
+	d, rec, err := r.Root.Find(id)
+	if err == nil && !rec.Alive() {
+		d.Close()
 		return nil, nil, ErrNotRunning
 	}
 	return d, rec, err
@@ -21,26 +22,26 @@ func (r *Runtime) running(id string) (*dir, *Record, error) {
 // Ps lists the container's processes by their pids as seen from here. One that has
 // ended has none, or what its first process has left in its group.
 func (r *Runtime) Ps(id string) ([]int, error) {
-	d, rec, err := r.find(id)
+	d, rec, err := r.Root.Find(id)
 	if err != nil {
 		return nil, err
 	}
-	defer d.close()
+	defer d.Close()
 	if r.hasGroup(d, rec) {
 		pids, err := r.Groups.Group(rec.Cgroup.Path).Procs()
 		pids = slices.DeleteFunc(pids, func(pid int) bool { return pid == rec.Init })
 		slices.Sort(pids)
 		return pids, err
 	}
-	if !rec.alive() {
+	if !rec.Alive() {
 		return nil, nil
 	}
-	return rec.processes()
+	return processes(rec)
 }
 
 // processes are those in the container's pid namespace, or the first one and
 // its descendants where it has none of its own.
-func (r *Record) processes() ([]int, error) {
+func processes(r *state.Record) ([]int, error) {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		return nil, err
@@ -86,4 +87,13 @@ func descendants(root int, parents map[int]int) []int {
 		list = append(list, descendants(pid, parents)...)
 	}
 	return list
+}
+
+// parentOf is the parent of a process, 0 when it is gone.
+func parentOf(pid int) int {
+	s, err := proc.Look(pid)
+	if err != nil {
+		return 0
+	}
+	return s.Parent
 }

@@ -61,7 +61,7 @@ func (c *Container) Forward(signals Signals) {
 			c.stop()
 			return
 		}
-		_ = c.signal(s.(unix.Signal)) // the payload may be gone; Wait will tell
+		_ = signalTo(&c.Record, s.(unix.Signal)) // the payload may be gone; Wait will tell
 	}
 	go func() {
 		// Nobody is in such a hurry with these that a command that ends at once should pay for
@@ -91,7 +91,7 @@ func (c *Container) stop() {
 		return
 	}
 	tell := func(sig unix.Signal) {
-		if c.alive() {
+		if c.Alive() {
 			_ = unix.Kill(-c.Pid, sig)
 		}
 	}

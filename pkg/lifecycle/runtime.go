@@ -17,13 +17,14 @@ import (
 	"sandbox/pkg/plan"
 	"sandbox/pkg/resctrl"
 	"sandbox/pkg/spec"
+	"sandbox/pkg/state"
 )
 
 // Runtime is who runs the verbs and where their state lives. Everything that
 // differs between root and anybody else is a fact in here; no verb asks who it
 // is.
 type Runtime struct {
-	Root   string       // directory of all containers' state
+	Root   state.Root   // directory of all containers' state
 	Kernel kernel.Host  // where evidence is read
 	Maps   idmap.Host   // where id ranges are found
 	Self   kernel.Facts // our capabilities
@@ -54,9 +55,6 @@ type Runtime struct {
 
 	looked bool   // in the user database
 	home   string // what it says
-
-	state   *os.File // the state root, opened once
-	ownRoot bool     // it is the default one, and ours alone
 }
 
 // New looks at the current process. root "" is the default state directory
@@ -71,7 +69,7 @@ func New(root string) (*Runtime, error) {
 		RuntimeDir: sessionDir(r.Self.EUID), BusAddress: os.Getenv("DBUS_SESSION_BUS_ADDRESS"),
 		System: r.Self.EUID == 0 && r.Self.InitialUserns(),
 	}
-	r.Root, r.Files = root, inheritedFiles()
+	r.Root, r.Files = state.Root{Path: root, UID: int(r.Caller.UID), Kernel: &r.Kernel}, inheritedFiles()
 	if root != "" {
 		return r, nil
 	}
@@ -82,7 +80,7 @@ func New(root string) (*Runtime, error) {
 	if notice != nil {
 		r.Warn(notice.String())
 	}
-	r.Root, r.ownRoot = dir, true
+	r.Root.Path, r.Root.Own = dir, true
 	return r, nil
 }
 
@@ -193,6 +191,9 @@ func (c *cleanup) run() {
 		(*c)[i]()
 	}
 }
+
+// because adds the cause that the host shows for an error.
+func (r *Runtime) because(op kernel.Op, err error) error { return r.Kernel.Because(op, err) }
 
 // quote names a container in a message.
 func quote(id string) string { return fmt.Sprintf("%q", id) }

@@ -14,6 +14,7 @@ import (
 	"sandbox/pkg/kernel"
 	"sandbox/pkg/plan"
 	"sandbox/pkg/seccomp"
+	"sandbox/pkg/state"
 	"sandbox/pkg/userns"
 )
 
@@ -50,7 +51,7 @@ func (r *Runtime) compileFilter(l *specs.Linux, proc *confine.Process) (filter, 
 }
 
 // recordedFilter is that of a container that runs, for one more process.
-func recordedFilter(rec *Record, proc *confine.Process) (filter, error) {
+func recordedFilter(rec *state.Record, proc *confine.Process) (filter, error) {
 	f := filter{rec.Seccomp}
 	if f.Filter == nil {
 		return f, nil
@@ -122,7 +123,7 @@ func (f filter) handOver(p *plan.Plan, parent plan.Arg, listener plan.Reg) {
 
 // relay sends the listener to the agent: one connection, one message, with the
 // state as runtime-spec's ContainerProcessState.
-func (f filter) relay(listener *os.File, pid int, rec *Record, status Status) error {
+func (f filter) relay(listener *os.File, pid int, rec *state.Record, status state.Status) error {
 	defer listener.Close()
 	text, err := json.Marshal(specs.ContainerProcessState{
 		Version: specs.Version, Fds: []string{specs.SeccompFdName}, Pid: pid, Metadata: f.Meta,

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"sandbox/pkg/resctrl"
+	"sandbox/pkg/state"
 )
 
 // planShare decides on linux.intelRdt. Nothing is made yet.
@@ -21,7 +22,7 @@ func (b *birth) openShare() error {
 		return nil
 	}
 	if own := b.share.Own(); len(own) > 0 {
-		if err := b.dir.note(shareLink, own); err != nil {
+		if err := b.dir.Note(state.ShareLink, own); err != nil {
 			return err
 		}
 	}
@@ -43,22 +44,22 @@ func (r *Runtime) joinShare(s *resctrl.Share, pid int) error {
 }
 
 // leaveShare removes the groups that end with the container.
-func (r *Runtime) leaveShare(d *dir) {
+func (r *Runtime) leaveShare(d *state.Dir) {
 	var own []string
-	if json.Unmarshal([]byte(d.link(shareLink)), &own) == nil {
+	if json.Unmarshal([]byte(d.Link(state.ShareLink)), &own) == nil {
 		r.Shares.Remove(own)
 	}
 }
 
 // UpdateShare writes lines to the schemata of a container's group.
 func (r *Runtime) UpdateShare(id string, lines []string) error {
-	d, rec, err := r.lock(id)
+	d, rec, err := r.Root.Lock(id)
 	if err != nil {
-		return notExist(d, err)
+		return state.NotExist(d, err)
 	}
-	defer d.close()
+	defer d.Close()
 	switch {
-	case r.statusIn(d, rec) == Stopped:
+	case r.statusIn(d, rec) == state.Stopped:
 		return fmt.Errorf("cannot update a stopped container: %w", ErrNotRunning)
 	case rec.Share == nil:
 		return fmt.Errorf("container %s was made without linux.intelRdt: it has everybody's share of caches and memory bandwidth", quote(id))

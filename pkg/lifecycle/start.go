@@ -10,19 +10,20 @@ import (
 
 	"sandbox/pkg/confine"
 	"sandbox/pkg/kernel"
+	"sandbox/pkg/state"
 	"sandbox/pkg/userns"
 )
 
 // listen makes the socket on which a container waits to be started. Its place
 // in the container's directory, which is the caller's alone, is its only
 // protection and its only address.
-func listen(d *dir) (*os.File, error) {
+func listen(d *state.Dir) (*os.File, error) {
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("make the start socket: %w", err)
 	}
 	f := os.NewFile(uintptr(fd), "start socket")
-	if err := unix.Bind(fd, &unix.SockaddrUnix{Name: d.inside(startFile)}); err != nil {
+	if err := unix.Bind(fd, &unix.SockaddrUnix{Name: d.Inside(state.StartFile)}); err != nil {
 		f.Close()
 		return nil, fmt.Errorf("make the start socket: %w", err)
 	}
@@ -38,32 +39,32 @@ func listen(d *dir) (*os.File, error) {
 // notify ("" for none) it returns when the program has said that it is ready, or
 // has ended.
 func (r *Runtime) Start(id, notify string) error {
-	d, rec, err := r.lock(id)
+	d, rec, err := r.Root.Lock(id)
 	if err != nil {
-		return notExist(d, err)
+		return state.NotExist(d, err)
 	}
 	n, err := r.start(d, rec, notify)
-	d.close() // whoever waits for a service may have to stop it
+	d.Close() // whoever waits for a service may have to stop it
 	if err != nil {
 		return err
 	}
 	return n.relay(rec, rec.Pid, false)
 }
 
-func (r *Runtime) start(d *dir, rec *Record, notify string) (*notifier, error) {
+func (r *Runtime) start(d *state.Dir, rec *state.Record, notify string) (*notifier, error) {
 	switch r.statusIn(d, rec) {
-	case Stopped:
+	case state.Stopped:
 		return nil, errors.New("cannot start a container that has stopped")
-	case Paused:
+	case state.Paused:
 		return nil, errors.New("cannot start a paused container: resume it first")
-	case Running:
+	case state.Running:
 		return nil, errors.New("cannot start an already running container")
 	}
 	// What is noted when it runs can be: nothing else would keep it from starting.
-	if err := unix.Faccessat(d.fd(), ".", unix.W_OK, 0); err != nil {
-		return nil, r.because(kernel.Op{Do: kernel.UseRuntime, Path: r.Root}, fmt.Errorf("change the container's state: %w", err))
+	if err := unix.Faccessat(d.FD(), ".", unix.W_OK, 0); err != nil {
+		return nil, r.because(kernel.Op{Do: kernel.UseRuntime, Path: r.Root.Path}, fmt.Errorf("change the container's state: %w", err))
 	}
-	n, err := d.listenNotify(notify)
+	n, err := listenNotify(d, notify)
 	if err != nil {
 		return nil, err
 	}
@@ -87,8 +88,8 @@ func (r *Runtime) start(d *dir, rec *Record, notify string) (*notifier, error) {
 
 // destroy ends a container whose hook has failed: it is stopped, removed, and
 // its poststop hooks run (runtime.md, "Lifecycle", steps 7 and 9).
-func (r *Runtime) destroy(d *dir, rec *Record, because error) error {
-	if err := rec.end(endPatience); err != nil {
+func (r *Runtime) destroy(d *state.Dir, rec *state.Record, because error) error {
+	if err := end(rec, endPatience); err != nil {
 		return fmt.Errorf("%w; and %w", because, err)
 	}
 	if err := r.discard(d, rec, r.Warn); err != nil {
@@ -99,22 +100,22 @@ func (r *Runtime) destroy(d *dir, rec *Record, because error) error {
 }
 
 // open sends the byte that opens the last gate, and hears what came of it.
-func open(d *dir, rec *Record) error {
+func open(d *state.Dir, rec *state.Record) error {
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("reach the container: %w", err)
 	}
 	defer unix.Close(fd)
-	err = unix.Connect(fd, &unix.SockaddrUnix{Name: d.inside(startFile)})
+	err = unix.Connect(fd, &unix.SockaddrUnix{Name: d.Inside(state.StartFile)})
 	if err == nil {
 		_, err = unix.Write(fd, []byte{1})
 	}
 	if err != nil {
 		return fmt.Errorf("reach the container: %w", err)
 	}
-	err = userns.Outcome(fd, func(f *os.File) error { return filter{rec.Seccomp}.relay(f, rec.Pid, rec, Created) })
+	err = userns.Outcome(fd, func(f *os.File) error { return filter{rec.Seccomp}.relay(f, rec.Pid, rec, state.Created) })
 	// The socket's presence is what tells created from running.
-	_ = unix.Unlinkat(d.fd(), startFile, 0)
+	_ = unix.Unlinkat(d.FD(), state.StartFile, 0)
 	var step *userns.Error
 	if errors.As(err, &step) && rec.Process != nil && step.Act == confine.ExecWords(rec.Process.Args[0]) {
 		return execError(rec.Process.Args[0], step.Errno)

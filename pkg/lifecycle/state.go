@@ -6,19 +6,7 @@ import (
 
 	"sandbox/pkg/cgroup2"
 	"sandbox/pkg/kernel"
-)
-
-// Status is where a container is between create and delete (runtime-spec,
-// "State").
-type Status string
-
-// The statuses; Creating is only seen by hooks.
-const (
-	Creating Status = "creating"
-	Created  Status = "created"
-	Running  Status = "running"
-	Paused   Status = "paused"
-	Stopped  Status = "stopped"
+	"sandbox/pkg/state"
 )
 
 // State is what `state` and `list` print, field by field what runc prints, and
@@ -27,7 +15,7 @@ type State struct {
 	OCIVersion  string            `json:"ociVersion"`
 	ID          string            `json:"id"`
 	Pid         int               `json:"pid"` // 0 when stopped
-	Status      Status            `json:"status"`
+	Status      state.Status      `json:"status"`
 	Bundle      string            `json:"bundle"`
 	Rootfs      string            `json:"rootfs"`
 	Created     string            `json:"created"`
@@ -39,43 +27,43 @@ type State struct {
 }
 
 // statusIn is the status of the container whose directory that is.
-func (r *Runtime) statusIn(d *dir, rec *Record) Status {
-	if !rec.alive() {
-		return Stopped
+func (r *Runtime) statusIn(d *state.Dir, rec *state.Record) state.Status {
+	if !rec.Alive() {
+		return state.Stopped
 	}
 	if r.paused(rec) {
-		return Paused
+		return state.Paused
 	}
-	if d.has(startFile) {
-		return Created
+	if d.Has(state.StartFile) {
+		return state.Created
 	}
-	return Running
+	return state.Running
 }
 
 // State looks at one container.
 func (r *Runtime) State(id string) (*State, error) {
-	d, rec, err := r.find(id)
+	d, rec, err := r.Root.Find(id)
 	if err != nil {
 		return nil, err
 	}
-	defer d.close()
+	defer d.Close()
 	return r.stateOf(d, rec), nil
 }
 
-func (r *Runtime) stateOf(d *dir, rec *Record) *State {
-	s := rec.state(r.statusIn(d, rec))
+func (r *Runtime) stateOf(d *state.Dir, rec *state.Record) *State {
+	s := shown(rec, r.statusIn(d, rec))
 	if s.OOM == nil && rec.Cgroup.Owned {
 		s.OOM = r.Groups.Group(rec.Cgroup.Path).OOM()
 	}
 	return s
 }
 
-func (r *Record) state(status Status) *State {
+func shown(r *state.Record, status state.Status) *State {
 	s := &State{
 		OCIVersion: r.OCIVersion, ID: r.ID, Pid: r.Pid, Status: status, Bundle: r.Bundle, Rootfs: r.Rootfs,
 		Created: r.Created, Annotations: r.Annotations, Owner: ownerName(r.Owner), Contract: r.Contract, OOM: r.OOM,
 	}
-	if status == Stopped {
+	if status == state.Stopped {
 		s.Pid = 0
 	}
 	return s

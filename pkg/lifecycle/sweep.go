@@ -4,138 +4,76 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"slices"
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
-	"sandbox/pkg/spec"
+	"sandbox/pkg/state"
 )
 
 // A start that is killed before it has written its record leaves a directory, and perhaps a cgroup, a share of caches and a
 // process. `delete --force` removes them by name; but a run's name is random, and nobody knows it. So whoever lists
-// containers, or runs or deletes one, removes what such starts have left: a directory without a record whose lock nobody
-// holds. A start under way holds it.
+// containers, or runs or deletes one, removes what such starts have left.
 
 // sweepMost is how many names run and delete look at. A state root with more is looked through by list.
 const sweepMost = 512
 
 // Sweep removes what starts that were killed have left behind. It says nothing: who calls has asked for something else.
 func (r *Runtime) Sweep() {
-	root, err := r.openRoot()
-	if err != nil {
-		return
-	}
-	entries, _ := readDir(root, sweepMost)
-	for _, e := range entries {
-		if !e.IsDir() || spec.ValidID(e.Name()) != nil || isThere(root, e.Name()+"/"+recordFile) || !r.mayBeLeft(root, e.Name()) {
+	names, _ := r.Root.List(sweepMost)
+	for _, name := range names {
+		if !r.Root.MayBeLeft(name) {
 			continue
 		}
-		if d, err := r.open(e.Name()); err == nil {
+		if d, err := r.Root.Dir(name); err == nil {
 			r.sweep(d)
 		}
 	}
-}
-
-// readDir lists a directory of which we have no more than a path; most is -1 for all.
-func readDir(dir *os.File, most int) ([]os.DirEntry, error) {
-	fd, err := unix.Openat(int(dir.Fd()), ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, &fs.PathError{Op: "open", Path: dir.Name(), Err: err}
-	}
-	f := os.NewFile(uintptr(fd), dir.Name())
-	defer f.Close()
-	return f.ReadDir(most)
-}
-
-func isThere(dir *os.File, name string) bool {
-	var st unix.Stat_t
-	return unix.Fstatat(int(dir.Fd()), name, &st, unix.AT_SYMLINK_NOFOLLOW) == nil
-}
-
-// mayBeLeft says whether a name without a record is worth a look. In /tmp as a state root there are many.
-func (r *Runtime) mayBeLeft(root *os.File, name string) bool {
-	var st unix.Stat_t
-	return unix.Fstatat(int(root.Fd()), name, &st, unix.AT_SYMLINK_NOFOLLOW) == nil && notOurs(&st) == "" &&
-		(st.Mode&unix.S_ISVTX != 0 || r.dedicated())
-}
-
-// dedicated says whether the state root is there for state alone: the default one, or one that we have made.
-func (r *Runtime) dedicated() bool {
-	var st unix.Stat_t
-	return r.ownRoot || unix.Fstat(int(r.state.Fd()), &st) == nil && notOurs(&st) == "" && st.Mode&unix.S_ISVTX != 0
 }
 
 // sweepPatience is how long the killed process of such a start may take to be gone; else the next one sweeps.
 const sweepPatience = 100 * time.Millisecond
 
 // sweep removes what is in d, where it is a leftover, and closes d.
-func (r *Runtime) sweep(d *dir) {
-	if d.lock(unix.LOCK_EX|unix.LOCK_NB) != nil || d.recorded() || !d.marked && !r.dedicated() {
-		d.close()
+func (r *Runtime) sweep(d *state.Dir) {
+	if !d.Left() {
+		d.Close()
 		return
 	}
 	_ = r.clear(d, func(string) {}) // what stays, the next one tries
 }
 
-// errNotLeft is a directory that no start of ours has left.
-var errNotLeft = errors.New("is no container's directory")
-
 // clear removes a directory without a record, and what it leads to, and closes it. tell hears what could not be removed.
-func (r *Runtime) clear(d *dir, tell func(string)) error {
-	if err := d.leftover(); err != nil {
-		d.close()
+func (r *Runtime) clear(d *state.Dir, tell func(string)) error {
+	if err := d.Leftover(); err != nil {
+		d.Close()
 		return err
 	}
-	if err := d.process().end(sweepPatience); err != nil {
-		d.close()
+	if err := end(d.Process(), sweepPatience); err != nil {
+		d.Close()
 		return err
 	}
 	return r.discard(d, nil, tell)
 }
 
-// ours are the names of what a start makes in its directory before there is a record.
-var ours = []string{
-	recordFile, pidLink, groupLink, shareLink, startFile, networkDir, notifyDir,
-	recordFile + newSuffix, groupLink + newSuffix, shareLink + newSuffix,
-}
-
-// leftover is an error where there is anything in the directory that no start makes: somebody's work, in a state root that
-// is his directory of projects.
-func (d *dir) leftover() error {
-	names, err := d.names()
-	if err != nil {
-		return fmt.Errorf("look at %s: %w", d.path, err)
-	}
-	if i := slices.IndexFunc(names, func(name string) bool { return !slices.Contains(ours, name) }); i >= 0 {
-		return fmt.Errorf("%s %w: there is %q in it", d.path, errNotLeft, names[i])
-	}
-	return nil
-}
-
 // discard removes a container's directory and what it leads to, as far as that
 // goes, and closes it. It is an error when the directory stays; tell hears the rest.
-func (r *Runtime) discard(d *dir, rec *Record, tell func(string)) error {
+func (r *Runtime) discard(d *state.Dir, rec *state.Record, tell func(string)) error {
 	r.settle(rec)
 	r.leaveShare(d)
 	if err := r.leaveGroup(d, rec); err != nil {
 		tell(err.Error())
 	}
-	return d.remove()
+	return d.Remove()
 }
 
-// over says whether a container is one that a foreground run would have removed, had it not been killed.
-func (r *Record) over() bool { return r.AutoRemove && r.Hooks == nil && !r.alive() }
-
 // sweepEnded removes such a container, and closes d then.
-func (r *Runtime) sweepEnded(d *dir) bool {
-	if d.lock(unix.LOCK_EX|unix.LOCK_NB) != nil {
+func (r *Runtime) sweepEnded(d *state.Dir) bool {
+	if d.TryLock() != nil {
 		return false
 	}
-	rec, err := d.read() // what was seen before the lock may have been another one
-	if err != nil || !rec.over() {
+	rec, err := d.Read() // what was seen before the lock may have been another one
+	if err != nil || !rec.Over() {
 		return false
 	}
 	if err := r.discard(d, rec, r.Warn); err != nil {
@@ -148,28 +86,21 @@ func (r *Runtime) sweepEnded(d *dir) bool {
 // being made, or left over and swept, and are no containers; a damaged record is told
 // through warn and does not hide the others.
 func (r *Runtime) List() ([]State, error) {
-	root, err := r.openRoot()
+	names, err := r.Root.List(-1)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	entries, err := readDir(root, -1)
-	if err != nil {
-		return nil, err
-	}
 	var list []State
 	var foreign []string
-	for _, e := range entries {
-		if !e.IsDir() || spec.ValidID(e.Name()) != nil {
-			continue
-		}
-		d, err := r.open(e.Name())
-		var not *foreignError
+	for _, name := range names {
+		d, err := r.Root.Dir(name)
+		var not *state.ForeignError
 		switch {
-		case errors.As(err, &not) && isThere(root, e.Name()+"/"+recordFile):
-			foreign = append(foreign, not.path+" "+not.why)
+		case errors.As(err, &not) && r.Root.Recorded(name):
+			foreign = append(foreign, not.Path+" "+not.Why)
 		case err == nil:
 			if s := r.listed(d); s != nil {
 				list = append(list, *s)
@@ -194,19 +125,35 @@ func leftOut(foreign []string) string {
 }
 
 // listed is the container in d, which is closed then; nil where there is none.
-func (r *Runtime) listed(d *dir) *State {
-	rec, err := d.read()
+func (r *Runtime) listed(d *state.Dir) *State {
+	rec, err := d.Read()
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		r.sweep(d)
 		return nil
 	case err != nil:
 		r.Warn(err.Error())
-		d.close()
+		d.Close()
 		return nil
-	case rec.over() && r.sweepEnded(d):
+	case rec.Over() && r.sweepEnded(d):
 		return nil
 	}
-	defer d.close()
+	defer d.Close()
 	return r.stateOf(d, rec)
+}
+
+// evict removes what may make room for a container of that id, and closes d.
+func (r *Runtime) evict(d *state.Dir) error {
+	rec, err := d.Read()
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if err = r.clear(d, r.Warn); errors.Is(err, state.ErrNotLeft) {
+			err = fmt.Errorf("container with given ID already exists: %w", err)
+		}
+		return err
+	case err == nil && rec.AutoRemove && !rec.Alive():
+		return r.discard(d, rec, r.Warn)
+	}
+	d.Close()
+	return fmt.Errorf("container with given ID already exists: %s", quote(d.ID))
 }

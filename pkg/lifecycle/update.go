@@ -10,17 +10,18 @@ import (
 
 	"sandbox/pkg/cgroup2"
 	"sandbox/pkg/kernel"
+	"sandbox/pkg/state"
 )
 
 // Update changes the limits of a container that lives. What the change says
 // nothing about stays.
 func (r *Runtime) Update(id string, change *specs.LinuxResources) error {
-	d, rec, err := r.lock(id)
+	d, rec, err := r.Root.Lock(id)
 	if err != nil {
-		return notExist(d, err)
+		return state.NotExist(d, err)
 	}
-	defer d.close()
-	if r.statusIn(d, rec) == Stopped {
+	defer d.Close()
+	if r.statusIn(d, rec) == state.Stopped {
 		return fmt.Errorf("cannot update a stopped container: %w", ErrNotRunning)
 	}
 	g, err := r.group(rec)
@@ -65,7 +66,7 @@ func (r *Runtime) Update(id string, change *specs.LinuxResources) error {
 	if failed == nil {
 		rec.Resources = merged
 	}
-	if err := d.rewrite(rec); failed == nil {
+	if err := d.Rewrite(rec); failed == nil {
 		return err
 	}
 	return failed

@@ -1,4 +1,4 @@
-package lifecycle
+package state
 
 import (
 	"encoding/json"
@@ -7,42 +7,40 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"strconv"
 
 	"golang.org/x/sys/unix"
 
-	"sandbox/pkg/outfile"
 	"sandbox/pkg/spec"
 )
 
-// write records the state: complete or not at all, also on a full disk.
-func (d *dir) write(rec *Record) error {
+// Write records the state: complete or not at all, also on a full disk.
+func (d *Dir) Write(rec *Record) error {
 	// A link is made whole or not at all, in one call.
-	if err := unix.Symlinkat(fmt.Sprintf("%d %d %s", rec.Pid, rec.Begin, rec.Boot), d.fd(), pidLink); err != nil {
+	if err := unix.Symlinkat(fmt.Sprintf("%d %d %s", rec.Pid, rec.Begin, rec.Boot), d.FD(), PidLink); err != nil {
 		return err
 	}
-	return d.rewrite(rec)
+	return d.Rewrite(rec)
 }
 
-// rewrite replaces a record that is there: a reader sees the old one or the new one.
-func (d *dir) rewrite(rec *Record) error {
+// Rewrite replaces a record that is there: a reader sees the old one or the new one.
+func (d *Dir) Rewrite(rec *Record) error {
 	b, err := json.Marshal(rec)
 	if err != nil {
 		return err
 	}
-	const tmp = recordFile + newSuffix
-	err = writeAt(d.f, tmp, b, 0o600)
+	const tmp = RecordFile + newSuffix
+	err = WriteAt(d.f, tmp, b, 0o600)
 	if err == nil {
-		err = unix.Renameat(d.fd(), tmp, d.fd(), recordFile)
+		err = unix.Renameat(d.FD(), tmp, d.FD(), RecordFile)
 	}
 	if err != nil {
-		_ = unix.Unlinkat(d.fd(), tmp, 0)
+		_ = unix.Unlinkat(d.FD(), tmp, 0)
 	}
 	return err
 }
 
-// writeAt writes a file in a directory of ours. Plain calls: package os sets up its poller for every file.
-func writeAt(dir *os.File, name string, b []byte, mode uint32) error {
+// WriteAt writes a file in a directory of ours. Plain calls: package os sets up its poller for every file.
+func WriteAt(dir *os.File, name string, b []byte, mode uint32) error {
 	fd, err := unix.Openat(int(dir.Fd()), name, unix.O_WRONLY|unix.O_CREAT|unix.O_TRUNC|unix.O_NOFOLLOW|unix.O_CLOEXEC, mode)
 	if err != nil {
 		return &fs.PathError{Op: "open", Path: dir.Name() + "/" + name, Err: err}
@@ -69,36 +67,36 @@ func writeAt(dir *os.File, name string, b []byte, mode uint32) error {
 // recordLimit is far above any record we write.
 const recordLimit = 16 << 20
 
-// read reads the record, of which only we can be the writer. fs.ErrNotExist means that creation never got that far.
-func (d *dir) read() (*Record, error) {
-	path := d.path + "/" + recordFile
-	b, err := d.readFile(recordFile)
+// Read reads the record, of which only we can be the writer. fs.ErrNotExist means that creation never got that far.
+func (d *Dir) Read() (*Record, error) {
+	path := d.Path + "/" + RecordFile
+	b, err := d.readFile(RecordFile)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, err
-	case errors.Is(err, errUnfit):
+	case errors.Is(err, ErrUnfit):
 		return nil, fmt.Errorf("%s is not a state file of ours; `delete --force` removes the container", path)
 	case err != nil:
 		return nil, &fs.PathError{Op: "read", Path: path, Err: err}
 	}
-	rec := Record{Cgroup: d.placed()}
+	rec := Record{Cgroup: d.Placed()}
 	if err := spec.Decode(b, &rec); err != nil {
 		return nil, fmt.Errorf("%s is damaged (%w); `delete --force` removes the container", path, err)
 	}
-	if rec.ID != d.id {
+	if rec.ID != d.ID {
 		return nil, fmt.Errorf("%s is damaged (its id is %q); `delete --force` removes the container", path, rec.ID)
 	}
 	return &rec, nil
 }
 
-// errUnfit is what cannot be a file that we have written.
-var errUnfit = errors.New("not a file of ours")
+// ErrUnfit is what cannot be a file that we have written.
+var ErrUnfit = errors.New("not a file of ours")
 
 // readFile reads a file of ours. Nothing is waited for, whatever is there.
-func (d *dir) readFile(name string) ([]byte, error) {
-	fd, err := unix.Openat(d.fd(), name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+func (d *Dir) readFile(name string) ([]byte, error) {
+	fd, err := unix.Openat(d.FD(), name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 	if errors.Is(err, unix.ELOOP) || errors.Is(err, unix.ENXIO) {
-		return nil, errUnfit
+		return nil, ErrUnfit
 	}
 	if err != nil {
 		return nil, err
@@ -108,8 +106,8 @@ func (d *dir) readFile(name string) ([]byte, error) {
 	if err := unix.Fstat(fd, &st); err != nil {
 		return nil, err
 	}
-	if st.Mode&unix.S_IFMT != unix.S_IFREG || st.Size > recordLimit || notOurs(&st) != "" {
-		return nil, errUnfit
+	if st.Mode&unix.S_IFMT != unix.S_IFREG || st.Size > recordLimit || NotOurs(&st) != "" {
+		return nil, ErrUnfit
 	}
 	// It is replaced and never changed.
 	b := make([]byte, st.Size)
@@ -125,22 +123,4 @@ func (d *dir) readFile(name string) ([]byte, error) {
 		done += max(0, n)
 	}
 	return b, nil
-}
-
-// writePid is for --pid-file.
-func writePid(path string, pid int) error {
-	// Without a newline: containerd parses the whole file as a number.
-	if err := outfile.Replace(path, []byte(strconv.Itoa(pid)), 0o644); err != nil {
-		return fmt.Errorf("write the pid file %s: %w", path, rootCause(err))
-	}
-	return nil
-}
-
-// rootCause is an error without the name of the file, which is said already.
-func rootCause(err error) error {
-	var at *fs.PathError
-	if errors.As(err, &at) {
-		return at.Err
-	}
-	return err
 }

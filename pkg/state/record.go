@@ -1,4 +1,4 @@
-package lifecycle
+package state
 
 import (
 	"errors"
@@ -36,7 +36,7 @@ type Record struct {
 	OwnPID       bool              `json:"ownPID,omitempty"` // it has a pid namespace of its own
 	NoNewKeyring bool              `json:"noNewKeyring,omitempty"`
 
-	Cgroup    cgroup2.Placement     `json:"-"`                   // from groupLink
+	Cgroup    cgroup2.Placement     `json:"-"`                   // from a link, see [Dir.Group]
 	NoGroup   string                `json:"noGroup,omitempty"`   // why it has none of its own, where one was asked for
 	Resources *specs.LinuxResources `json:"resources,omitempty"` // as they are now
 	OOM       *cgroup2.OOM          `json:"oom,omitempty"`       // when the out-of-memory killer was seen in it
@@ -57,26 +57,21 @@ type Record struct {
 	Contract kernel.Contract `json:"contract,omitempty"`
 }
 
-// linux is the part of the container's spec that its later processes need.
-func (r *Record) linux() *specs.Linux {
-	return &specs.Linux{Personality: r.Personality, MemoryPolicy: r.MemoryPolicy}
-}
-
 // ErrNotExist is what every verb says of an unknown id. Clients of OCI runtimes
 // match on the words.
 var ErrNotExist = errors.New("container does not exist")
 
-// process is the recorded one, the payload.
-func (r *Record) process() proc.ID { return proc.ID{Pid: r.Pid, Begin: r.Begin, Boot: r.Boot} }
+// Payload is the recorded process.
+func (r *Record) Payload() proc.ID { return proc.ID{Pid: r.Pid, Begin: r.Begin, Boot: r.Boot} }
 
-// alive says whether the recorded process still is that process, and running.
-func (r *Record) alive() bool { return r.process().Alive() }
+// Alive says whether the recorded process still is that process, and running.
+func (r *Record) Alive() bool { return r.Payload().Alive() }
 
-// parentOf is the parent of a process, 0 when it is gone.
-func parentOf(pid int) int {
-	s, err := proc.Look(pid)
-	if err != nil {
-		return 0
-	}
-	return s.Parent
+// Over says whether a container is one that a foreground run would have removed, had it not been killed.
+func (r *Record) Over() bool { return r.AutoRemove && r.Hooks == nil && !r.Alive() }
+
+// Helper is a process that holds a container's network.
+type Helper struct {
+	Pid   int    `json:"pid"`
+	Begin uint64 `json:"begin"` // as Record.Begin
 }
