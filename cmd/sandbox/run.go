@@ -266,7 +266,7 @@ func (a *app) wished(r *lifecycle.Runtime, f *runFlags, form form, args []string
 			o.Guards = append(o.Guards, n)
 		}
 	}
-	o.Scoped = w.Tree && (w.Network == "host" || w.PID == "host")
+	o.Scoped = w.Network == "host" || w.PID == "host"
 	if w.Tree {
 		o.Contract = append(o.Contract, doorGroups(r)...)
 	}

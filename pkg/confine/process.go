@@ -79,6 +79,9 @@ func (c *Process) Limits(p *plan.Plan) error {
 	return err
 }
 
+// NoNewPrivs says whether Drop sets no_new_privs.
+func (c *Process) NoNewPrivs() bool { return c.spec.NoNewPrivileges }
+
 // Drop appends the change to the payload's ids and capabilities.
 func (c *Process) Drop(p *plan.Plan) {
 	c.caps.dropBounding(p)

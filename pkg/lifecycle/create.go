@@ -315,7 +315,7 @@ func (b *birth) newRecord() state.Record {
 		Bundle: b.Bundle, Rootfs: b.tree.Path(), Created: time.Now().UTC().Format(time.RFC3339Nano),
 		Owner: b.program.run.Caller.UID, Annotations: s.Annotations,
 		AutoRemove: b.AutoRemove, NoPivot: b.NoPivot || !b.ownTree(), OwnPID: b.fresh(unix.CLONE_NEWPID),
-		Process: s.Process, Hooks: s.Hooks, Contract: b.contract, NoNewKeyring: b.NoNewKeyring, Seccomp: b.filter.Filter,
+		Process: s.Process, Hooks: s.Hooks, Contract: b.contract, NoNewKeyring: b.NoNewKeyring, Scoped: b.Scoped, Seccomp: b.filter.Filter,
 		Helper: b.network.recorded(), Share: b.share, Guards: b.Guards,
 	}
 	if h := b.Paths[b.Bundle]; h != nil {

@@ -7,6 +7,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"sandbox/pkg/handle"
 	"sandbox/pkg/proc"
 )
 
@@ -48,7 +49,7 @@ type namespaces struct {
 
 // openNamespaces opens the joined ones. A path that is no namespace, or one of
 // another type, is refused here, before anything exists.
-func openNamespaces(s *specs.Spec) (namespaces, error) {
+func openNamespaces(s *specs.Spec, paths handle.Set) (namespaces, error) {
 	var n namespaces
 	if s.Linux == nil {
 		return n, nil
@@ -61,7 +62,7 @@ func openNamespaces(s *specs.Spec) (namespaces, error) {
 			}
 			err := fmt.Errorf("%s is given twice", ns.Type)
 			if seen&kind.flag == 0 {
-				err = n.add(ns.Path, kind.flag, "/proc/self/ns/"+kind.file)
+				err = n.add(ns.Path, paths[ns.Path], kind.flag, "/proc/self/ns/"+kind.file)
 			}
 			if err != nil {
 				n.close()
@@ -79,12 +80,12 @@ func openNamespaces(s *specs.Spec) (namespaces, error) {
 	return n, nil
 }
 
-func (n *namespaces) add(path string, flag uintptr, ours string) error {
+func (n *namespaces) add(path string, of *handle.Handle, flag uintptr, ours string) error {
 	if path == "" {
 		n.fresh |= flag
 		return nil
 	}
-	f, err := openNamespace(path, flag)
+	f, err := openNamespace(path, of, flag)
 	if err != nil {
 		return err
 	}
@@ -151,9 +152,14 @@ func (n *namespaces) joined(flag uintptr) bool {
 	return false
 }
 
-func openNamespace(path string, flag uintptr) (*os.File, error) {
+// openNamespace opens one by its path, or what was opened there before.
+func openNamespace(path string, of *handle.Handle, flag uintptr) (*os.File, error) {
+	at := path
+	if of != nil {
+		at = of.Name()
+	}
 	// O_NONBLOCK: the path is the spec's and could be a FIFO.
-	f, err := os.OpenFile(path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+	f, err := os.OpenFile(at, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -103,9 +103,11 @@ func (r *Runtime) showFile(s *specs.Spec, paths handle.Set, bundle, name, source
 		}
 		return
 	}
-	s.Mounts = append(s.Mounts, specs.Mount{
-		Destination: name, Type: "bind", Source: source, Options: []string{"bind", "rprivate", "nosuid", "nodev", "noexec"},
-	})
+	options := []string{"bind", "rprivate", "nosuid", "nodev", "noexec"}
+	if s.Root.Readonly || s.Root.Path == "/" { // it lies in our directory, which a command could fill
+		options = append(options, "ro")
+	}
+	s.Mounts = append(s.Mounts, specs.Mount{Destination: name, Type: "bind", Source: source, Options: options})
 }
 
 // shareFiles shows a container the files of the one whose network it joins, whose

@@ -58,7 +58,7 @@ func (r *Runtime) newProgram(o Options, d *state.Dir) (*program, error) {
 	if d != nil {
 		g.lock = d.FD()
 	}
-	if g.ns, err = openNamespaces(o.Spec); err != nil {
+	if g.ns, err = openNamespaces(o.Spec, o.Paths); err != nil {
 		return nil, err
 	}
 	if err = g.apart(); err == nil {

@@ -43,6 +43,7 @@ func (b *builder) closeDoors() error {
 	var dirs []string
 	for _, p := range b.doors() {
 		if p = filepath.Clean(p); !given[p] {
+			b.closeSeconds(p)
 			dir := filepath.Dir(p)
 			if in[dir] == nil {
 				dirs = append(dirs, dir)
@@ -62,6 +63,15 @@ func (b *builder) closeDoors() error {
 		}
 	}
 	return nil
+}
+
+// closeSeconds hides a tool's socket where a mount of the caller's shows it at another path than outside.
+func (b *builder) closeSeconds(p string) {
+	for _, m := range b.theirs {
+		if rel, in := strings.CutPrefix(p, m.Source+"/"); in && m.Type == "bind" && m.Source != m.Destination && innerDoor(p) && b.kind(p) == unix.S_IFSOCK {
+			b.spec.Linux.MaskedPaths = append(b.spec.Linux.MaskedPaths, filepath.Join(m.Destination, rel))
+		}
+	}
 }
 
 // onlyDoors says whether a directory holds these sockets and nothing else, and is quicker hidden itself.
@@ -93,6 +103,11 @@ func (b *builder) doors() (list []string) {
 	}
 	if b.shared != nil {
 		list = append(list, filepath.Join(b.shared.Path, ".git/fsmonitor--daemon.ipc"))
+	}
+	for _, g := range b.guards { // git binds by a relative name, which no list has
+		for _, git := range g.Repositories() {
+			list = append(list, filepath.Join(git, "fsmonitor--daemon.ipc"))
+		}
 	}
 	if b.caller.Sockets != nil {
 		list = append(list, b.caller.Sockets()...)

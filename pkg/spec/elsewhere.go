@@ -13,6 +13,7 @@ import (
 
 	"sandbox/pkg/handle"
 	"sandbox/pkg/kernel"
+	"sandbox/pkg/worktree"
 )
 
 // elsewhere finds what must not be seen in other places of the host's tree than its usual ones: other mounts of what holds
@@ -308,7 +309,7 @@ func (b *builder) openPlaces(known map[handle.ID]bool, places []kernel.Place) (d
 				return dirs, p.Path, errMoved // it is open again
 			}
 			if owner != "" {
-				return dirs, p.Path, fmt.Errorf("%s cannot be hidden from the command, for %s is closed to you now and can be opened later: chmod u+x %[2]s", p.Path, owner)
+				return dirs, p.Path, fmt.Errorf("%s cannot be hidden from the command, for %s is closed to you now and can be opened later: chmod u+x %[2]s", p.Path, worktree.Quote(owner))
 			}
 			continue
 		case err != nil && b.stays(p.Path):

@@ -41,7 +41,7 @@ func (b *builder) env() error {
 		if err != nil {
 			return fmt.Errorf("--env-file %q: %w", file, err)
 		}
-		list = append(list, more...)
+		list = append(list, b.keepOwn(file, more)...)
 	}
 	for _, e := range b.wish.Env {
 		more, err := parseEnv(e, b.caller.Env)
@@ -52,6 +52,25 @@ func (b *builder) env() error {
 	}
 	b.spec.Process.Env = LastWins(list)
 	return nil
+}
+
+// keepOwn takes out of what a file says the secrets of the caller's that it only names: the file may be a command's, which
+// has added a line "*". What was typed names them.
+func (b *builder) keepOwn(file string, list []string) (kept []string) {
+	var told []string
+	for _, e := range list {
+		name, value, _ := strings.Cut(e, "=")
+		switch {
+		case !contains(b.caller.Env, e), b.pass.all, b.pass.named(name), !secret(name, value):
+			kept = append(kept, e)
+		case !b.setByFlag(name):
+			told = append(told, name)
+		}
+	}
+	if len(told) > 0 {
+		b.notice("env-not-passed", "not passed to the command, though %s names them, for they look like secrets: %s; -e NAME passes one", file, strings.Join(shorten(told, 12), " "))
+	}
+	return kept
 }
 
 // rootfsEnv is podman's default environment.

@@ -90,24 +90,32 @@ func (b *builder) guard() error {
 	b.finding = nil
 	var ours, last []specs.Mount
 	var err error
+	var guards []guardedDir
 	if b.shared != nil {
 		ours = b.guardWorkdir(found.guard)
 		err = errors.Join(err, stays(found.guard))
+		guards = append(guards, guardedDir{b.shared, found.guard})
 	}
 	for _, m := range b.theirs {
-		if h := b.paths[m.Source]; m.Type == "bind" && h != nil && h.IsDir() && !contains(m.Options, "ro") && !contains(m.Options, "rro") {
+		if h := b.writable(m); h != nil {
 			ask := b.ask()
 			ask.Hooks, ask.Except = found.own.hooks, without(ask.Except, []string{m.Source})
 			g := worktree.Find(h, ask)
 			b.tellNames(g)
 			err = errors.Join(err, stays(g))
+			guards = append(guards, guardedDir{h, g})
 			last = append(last, b.show(m.Destination, g.Inside)...)
 			b.made(g)
 		}
 	}
+	for _, m := range b.theirs {
+		mounts, moved := b.around(m, guards)
+		last, err = append(last, mounts...), errors.Join(err, moved)
+	}
 	if err != nil {
 		return err
 	}
+	b.guards = guards
 	covers, err := b.coverState()
 	if err != nil {
 		return err
@@ -122,13 +130,62 @@ func (b *builder) guard() error {
 	return b.wholeCopies()
 }
 
+// guardedDir is a directory that is shared for writing, with its guard.
+type guardedDir struct {
+	dir *handle.Handle
+	*worktree.Guard
+}
+
+// writable is the directory that a mount of the caller's shares for writing, nil for another mount.
+func (b *builder) writable(m specs.Mount) *handle.Handle {
+	if h := b.paths[m.Source]; m.Type == "bind" && h != nil && h.IsDir() && !contains(m.Options, "ro") && !contains(m.Options, "rro") {
+		return h
+	}
+	return nil
+}
+
+// around protects what is guarded in other shared directories once more, where a mount shows it under a second name: the
+// working directory in `-v ..:/mnt`. The directories on the way become mount points, and keep their names.
+func (b *builder) around(m specs.Mount, guards []guardedDir) (mounts []specs.Mount, err error) {
+	outer := b.writable(m)
+	if outer == nil || contains(b.wish.NoProtect, "all") {
+		return nil, nil
+	}
+	for _, g := range guards {
+		levels, in := b.lies(g.dir, outer.ID)
+		if !in || levels == 0 {
+			continue
+		}
+		names := strings.Split(g.dir.Now(), "/")
+		if len(names) <= levels {
+			return nil, fmt.Errorf("%s is not where it was: try again", g.dir.Path)
+		}
+		var way []worktree.Part
+		rel := ""
+		for _, name := range names[len(names)-levels:] {
+			rel = filepath.Join(rel, name)
+			h, err := outer.Beneath(rel)
+			if err != nil {
+				return nil, fmt.Errorf("protect what lies in %s: %w", m.Source, err)
+			}
+			way = append(way, worktree.Part{Handle: h, Rel: rel})
+		}
+		if way[levels-1].ID != g.dir.ID {
+			return nil, fmt.Errorf("%s is not where it was: try again", g.dir.Path)
+		}
+		way[levels-1].ReadOnly = g.InGit != ""
+		mounts = append(mounts, b.show(m.Destination, g.Around(way, rel))...)
+	}
+	return mounts, nil
+}
+
 // stays says whether all could be looked at, and this program found where it lies.
 func stays(g *worktree.Guard) error {
 	if g.Moving != "" {
 		return fmt.Errorf("%s cannot be protected from the command, for the directories above it are renamed all the time: end what does that", g.Moving)
 	}
 	if g.Closed != "" {
-		return fmt.Errorf("%s is closed to you, so that what is in it cannot be protected from the command, which may open it: chmod u+rwx %[1]s, or --no-protect=%[1]s", g.Closed)
+		return fmt.Errorf("%s is closed to you, so that what is in it cannot be protected from the command, which may open it: chmod u+rwx %[1]s, or --no-protect=%[1]s", worktree.Quote(g.Closed))
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"sandbox/pkg/handle"
 	"sandbox/pkg/proc"
 )
 
@@ -52,6 +53,16 @@ func (b *builder) namespaces() (err error) {
 		if *n.mode, err = parseMode(n.flag, n.value, n.private); err != nil {
 			return err
 		}
+		if n.mode.path == "" {
+			continue
+		}
+		h, err := b.typed(n.mode.path)
+		if err != nil {
+			return fmt.Errorf("%s %q: %w", n.flag, n.value, err)
+		}
+		if !under(n.mode.path, "/proc") && b.own(h) {
+			return fmt.Errorf("%s %q: that is this host's own namespace: say %s host if that is meant", n.flag, n.value, n.flag)
+		}
 	}
 	b.join(specs.PIDNamespace, b.pid)
 	b.join(specs.NetworkNamespace, b.network)
@@ -62,6 +73,21 @@ func (b *builder) namespaces() (err error) {
 	b.join(specs.UserNamespace, nsMode{host: !b.ids.Userns()})
 	b.spec.Linux.UIDMappings, b.spec.Linux.GIDMappings = b.ids.UID, b.ids.GID
 	return b.hostname()
+}
+
+// own says whether a file is a namespace that we are in.
+func (b *builder) own(h *handle.Handle) bool {
+	for _, name := range []string{"pid", "ipc", "uts", "net", "cgroup"} {
+		ours, err := b.open("/proc/self/ns/" + name)
+		if err != nil {
+			continue
+		}
+		ours.Close()
+		if ours.ID == h.ID {
+			return true
+		}
+	}
+	return false
 }
 
 func (b *builder) join(t specs.LinuxNamespaceType, m nsMode) {

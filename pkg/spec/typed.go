@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/handle"
 	"sandbox/pkg/proc"
+	"sandbox/pkg/worktree"
 )
 
 // typed opens a path that the caller typed, once: what is decided about it here, the start uses.
@@ -26,14 +28,14 @@ func (b *builder) typed(path string) (*handle.Handle, error) {
 	if h := b.paths[abs]; h != nil {
 		return h, nil
 	}
-	h, err := b.openTyped(abs)
+	h, linked, err := b.openTyped(abs)
 	if errors.Is(err, unix.EXDEV) {
 		return nil, b.leadsOut(abs)
 	}
 	if err != nil {
 		return nil, err
 	}
-	if b.led(abs, h) {
+	if b.led(abs, h) || linked && b.obeyed(h) {
 		h.Close()
 		return nil, b.leadsOut(abs)
 	}
@@ -47,15 +49,19 @@ const mostLinks = 40
 // directory on in which somebody other than root may have put what lies there, no link leads out of the directory that it
 // lies in, were it a link of the caller's own that led there. The kernel's own links, /dev/fd among them, are no files of
 // anybody's.
-func (b *builder) openTyped(abs string) (h *handle.Handle, err error) {
+//
+// linked says that it went through such a link, within that directory.
+func (b *builder) openTyped(abs string) (h *handle.Handle, linked bool, err error) {
 	if under(abs, "/dev") && !under(abs, "/dev/shm") || under(abs, "/proc") {
-		return b.open(abs)
+		h, err = b.open(abs)
+		return h, false, err
 	}
 	start, left := func() (*handle.Handle, error) { return b.open("/") }, strings.Split(strings.Trim(abs, "/"), "/")
 	if cwd := b.caller.Cwd; cwd != "" && cwd != "/" && abs != cwd && under(abs, cwd) && b.caller.Dir != nil {
 		rest := strings.TrimPrefix(abs, cwd+"/")
 		if !b.isHome(b.caller.Dir.ID) {
-			return b.caller.Dir.Inside(rest)
+			h, err := b.caller.Dir.Inside(rest)
+			return h, err == nil && h.Now() != filepath.Join(b.caller.Dir.Now(), rest), err
 		}
 		start, left = func() (*handle.Handle, error) { return b.caller.Dir.Open(".") }, strings.Split(rest, "/")
 	}
@@ -73,17 +79,18 @@ func (b *builder) openTyped(abs string) (h *handle.Handle, err error) {
 		name, rest := left[0], strings.Join(left, "/")
 		var st unix.Stat_t
 		if err := unix.Fstat(at.FD, &st); err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		switch {
 		case name == "" || name == ".":
 			left = left[1:]
 			continue
 		case kernelFS(at.FD):
-			return at.Open(rest)
+			h, err := at.Open(rest)
+			return h, linked, err
 		}
 		if foreign = foreign || b.foreign(at.Path, &st); foreign && name == ".." {
-			return nil, unix.EXDEV
+			return nil, false, unix.EXDEV
 		}
 		var next *handle.Handle
 		if next, err = handle.At(at.FD, name, filepath.Join(at.Path, name)); err != nil {
@@ -94,6 +101,7 @@ func (b *builder) openTyped(abs string) (h *handle.Handle, err error) {
 		case link && foreign:
 			next.Close()
 			next, err = at.Inside(name)
+			linked = true
 		case link:
 			var target string
 			target, err = next.Target()
@@ -114,9 +122,35 @@ func (b *builder) openTyped(abs string) (h *handle.Handle, err error) {
 	}
 	var errno unix.Errno
 	if errors.As(err, &errno) {
-		return nil, &os.PathError{Op: "open", Path: abs, Err: errno}
+		return nil, false, &os.PathError{Op: "open", Path: abs, Err: errno}
 	}
-	return at, err
+	return at, linked, err
+}
+
+// obeyed says whether what a link leads to is something that git or an editor outside obeys: a command may have put
+// `data -> .git/hooks` there for the next `-v ./data:/mnt` to share, where a guard protects what it finds at its own path.
+// In the host's tree the repositories of a directory that is shared are guarded under every name.
+func (b *builder) obeyed(h *handle.Handle) bool {
+	now := h.Now()
+	if contains(b.wish.NoProtect, "all") {
+		return false
+	}
+	if now == "" || slices.ContainsFunc(strings.Split(now, "/"), worktree.Acts) {
+		return true
+	}
+	at, name := now, ""
+	if !h.IsDir() {
+		at, name = filepath.Split(now)
+	}
+	dir, err := handle.Open(filepath.Clean(at))
+	if err != nil || name == "" && dir.ID != h.ID {
+		return true // somebody has moved it
+	}
+	defer dir.Close()
+	b.everybody()
+	g := worktree.Find(dir, worktree.Ask{Hooks: b.ownGitConfig().hooks, Home: b.caller.Home})
+	defer g.Drop()
+	return g.Obeyed(name, !b.wish.Tree)
 }
 
 // open opens a path of the host and keeps the name that it has there.
@@ -167,5 +201,5 @@ func (b *builder) leadsOut(abs string) error {
 	if err != nil {
 		return err
 	}
-	return fmt.Errorf("%s is %s behind a link, which a command that ran here before may have put there: if that is meant, write %[2]s", abs, b.offHost(real))
+	return fmt.Errorf("%s is %s behind a link, which a command that ran here before may have put there: if that is meant, write %[2]s", worktree.Quote(abs), worktree.Quote(b.offHost(real)))
 }

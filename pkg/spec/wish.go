@@ -117,6 +117,7 @@ type builder struct {
 	home                           string // the payload's
 	paths                          handle.Set
 	finding                        chan finding
+	guards                         []guardedDir // what is shared for writing
 	pass                           passed
 	homes                          *homes
 	dirs                           map[string]*handle.Handle // what paths were found to name

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/handle"
+	"sandbox/pkg/worktree"
 )
 
 // workdir adds the working directory to the private mounts unless that would show what they hide, and sets where the
@@ -71,7 +72,7 @@ func (b *builder) cameByLink() error {
 	if b.caller.Dir == nil || way == b.caller.Cwd || relative(way) || !b.wish.Tree && !slices.ContainsFunc(b.wish.sources(), relative) {
 		return nil
 	}
-	if h, err := b.openTyped(way); !errors.Is(err, unix.EXDEV) {
+	if h, _, err := b.openTyped(way); !errors.Is(err, unix.EXDEV) {
 		if err == nil {
 			h.Close()
 		}
@@ -85,7 +86,7 @@ func (b *builder) cameByLink() error {
 	if h.ID != b.caller.Dir.ID {
 		return nil
 	}
-	return fmt.Errorf("the working directory is %s behind a link, which a command that ran here before may have put there: if that is meant, cd %[1]s first", b.caller.Cwd)
+	return fmt.Errorf("the working directory is %s behind a link, which a command that ran here before may have put there: if that is meant, cd %[1]s first", worktree.Quote(b.caller.Cwd))
 }
 
 // unshared says why a directory cannot be shown as it is, "" for one that can. Whatever name it goes by.

@@ -35,6 +35,7 @@ type Record struct {
 	NoPivot      bool              `json:"noPivot,omitempty"`
 	OwnPID       bool              `json:"ownPID,omitempty"` // it has a pid namespace of its own
 	NoNewKeyring bool              `json:"noNewKeyring,omitempty"`
+	Scoped       bool              `json:"scoped,omitempty"` // its processes keep to their own abstract sockets, and signal no others
 
 	Cgroup    cgroup2.Placement     `json:"-"`                   // from a link, see [Dir.Group]
 	NoGroup   string                `json:"noGroup,omitempty"`   // why it has none of its own, where one was asked for

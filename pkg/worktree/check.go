@@ -68,7 +68,7 @@ func (g *Guard) Check() (told []string) {
 		switch _, err := g.stat(m.dir, m.name); {
 		case errors.Is(err, unix.EACCES):
 			if m.dir.UID == uint32(os.Geteuid()) { // else the command could not look either
-				told = append(told, quote(m.path)+" cannot be looked at: do so before you go on")
+				told = append(told, Quote(m.path)+" cannot be looked at: do so before you go on")
 			}
 		case !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.ENOTDIR):
 			told = append(told, move(m, "was not there before, and acts for you outside"))
@@ -79,7 +79,7 @@ func (g *Guard) Check() (told []string) {
 		if errors.Is(err, unix.ENOENT) || err == nil && target == l.target {
 			continue
 		}
-		told = append(told, move(l.missing, "was a link to "+quote(l.target)+" before"))
+		told = append(told, move(l.missing, "was a link to "+Quote(l.target)+" before"))
 	}
 	told = append(told, g.checkFixed()...)
 	told = append(told, g.checkGitDirs()...)
@@ -95,11 +95,11 @@ func (g *Guard) checkFixed() (told []string) {
 			continue
 		}
 		if errors.Is(err, unix.EACCES) {
-			told = append(told, quote(f.path)+" cannot be looked at: do so before you go on")
+			told = append(told, Quote(f.path)+" cannot be looked at: do so before you go on")
 			continue
 		}
 		if f.keys == nil {
-			told = append(told, fmt.Sprintf("%s was replaced while the command ran, by something outside or by the command: look at it before you go on", quote(f.path)))
+			told = append(told, fmt.Sprintf("%s was replaced while the command ran, by something outside or by the command: look at it before you go on", Quote(f.path)))
 			continue
 		}
 		if f.added() {
@@ -174,7 +174,7 @@ func (g *Guard) checkGitDirs() (told []string) {
 func (w *walk) modules(dir *handle.Handle, shown string, level int) {
 	entries, err := list(dir, w.buf)
 	if err != nil || level > 8 {
-		w.told = append(w.told, quote(shown)+" cannot be looked at: do so before you use submodules")
+		w.told = append(w.told, Quote(shown)+" cannot be looked at: do so before you use submodules")
 		return
 	}
 	for _, e := range entries {
@@ -213,14 +213,14 @@ func move(m missing, why string) string {
 		err := unix.Renameat2(m.dir.FD, m.name, m.dir.FD, name, unix.RENAME_NOREPLACE)
 		switch {
 		case err == nil:
-			return fmt.Sprintf("%s %s: it is %s now; --no-protect=%s leaves it", quote(m.path), why, quote(filepath.Join(filepath.Dir(m.path), name)), quote(m.path))
+			return fmt.Sprintf("%s %s: it is %s now; --no-protect=%s leaves it", Quote(m.path), why, Quote(filepath.Join(filepath.Dir(m.path), name)), Quote(m.path))
 		case errors.Is(err, unix.EEXIST) && n < 100:
 			continue
 		case errors.Is(err, unix.EACCES) && !opened && openUp(m.dir):
 			opened = true
 			continue
 		}
-		return fmt.Sprintf("%s %s, and cannot be moved aside: %v: look at it before you go on", quote(m.path), why, err)
+		return fmt.Sprintf("%s %s, and cannot be moved aside: %v: look at it before you go on", Quote(m.path), why, err)
 	}
 }
 
@@ -233,8 +233,8 @@ func openUp(dir *handle.Handle) bool {
 	return unix.Fchmodat(unix.AT_FDCWD, dir.Name(), st.Mode&0o7777|0o700, 0) == nil // fchmod(2) refuses O_PATH
 }
 
-// quote is a path as a shell takes it: it is in a line that somebody may paste, and somebody else has chosen it.
-func quote(path string) string {
+// Quote is a path as a shell takes it: it is in a line that somebody may paste, and somebody else has chosen it.
+func Quote(path string) string {
 	plain := func(r rune) bool {
 		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_./-+,:@%=", r)
 	}

@@ -78,8 +78,8 @@ func (g *Guard) note(err error, dir *handle.Handle, rel string) {
 	}
 }
 
-// drop lets go of a guard of which nothing was mounted.
-func (g *Guard) drop() {
+// Drop lets go of a guard of which nothing was mounted.
+func (g *Guard) Drop() {
 	parts := g.Inside
 	for _, d := range g.GitDirs {
 		parts = append(parts, d.Parts...)

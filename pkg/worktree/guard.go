@@ -97,7 +97,7 @@ func Find(dir *handle.Handle, ask Ask) *Guard {
 		if g.Closed == "" || try == 20 {
 			return g
 		}
-		g.drop()
+		g.Drop()
 		time.Sleep(time.Millisecond)
 	}
 }

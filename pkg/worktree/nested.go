@@ -19,11 +19,11 @@ func (g *Guard) checkNested() (told []string) {
 	w := &walk{g: g, buf: make([]byte, 8<<10), until: time.Now().Add(patience)}
 	fd, err := g.dir.OpenAt(".", unix.O_RDONLY|unix.O_DIRECTORY, 0)
 	if err != nil {
-		return []string{quote(g.dir.Path) + " cannot be looked at: do so before you run git there"}
+		return []string{Quote(g.dir.Path) + " cannot be looked at: do so before you run git there"}
 	}
 	w.dir(fd, "", 0)
 	if w.over {
-		w.told = append(w.told, fmt.Sprintf("not all of %s was looked at for repositories that the command may have made: it is too large, or too deep (%d directories were)", quote(g.dir.Path), w.seen))
+		w.told = append(w.told, fmt.Sprintf("not all of %s was looked at for repositories that the command may have made: it is too large, or too deep (%d directories were)", Quote(g.dir.Path), w.seen))
 	}
 	return w.told
 }
@@ -98,7 +98,7 @@ func (w *walk) closed(fd int, rel, name string, level int) {
 		}
 	}
 	if h.UID == uint32(os.Geteuid()) {
-		w.told = append(w.told, quote(at)+" cannot be looked at: do so before you run git there")
+		w.told = append(w.told, Quote(at)+" cannot be looked at: do so before you run git there")
 	}
 }
 
@@ -175,5 +175,5 @@ func (w *walk) bare(fd int, rel string) {
 	if !w.touched(dir, "") && !w.touched(dir, "HEAD") || harmless(dir) {
 		return
 	}
-	w.told = append(w.told, move(missing{dir, "HEAD", filepath.Join(rel, "HEAD")}, "makes "+quote(filepath.Join(".", rel))+" a repository whose configuration or hooks run programs"))
+	w.told = append(w.told, move(missing{dir, "HEAD", filepath.Join(rel, "HEAD")}, "makes "+Quote(filepath.Join(".", rel))+" a repository whose configuration or hooks run programs"))
 }

@@ -89,7 +89,7 @@ func (w *watch) tell(g *Guard) (told []string) {
 	}
 	for path := range tried {
 		if !g.excepted(filepath.Join(g.dir.Path, path)) && !g.excepted(path) {
-			told = append(told, fmt.Sprintf("git could not write %s, which is read-only for the command: --no-protect=%[1]s lets it", quote(path)))
+			told = append(told, fmt.Sprintf("git could not write %s, which is read-only for the command: --no-protect=%[1]s lets it", Quote(path)))
 		}
 	}
 	return told
