@@ -33,6 +33,13 @@ func TestViews(t *testing.T) {
 40 20 8:1 /srv/other /opt/x rw - ext4 /dev/a rw
 41 24 8:1 /srv/elsewhere /mnt/root/srv/twice rw - ext4 /dev/a rw
 `}).Table()
+	for path, want := range map[string]string{
+		"/var/lib/x/s.sock": "/mnt/root/var/lib/x/s.sock", "/var/log/s": "/mnt/root/var/log/s /mnt/log/s", "/mnt/log/s": "/var/log/s /mnt/root/var/log/s", "/srv/over/s": "",
+	} {
+		if got := strings.Join(table.Seconds([]string{path}), " "); got != want {
+			t.Errorf("%s is also at %q, want %q", path, got, want)
+		}
+	}
 	for homes, want := range map[string]string{
 		"/home":            "/srv/h 22 true /srv/src 23 false",
 		"/home/ann":        "/srv/h/ann 22 true /srv/src 23 false",

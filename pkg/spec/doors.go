@@ -112,6 +112,9 @@ func (b *builder) doors() (list []string) {
 	if b.caller.Sockets != nil {
 		list = append(list, b.caller.Sockets()...)
 	}
+	if table := b.caller.Mounts; table != nil && !table.Plain() {
+		list = append(list, table.Seconds(list)...)
+	}
 	seen := map[string]bool{}
 	unique := list[:0:0]
 	for _, p := range list {

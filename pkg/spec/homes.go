@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -44,6 +45,11 @@ func (b *builder) findHomes() *homes {
 		}
 	}
 	for _, dir := range b.people(h) {
+		if b.passable(dir) {
+			h.hide(dir)
+		}
+	}
+	for _, dir := range b.neighbours(h) {
 		if b.passable(dir) {
 			h.hide(dir)
 		}
@@ -138,6 +144,50 @@ func (b *builder) people(h *homes) (dirs []*handle.Handle) {
 		}
 	}
 	return dirs
+}
+
+// mostNeighbours is how many names beside a home are looked at. Where more lie there, people's homes are what it is for.
+const mostNeighbours = 256
+
+// neighbours are directories of other people's beside the caller's own home: accounts need not be in /etc/passwd (LDAP), and
+// then nothing else tells where their homes are.
+func (b *builder) neighbours(h *homes) (dirs []*handle.Handle) {
+	for _, own := range h.own {
+		holder := b.dir(filepath.Dir(own.Path))
+		if holder == nil || holdsSystem(holder.Path) || slices.ContainsFunc(h.covers, func(c cover) bool { return under(own.Path, c.path) }) {
+			continue
+		}
+		fd, err := holder.OpenAt(".", unix.O_RDONLY|unix.O_DIRECTORY, 0)
+		if err != nil {
+			continue // nor can the command look there for others
+		}
+		f := os.NewFile(uintptr(fd), holder.Path)
+		names, _ := f.Readdirnames(mostNeighbours)
+		f.Close()
+		if len(names) == mostNeighbours {
+			dirs = append(dirs, holder)
+			continue
+		}
+		for _, name := range names {
+			var st unix.Statx_t // which mounts nothing
+			err := unix.Statx(holder.FD, name, unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT, unix.STATX_TYPE|unix.STATX_UID, &st)
+			if err == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR && st.Uid != b.caller.UID && st.Uid >= usualPerson && !b.isNobody(st.Uid) {
+				if dir := b.dir(filepath.Join(holder.Path, name)); dir != nil && !b.standsIn(dir) {
+					dirs = append(dirs, dir)
+				}
+			}
+		}
+	}
+	return dirs
+}
+
+// standsIn says whether the working directory is one, or lies in it.
+func (b *builder) standsIn(dir *handle.Handle) bool {
+	if b.caller.Dir == nil {
+		return false
+	}
+	_, in := b.lies(b.caller.Dir, dir.ID)
+	return in
 }
 
 // usualPerson is UID_MIN where nobody has said otherwise.

@@ -109,6 +109,7 @@ func (t hostTable) Kernels() ([]kernel.Place, []string) {
 }
 func (t hostTable) Plain() bool                 { return false }
 func (t hostTable) Again()                      {}
+func (t hostTable) Seconds([]string) []string   { return nil }
 func (t hostTable) Below(string) []kernel.Place { return nil }
 func (t hostTable) Err() error                  { return nil }
 

@@ -1,0 +1,32 @@
+package kernel
+
+import (
+	"path/filepath"
+	"strings"
+)
+
+// Seconds returns the other paths at which what lies at these can be seen, where the file system of each, or a part of it
+// that holds it, is mounted again. None of them need be there: the table knows mounts, and no files.
+func (t *Table) Seconds(paths []string) (seconds []string) {
+	again := make(map[string][]*mount, len(t.mounts))
+	for i, m := range t.mounts {
+		again[m.dev] = append(again[m.dev], &t.mounts[i])
+	}
+	for _, path := range paths {
+		own := t.at(path)
+		if own == nil || len(again[own.dev]) < 2 {
+			continue
+		}
+		inFS := filepath.Join(own.root, strings.TrimPrefix(path, strings.TrimSuffix(own.point, "/")))
+		for _, m := range again[own.dev] {
+			if m.id == own.id || !under(inFS, m.root) {
+				continue
+			}
+			second := filepath.Join(m.point, strings.TrimPrefix(inFS, strings.TrimSuffix(m.root, "/")))
+			if second != path {
+				seconds = append(seconds, second)
+			}
+		}
+	}
+	return seconds
+}
