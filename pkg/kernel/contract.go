@@ -43,6 +43,14 @@ func (c *Contract) Refuse(feature string, cause Cause) {
 	c.add(Outcome{Feature: feature, Result: Refused, Cause: &cause})
 }
 
+// With adds the outcomes that were decided elsewhere.
+func (c Contract) With(others Contract) Contract {
+	for _, o := range others {
+		c.add(o)
+	}
+	return c
+}
+
 // add keeps the worst of two outcomes for a feature: a later step that worked
 // must not hide an earlier loss. Of equals the first stays.
 func (c *Contract) add(o Outcome) {

@@ -233,7 +233,7 @@ var table = []entry{
 		[]Fix{{You, "start it without that flag", ""}}},
 	{CgroupDevices, "the kernel takes no filter of devices from us",
 		"Which devices a container of root's may open is decided by a program of type BPF_PROG_TYPE_CGROUP_DEVICE (Linux 4.15, CONFIG_CGROUP_BPF); bpf(2) is refused by many seccomp filters and by kernel lockdown.",
-		[]Fix{{Pod, "allow bpf(2) in the seccomp profile of the outer container", ""}, {You, "map root to an ordinary user, who can make no device nodes: --userns=auto", ""}}},
+		[]Fix{{Pod, "allow bpf(2) in the seccomp profile of the outer container", ""}, {You, "map root to an ordinary user, who can make no device nodes: --userns=auto as a user, --userns=single as root", ""}}},
 	{NetworkNone, "the container has a network of its own with loopback only",
 		"Packets leave a new network namespace only through a program that carries them, slirp4netns or pasta, and these need /dev/net/tun.",
 		[]Fix{{You, "use the host's network: --network=host (no isolation of the network then)", ""}}},
@@ -254,7 +254,7 @@ var table = []entry{
 		[]Fix{{You, "make it fatal with --require, or take it out of the configuration", ""}}},
 	{CapsMissing, "the caller does not hold every capability that was asked for",
 		"Without a user namespace of its own a container can only get what its caller has, within the caller's bounding set.",
-		[]Fix{{You, "give it a user namespace (--userns=auto, or linux.uidMappings), where it holds them all", ""}, {Pod, "docker or podman run --cap-add NAME", ""}}},
+		[]Fix{{You, "give it a user namespace, where it holds them all: --userns=auto, as root --userns=single, or linux.uidMappings", ""}, {Pod, "docker or podman run --cap-add NAME", ""}}},
 
 	{IDMapMount, "the owners of files on a mount can only be mapped by who owns the filesystem",
 		"An idmapped mount shows files under other owners. The kernel wants CAP_SYS_ADMIN in the user namespace that mounted the filesystem (mount_setattr(2)), for a disk that is the host's root.",

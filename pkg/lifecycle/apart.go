@@ -23,8 +23,10 @@ func (g *program) apart() error {
 	if g.fresh(unix.CLONE_NEWPID) || g.ns.joined(unix.CLONE_NEWPID) {
 		return nil
 	}
-	if g.network.needed() {
-		return seen(fmt.Errorf("--network %s", g.network.words()))
+	if w := g.network; w.needed() && w.short != nil { // none was chosen, and there are ports
+		return seen(errors.New("--publish needs a network of the container's own"))
+	} else if w.needed() {
+		return seen(fmt.Errorf("--network %s", w.words()))
 	}
 	for _, j := range g.ns.joins {
 		if j.flag != unix.CLONE_NEWUSER {

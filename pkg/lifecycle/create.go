@@ -128,7 +128,7 @@ func (r *Runtime) spawn(o Options, started bool) (*Container, error) {
 			return nil, err
 		}
 	}
-	b := &birth{program: g, dir: d, started: started, contract: append(g.features(), o.Contract...)}
+	b := &birth{program: g, dir: d, started: started, contract: g.features().With(o.Contract)}
 	c, err := b.run()
 	if err != nil {
 		notify.close()

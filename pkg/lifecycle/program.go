@@ -13,7 +13,6 @@ import (
 	"sandbox/pkg/plan"
 	"sandbox/pkg/resctrl"
 	"sandbox/pkg/rootfs"
-	"sandbox/pkg/slirp"
 	"sandbox/pkg/state"
 )
 
@@ -271,33 +270,8 @@ func (r *Runtime) Plan(o Options) (*plan.Plan, kernel.Contract, error) {
 		return nil, nil, err
 	}
 	g.printHooks()
-	b := &birth{program: g, contract: append(g.features(), o.Contract...)}
+	b := &birth{program: g, contract: g.features().With(o.Contract)}
 	g.group.place.Owned = g.group.moves()
 	b.degrade()
 	return g.plan, b.contract, nil
-}
-
-// features are what the spec asks for, granted until something says otherwise.
-func (g *program) features() kernel.Contract {
-	var c kernel.Contract
-	g.labels.grant(&c)
-	for _, kind := range kinds {
-		if g.fresh(kind.flag) {
-			c.Grant(kind.feature)
-		}
-	}
-	if g.ownTree() {
-		c.Grant(kernel.FeatMounts)
-	}
-	if g.filter.Filter != nil {
-		c.Grant(kernel.FeatSeccomp)
-	}
-	if w := g.network; w != nil && w.short == nil && w.job.Kind != slirp.None {
-		c.Grant(kernel.FeatNetwork)
-	}
-	g.scopeOutcome(&c)
-	if g.Spec.Process.OOMScoreAdj != nil {
-		c.Grant(kernel.FeatOOM) // or there is no start
-	}
-	return c
 }
