@@ -69,7 +69,7 @@ var table = map[string]rule{
 		},
 	},
 	"pkg/lifecycle": {
-		own:  []string{"spec", "idmap", "userns", "plan", "rootfs", "confine", "seccomp", "cgroup2", "slirp", "netdev", "resctrl", "console", "kernel", "proc", "handle", "worktree", "outfile", "helper", "state"},
+		own:  []string{"spec", "idmap", "userns", "plan", "rootfs", "confine", "seccomp", "cgroup2", "slirp", "netdev", "resctrl", "console", "kernel", "proc", "handle", "worktree", "outfile", "helper", "state", "world"},
 		libs: []string{ocispec},
 		never: map[string]string{
 			cobra:   whyFlags,
@@ -83,6 +83,8 @@ var table = map[string]rule{
 		libs:  []string{ocispec},
 		never: map[string]string{"userns": "a record that acts could not be read by whoever only looks", "lifecycle": whyNoVerbs},
 	},
+	// spec: where the file of a sysctl is.
+	"pkg/world":   {own: []string{"plan", "kernel", "proc", "handle", "idmap", "spec"}, libs: []string{ocispec}, never: map[string]string{"userns": whySteps, "lifecycle": whySteps}},
 	"pkg/proc":    {never: map[string]string{"kernel": whyLeaf, "userns": whyLeaf}},
 	"pkg/idmap":   {own: []string{"helper", "proc"}},
 	"pkg/plan":    {},

@@ -57,7 +57,7 @@ var named = map[string]string{
 	"pkg/cgroup2": ofGroups, "pkg/resctrl": ofGroups, "pkg/kernel": ofKernel, "pkg/kernel/runtimedir.go": ofState,
 	"pkg/confine": ofInside, "pkg/console/dial.go": ofOnce,
 	"pkg/handle": ofHandles, "pkg/helper": ofRoot, "pkg/idmap": ofRoot, "pkg/outfile": ofHandles,
-	"pkg/lifecycle/apart.go": ofKernel, "pkg/lifecycle/create.go": ofNode, "pkg/lifecycle/hooks.go": ofSame, "pkg/lifecycle/terminal.go": ofInside, "pkg/lifecycle/enter.go": ofKernel, "pkg/lifecycle/execgroup.go": ofGroups, "pkg/lifecycle/labels.go": ofKernel, "pkg/lifecycle/namespaces.go": ofOnce,
+	"pkg/lifecycle/apart.go": ofKernel, "pkg/lifecycle/create.go": ofNode, "pkg/lifecycle/hooks.go": ofSame, "pkg/world/terminal.go": ofInside, "pkg/world/enter.go": ofKernel, "pkg/lifecycle/execgroup.go": ofGroups, "pkg/lifecycle/labels.go": ofKernel, "pkg/world/namespaces.go": ofOnce,
 	"pkg/lifecycle/netdevices.go": ofKernel, "pkg/lifecycle/nethelper.go": ofNode, "pkg/lifecycle/netplace.go": ofTold, "pkg/lifecycle/netports.go": ofKernel, "pkg/lifecycle/netspawn.go": ofKernel,
 	"pkg/lifecycle/network.go": ofKernel, "pkg/lifecycle/notify.go": ofOnce, "pkg/lifecycle/owners.go": ofKernel, "pkg/state/group.go": ofState, "pkg/lifecycle/ps.go": ofKernel,
 	"pkg/lifecycle/seccomp.go": ofTold, "pkg/state/root.go": ofState, "pkg/lifecycle/visible.go": ofKernel,

@@ -10,6 +10,7 @@ import (
 
 	"sandbox/pkg/kernel"
 	"sandbox/pkg/proc"
+	"sandbox/pkg/world"
 )
 
 // apart refuses a container that would see processes of ours which may do more than it,
@@ -20,7 +21,7 @@ import (
 //
 // Decided by the namespaces that were opened, not by their names.
 func (g *program) apart() error {
-	if g.fresh(unix.CLONE_NEWPID) || g.ns.joined(unix.CLONE_NEWPID) {
+	if g.fresh(unix.CLONE_NEWPID) || g.world.NS.Joined(unix.CLONE_NEWPID) {
 		return nil
 	}
 	if w := g.network; w.needed() && w.short != nil { // none was chosen, and there are ports
@@ -28,11 +29,11 @@ func (g *program) apart() error {
 	} else if w.needed() {
 		return seen(fmt.Errorf("--network %s", w.words()))
 	}
-	for _, j := range g.ns.joins {
-		if j.flag != unix.CLONE_NEWUSER {
+	for _, j := range g.world.NS.Joins {
+		if j.Flag != unix.CLONE_NEWUSER {
 			continue
 		}
-		id, err := g.run.networkIn(j.file)
+		id, err := g.run.networkIn(j.File)
 		if err != nil {
 			return err
 		}
@@ -64,7 +65,7 @@ func (r *Runtime) networkIn(namespace *os.File) (string, error) {
 		}
 		rec, err := d.Read()
 		d.Close()
-		if err == nil && rec.Helper != nil && rec.Alive() && same(namespace, proc.Dir(rec.Pid)+"/ns/user") {
+		if err == nil && rec.Helper != nil && rec.Alive() && world.Same(namespace, proc.Dir(rec.Pid)+"/ns/user") {
 			return rec.ID, nil
 		}
 	}

@@ -9,15 +9,16 @@ import (
 	"sandbox/pkg/idmap"
 	"sandbox/pkg/kernel"
 	"sandbox/pkg/slirp"
+	"sandbox/pkg/world"
 )
 
 // features are what the spec asks for, granted until something says otherwise.
 func (g *program) features() kernel.Contract {
 	var c kernel.Contract
 	g.labels.grant(&c)
-	for _, kind := range kinds {
-		if g.fresh(kind.flag) {
-			c.Grant(kind.feature)
+	for _, kind := range world.Kinds {
+		if g.fresh(kind.Flag) {
+			c.Grant(kind.Feature)
 		}
 	}
 	if g.ownTree() {
@@ -34,7 +35,7 @@ func (g *program) features() kernel.Contract {
 		name  string
 		asked bool
 	}{
-		{kernel.FeatIDRange, mapsMany(g.ids.UIDs)},
+		{kernel.FeatIDRange, mapsMany(g.world.IDs.UIDs)},
 		{kernel.FeatProcFresh, g.mounts("proc", "/proc")},
 		{kernel.FeatSysfsFresh, g.mounts("sysfs", "/sys")},
 		{kernel.FeatDevices, g.mounts("tmpfs", "/dev")},

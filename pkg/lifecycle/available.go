@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/spec"
+	"sandbox/pkg/world"
 )
 
 // available refuses, before anything exists, what this host or this caller
@@ -25,9 +26,9 @@ func (g *program) available() error {
 // has says whether the container has another namespace of that kind than we. A
 // namespace that is joined by path may be our own, and Validate cannot know.
 func (g *program) has(kind specs.LinuxNamespaceType) bool {
-	for _, k := range kinds {
-		if k.name == kind {
-			return g.fresh(k.flag) || g.ns.joined(k.flag)
+	for _, k := range world.Kinds {
+		if k.Name == kind {
+			return g.fresh(k.Flag) || g.world.NS.Joined(k.Flag)
 		}
 	}
 	return false

@@ -10,6 +10,7 @@ import (
 	"sandbox/pkg/idmap"
 	"sandbox/pkg/kernel"
 	"sandbox/pkg/rootfs"
+	"sandbox/pkg/world"
 )
 
 // note records which rung of a ladder the plan took.
@@ -35,7 +36,7 @@ func (b *birth) note(name string) {
 		if supplementary(b.program.run.Caller) {
 			b.contract.Degrade(kernel.FeatGroups, "the caller's supplementary groups stay", cause(kernel.Op{Do: kernel.Setgroups}, kernel.SetgroupsDeny, unix.EPERM))
 		}
-	case noteKeyring:
+	case world.NoteKeyring:
 		b.contract.Degrade(kernel.FeatKeyring, "the caller's session keyring stays", cause(kernel.Op{Do: kernel.NewKeyring}, kernel.KeyringQuota, unix.EDQUOT))
 	}
 	if dest, ok := strings.CutPrefix(name, rootfs.NoteLocked); ok {

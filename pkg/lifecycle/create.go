@@ -196,7 +196,7 @@ func (b *birth) run() (*Container, error) {
 		return nil, err
 	}
 	c.child, err = b.spawn(userns.Request{
-		New: b.flags(), Plan: b.plan, IDs: b.ids, Maps: r.Maps, Caller: r.Caller, Group: b.group.dir,
+		New: b.world.Flags(), Plan: b.plan, IDs: b.world.IDs, Maps: r.Maps, Caller: r.Caller, Group: b.group.dir,
 		Born: b.born, Gate: b.gate, Note: b.note, Until: until,
 		File: func(child *userns.Child, f *os.File) error {
 			return b.filter.relay(f, child.Payload, &b.record, state.Created)

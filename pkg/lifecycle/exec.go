@@ -12,6 +12,7 @@ import (
 	"sandbox/pkg/proc"
 	"sandbox/pkg/state"
 	"sandbox/pkg/userns"
+	"sandbox/pkg/world"
 )
 
 // ExecOptions say how a process joins a container.
@@ -126,18 +127,23 @@ func (r *Runtime) execIn(rec *state.Record, s *specs.Spec, o *ExecOptions, group
 	// Before it enters, while it owns its files in /proc.
 	confine.OOMScore(p, s.Process)
 	processes := confine.Ahead(p, s.Process.Rlimits, r.raises())
-	where, err := r.enter(p, rec.Pid)
+	where, err := world.Enter(p, rec.Pid)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, errStopped
+	}
 	if err != nil {
 		return nil, err
 	}
-	defer where.close()
+	defer where.Close()
 	group.wait(p)
-	facts := r.facts(s, where.userns)
+	facts := r.facts(s, where.Userns)
 	facts.Processes = processes
-	if where.labels, err = r.labels(s.Process); err != nil {
+	labels, err := r.labels(s.Process)
+	if err != nil {
 		return nil, err
 	}
-	x := &execution{run: r, rec: rec, spec: s, ExecOptions: o, proc: confine.New(s.Process, facts), where: where, plan: p}
+	defer labels.close()
+	x := &execution{run: r, labels: labels, rec: rec, spec: s, ExecOptions: o, proc: confine.New(s.Process, facts), where: where, plan: p}
 	if err := x.write(); err != nil {
 		return nil, err
 	}
@@ -158,7 +164,7 @@ func (r *Runtime) execIn(rec *state.Record, s *specs.Spec, o *ExecOptions, group
 	}})
 	if err != nil {
 		return nil, r.explainStep(err, func(op *kernel.Op) {
-			op.InUserns = where.userns
+			op.InUserns = where.Userns
 			op.UIDMap, op.GIDMap = idMapsOf(rec.Pid)
 		})
 	}

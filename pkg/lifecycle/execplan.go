@@ -7,6 +7,7 @@ import (
 	"sandbox/pkg/confine"
 	"sandbox/pkg/plan"
 	"sandbox/pkg/state"
+	"sandbox/pkg/world"
 )
 
 // execution is one more process of a container while its plan is written: the second
@@ -14,12 +15,13 @@ import (
 // container's sight and has our rights; what is seen has the payload's.
 type execution struct {
 	*ExecOptions
-	run   *Runtime
-	rec   *state.Record
-	spec  *specs.Spec
-	proc  *confine.Process
-	where *entry
-	plan  *plan.Plan
+	run    *Runtime
+	rec    *state.Record
+	spec   *specs.Spec
+	proc   *confine.Process
+	where  *world.Entry
+	labels labels
+	plan   *plan.Plan
 }
 
 // write appends everything behind the entry.
@@ -38,21 +40,21 @@ func (x *execution) write() error {
 func (x *execution) outside() error {
 	p, proc := x.plan, x.spec.Process
 	if x.rec.NoPivot {
-		if err := x.where.chroot(p, x.rec.Pid); err != nil {
+		if err := x.where.Chroot(p, x.rec.Pid); err != nil {
 			return err
 		}
 	}
-	defaultSignals(p)
+	world.DefaultSignals(p)
 	if proc.Terminal {
-		standard(p, terminal(p, 0, proc, x.Console, false))
+		world.Standard(p, world.Terminal(p, 0, proc, x.Console, false))
 	}
-	ownPipes(p, proc)
+	world.OwnPipes(p, proc)
 	if !x.rec.NoNewKeyring {
-		keyring(p, x.rec.ID)
+		world.Keyring(p, x.rec.ID)
 	}
-	x.where.labels.write(p)
-	descriptors(p, 3+x.PreserveFds)
-	x.run.restoreFiles(p)
+	x.labels.write(p)
+	world.Descriptors(p, 3+x.PreserveFds)
+	world.RestoreFiles(p, x.run.Files)
 	// A fork keeps these, and filters often refuse them.
 	if err := confine.Tune(p, x.tuning().Plain()); err != nil {
 		return err
@@ -64,11 +66,11 @@ func (x *execution) outside() error {
 // inside is the rest.
 func (x *execution) inside(last ending) error {
 	p := x.plan
-	x.where.born(p)
+	x.where.Born(p)
 	p.Act("begin a session")
 	p.Do("setsid", unix.SYS_SETSID)
 	if x.spec.Process.Terminal {
-		controlling(p)
+		world.Controlling(p)
 	}
 	if err := x.proc.Limits(p); err != nil {
 		return err
@@ -87,7 +89,7 @@ func (x *execution) inside(last ending) error {
 	p.Act("wait until the process is recorded")
 	p.Gate(gateReady)
 	x.proc.Exec(p, program, func() { last(plan.C(3 + x.PreserveFds)) })
-	x.where.leave(p)
+	x.where.Leave(p)
 	return nil
 }
 

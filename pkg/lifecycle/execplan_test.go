@@ -10,6 +10,7 @@ import (
 	"sandbox/pkg/plan"
 	"sandbox/pkg/seccomp"
 	"sandbox/pkg/state"
+	"sandbox/pkg/world"
 )
 
 // rightful are calls that take a right, or give one up: none of them is made by a process that a container sees.
@@ -55,7 +56,7 @@ func TestExecIsBornWithoutRights(t *testing.T) {
 		}
 		run := &Runtime{}
 		x := &execution{
-			run: run, rec: rec, spec: s, ExecOptions: &ExecOptions{Attached: true}, plan: plan.New(), where: &entry{forks: true},
+			run: run, rec: rec, spec: s, ExecOptions: &ExecOptions{Attached: true}, plan: plan.New(), where: &world.Entry{Forks: true},
 			proc: confine.New(s.Process, confine.Facts{Have: ^confine.Set(0), HardLimit: func(int) uint64 { return 100 }}),
 		}
 		if err := x.write(); err != nil {

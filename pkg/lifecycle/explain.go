@@ -28,7 +28,7 @@ func (r *Runtime) explain(g *program, err error) error {
 		return r.because(kernel.Op{Do: kernel.NewUserns, InUserns: true}, err)
 	case errors.As(err, &ids):
 		r.lookUp() // only now: without a name the cause would be that there is none
-		for _, s := range r.Maps.Explain(g.ids, r.Caller) {
+		for _, s := range r.Maps.Explain(g.world.IDs, r.Caller) {
 			return &kernel.Refusal{Cause: r.idCause(s), Err: err}
 		}
 		return r.because(kernel.Op{Do: kernel.WriteIDMap, InUserns: true}, err)
@@ -39,7 +39,7 @@ func (r *Runtime) explain(g *program, err error) error {
 		}
 		return r.explainStep(err, func(op *kernel.Op) {
 			op.InUserns, op.OwnNet, op.OwnCgroup = g.userns(), g.fresh(unix.CLONE_NEWNET), g.fresh(unix.CLONE_NEWCGROUP)
-			op.UIDMap, op.GIDMap = mapText(g.ids.UIDs), mapText(g.ids.GIDs)
+			op.UIDMap, op.GIDMap = mapText(g.world.IDs.UIDs), mapText(g.world.IDs.GIDs)
 		})
 	}
 	return err
@@ -126,4 +126,12 @@ func idMapsOf(pid int) (uids, gids string) {
 	u, _ := proc.ReadFile(proc.Dir(pid) + "/uid_map")
 	g, _ := proc.ReadFile(proc.Dir(pid) + "/gid_map")
 	return string(u), string(g)
+}
+
+// rootGone says where a root that is not there was looked for.
+func (g *program) rootGone(e *userns.Error, at kernel.Attempt) error {
+	if e.Errno != unix.ENOENT || !g.world.NS.Joined(unix.CLONE_NEWNS) || at.Do != kernel.OpenRoot {
+		return nil
+	}
+	return fmt.Errorf("%w: it is looked up in the joined mount namespace, whose tree another container may have replaced", e)
 }

@@ -10,6 +10,7 @@ import (
 	"sandbox/pkg/rootfs"
 	"sandbox/pkg/seccomp"
 	"sandbox/pkg/spec"
+	"sandbox/pkg/world"
 )
 
 // Features is what this program understands of a config.json, whatever the host
@@ -17,8 +18,8 @@ import (
 func Features() *features.Features {
 	yes := func() *bool { t := true; return &t }
 	var namespaces []string
-	for _, kind := range kinds {
-		namespaces = append(namespaces, string(kind.name))
+	for _, kind := range world.Kinds {
+		namespaces = append(namespaces, string(kind.Name))
 	}
 	return &features.Features{
 		OCIVersionMin: "1.0.0", OCIVersionMax: specs.Version,

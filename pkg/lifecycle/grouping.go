@@ -75,14 +75,6 @@ func (g *program) enterGroup(p *plan.Plan) {
 	}
 }
 
-// atBirth are the namespaces that the container is born in.
-func (g *program) atBirth() uintptr {
-	if g.group.moves() {
-		return g.ns.fresh &^ unix.CLONE_NEWCGROUP
-	}
-	return g.ns.fresh
-}
-
 // open makes what can be made before there is a process.
 func (r *grouping) open(d *state.Dir) error {
 	place, known := r.request.Place()
@@ -194,7 +186,7 @@ func (b *birth) delegate(g cgroup2.Group) error {
 	if !writable || !b.program.run.Groups.System || !b.fresh(unix.CLONE_NEWUSER) || !b.fresh(unix.CLONE_NEWCGROUP) {
 		return nil
 	}
-	uid, mapped := b.program.ids.HostUID(b.Spec.Process.User.UID)
+	uid, mapped := b.program.world.IDs.HostUID(b.Spec.Process.User.UID)
 	if !mapped {
 		return nil // refused elsewhere
 	}

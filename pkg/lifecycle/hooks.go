@@ -18,6 +18,7 @@ import (
 	"sandbox/pkg/spec"
 	"sandbox/pkg/state"
 	"sandbox/pkg/userns"
+	"sandbox/pkg/world"
 )
 
 // hooked says whether a start has to stop for hooks before the root changes.
@@ -195,25 +196,30 @@ func (r *Runtime) spawnHook(h specs.Hook, state []byte, rec *state.Record, insid
 	if confined != nil {
 		processes = confine.Ahead(p, confined.Rlimits, r.raises())
 	}
-	where, err := r.enter(p, inside)
+	where, err := world.Enter(p, inside)
 	if err != nil {
 		return err
 	}
-	defer where.close()
-	if err := where.hookPlace(p, rec, confined != nil); err != nil {
+	defer where.Close()
+	if err := hookPlace(p, where, rec, confined != nil); err != nil {
 		return err
 	}
 	p.Act("exec: %q", h.Path)
 	for to, f := range []*os.File{in, out, out} {
 		p.Do("dup3", unix.SYS_DUP3, plan.C(int(f.Fd())), plan.C(to), plan.C(0))
 	}
-	defaultSignals(p)
+	world.DefaultSignals(p)
 	if confined != nil {
-		err = r.confinedHook(p, h, rec, confined, where, processes)
+		var l labels
+		if l, err = r.labels(confined); err == nil {
+			defer l.close()
+			l.write(p)
+			err = r.confinedHook(p, h, rec, confined, where, processes)
+		}
 	} else {
-		descriptors(p, 3)
-		r.restoreFiles(p)
-		where.born(p)
+		world.Descriptors(p, 3)
+		world.RestoreFiles(p, r.Files)
+		where.Born(p)
 		err = execHook(p, h, where, func(plan.Arg) {})
 	}
 	if err != nil {
@@ -228,26 +234,22 @@ func (r *Runtime) spawnHook(h specs.Hook, state []byte, rec *state.Record, insid
 
 // confinedHook appends a hook whose program is the container's: it may do no more than the
 // payload, and is seen by others of the container only once it cannot.
-func (r *Runtime) confinedHook(p *plan.Plan, h specs.Hook, rec *state.Record, confined *specs.Process, where *entry, processes unix.Rlimit) error {
-	var err error
-	if where.labels, err = r.labels(confined); err != nil {
-		return err
-	}
-	where.labels.write(p)
-	descriptors(p, 3)
-	r.restoreFiles(p)
-	facts := r.facts(&specs.Spec{Process: confined}, where.userns)
+func (r *Runtime) confinedHook(p *plan.Plan, h specs.Hook, rec *state.Record, confined *specs.Process, where *world.Entry, processes unix.Rlimit) error {
+	world.Descriptors(p, 3)
+	world.RestoreFiles(p, r.Files)
+	facts := r.facts(&specs.Spec{Process: confined}, where.Userns)
 	facts.Processes = processes
 	c := confine.New(confined, facts)
 	f := filter{}
 	if rec.Seccomp != nil && rec.Seccomp.Notify == "" { // whom it asks knows the payload only
+		var err error
 		if f, err = recordedFilter(rec, c); err != nil {
 			return err
 		}
 	}
 	c.Drop(p)
 	return f.end(p, c, true, func(last ending) error {
-		where.born(p)
+		where.Born(p)
 		if err := c.Limits(p); err != nil {
 			return err
 		}
@@ -255,29 +257,29 @@ func (r *Runtime) confinedHook(p *plan.Plan, h specs.Hook, rec *state.Record, co
 	})
 }
 
-func execHook(p *plan.Plan, h specs.Hook, where *entry, last ending) error {
+func execHook(p *plan.Plan, h specs.Hook, where *world.Entry, last ending) error {
 	args := h.Args
 	if len(args) == 0 {
 		args = []string{h.Path}
 	}
 	p.Act("exec: %q", h.Path)
 	p.Do("setsid", unix.SYS_SETSID)
-	p.Note(userns.NoteExec)
+	p.Note(plan.NoteExec)
 	last(plan.C(3))
 	p.Act("exec: %q", h.Path)
 	p.Do("execve", unix.SYS_EXECVE, plan.S(h.Path), plan.M(plan.CStrings(args)), plan.M(plan.CStrings(h.Env)))
-	where.leave(p)
+	where.Leave(p)
 	return nil
 }
 
 // hookPlace is where a hook begins, of which the specification says nothing: as
 // runc's do, in the bundle, or in the container's tree.
-func (e *entry) hookPlace(p *plan.Plan, rec *state.Record, inContainer bool) error {
+func hookPlace(p *plan.Plan, e *world.Entry, rec *state.Record, inContainer bool) error {
 	switch {
 	case inContainer && rec.NoPivot:
-		return e.chroot(p, rec.Pid)
+		return e.Chroot(p, rec.Pid)
 	case inContainer: // the root that it has entered
-	case e.pidfd != nil:
+	case e.Entered():
 		enterDir(p, rec.Rootfs, rec.RootfsID)
 	default:
 		enterDir(p, rec.Bundle, rec.BundleID)

@@ -5,7 +5,6 @@ import (
 
 	"sandbox/pkg/plan"
 	"sandbox/pkg/seccomp"
-	"sandbox/pkg/userns"
 )
 
 // forkInit makes the payload a child of the container's first process, which
@@ -30,7 +29,7 @@ func (g *program) forkInit() plan.Label {
 	g.idle = p.Do("eventfd2", unix.SYS_EVENTFD2, plan.C(0), plan.C(unix.EFD_CLOEXEC)).To("init's word")
 	init := p.Label("init")
 	p.ForkChild(init)
-	p.Note(userns.NoteInit)
+	p.Note(plan.NoteInit)
 	return init
 }
 

@@ -20,8 +20,8 @@ func (b *birth) startNetwork() {
 	w := b.network
 	w.failed = make(chan error, 1)
 	w.job.Init = b.pid
-	root, uid := b.ids.HostUID(0)
-	_, gid := b.ids.HostGID(0)
+	root, uid := b.world.IDs.HostUID(0)
+	_, gid := b.world.IDs.HostGID(0)
 	// The API's socket is made in a directory of the caller's.
 	w.job.RootID = uid && gid && (w.job.Handler != slirp.Own || root == b.program.run.Caller.UID)
 	w.job.Log = !b.Attached

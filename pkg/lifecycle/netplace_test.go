@@ -9,8 +9,8 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"sandbox/pkg/handle"
-
 	"sandbox/pkg/idmap"
+	"sandbox/pkg/world"
 )
 
 // TestPlaceFor: where the start can make a place for a file, and where not. Who
@@ -62,8 +62,8 @@ func TestPingers(t *testing.T) {
 		{5, []idmap.Extent{{Container: 5, Host: 5, Size: 1}, {Container: 7, Host: 7, Size: 9}}, "5 5"},
 	} {
 		s := &specs.Spec{Process: &specs.Process{User: specs.User{GID: tt.gid}}, Linux: &specs.Linux{Namespaces: []specs.LinuxNamespace{{Type: specs.UserNamespace}}}}
-		g := &program{Options: Options{Spec: s}, ids: idmap.Map{GIDs: tt.extents}}
-		g.ns.fresh = ^uintptr(0)
+		g := &program{Options: Options{Spec: s}, world: &world.World{IDs: idmap.Map{GIDs: tt.extents}}}
+		g.world.NS.Fresh = ^uintptr(0)
 		if got := g.pingers(); got != tt.want {
 			t.Errorf("%v: %s, want %s", tt.extents, got, tt.want)
 		}

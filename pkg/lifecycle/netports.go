@@ -14,6 +14,7 @@ import (
 	"sandbox/pkg/proc"
 	"sandbox/pkg/slirp"
 	"sandbox/pkg/state"
+	"sandbox/pkg/world"
 )
 
 // Port is a published port.
@@ -27,7 +28,7 @@ func (r *Runtime) JoinNetwork(s *specs.Spec, paths handle.Set, id string) error 
 		return fmt.Errorf("--network container:%s: %w", id, err)
 	}
 	defer d.Close()
-	own, err := foreign(rec.Pid)
+	own, err := world.Foreign(rec.Pid)
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"sandbox/pkg/seccomp"
 	"sandbox/pkg/slirp"
 	"sandbox/pkg/userns"
+	"sandbox/pkg/world"
 )
 
 // The only argument of the processes of ours that a network consists of.
@@ -106,8 +107,8 @@ func execBeside(p *plan.Plan, job *slirp.Job, of *slirp.Program) (slirp.Child, e
 		p.Do("dup3", unix.SYS_DUP3, plan.C(high+i), plan.C(i), plan.C(0))
 	}
 	p.CloseFrom(len(files), unix.CLOSE_RANGE_CLOEXEC)
-	defaultSignals(p)
-	p.Note(userns.NoteExec)
+	world.DefaultSignals(p)
+	p.Note(plan.NoteExec)
 	args, env := plan.M(plan.CStrings(of.Args)), plan.M(plan.CStrings(of.Env))
 	if of.Path == "" {
 		p.Do("execveat", unix.SYS_EXECVEAT, plan.C(program), plan.S(""), args, env, plan.C(unix.AT_EMPTY_PATH))
@@ -127,7 +128,7 @@ func hold(p *plan.Plan, _ *slirp.Job, _ *slirp.Program) (slirp.Child, error) {
 	confine.Nothing(p)
 	p.Act("end with the helper")
 	p.Prctl(unix.PR_SET_PDEATHSIG, plan.C(int(unix.SIGKILL)))
-	descriptors(p, 0)
+	world.Descriptors(p, 0)
 	p.Act("be there")
 	only, err := seccomp.Only(unix.SYS_PPOLL, unix.SYS_PRCTL, unix.SYS_SENDTO, unix.SYS_READ, unix.SYS_CLOSE)
 	if err != nil {

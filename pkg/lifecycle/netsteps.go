@@ -42,8 +42,8 @@ func (g *program) pingers() string {
 		return "0 2147483647"
 	}
 	low, high := g.Spec.Process.User.GID, g.Spec.Process.User.GID
-	for range g.ids.GIDs { // each round joins one extent at least, or none is left to
-		for _, e := range g.ids.GIDs {
+	for range g.world.IDs.GIDs { // each round joins one extent at least, or none is left to
+		for _, e := range g.world.IDs.GIDs {
 			last := e.Container + e.Size - 1
 			if e.Size > 0 && e.Container <= high+1 && last+1 >= low {
 				low, high = min(low, e.Container), max(high, last)

@@ -25,7 +25,7 @@ import (
 // to map the owners of their files too. Not for a joined mount namespace: what
 // its paths name is seen from inside only.
 func (g *program) cloner() func(rootfs.Copy) (int, error) {
-	if g.lock < 0 || g.ns.joined(unix.CLONE_NEWNS) || !g.userns() || !g.run.Self.Has(unix.CAP_SYS_ADMIN) {
+	if g.lock < 0 || g.world.NS.Joined(unix.CLONE_NEWNS) || !g.userns() || !g.run.Self.Has(unix.CAP_SYS_ADMIN) {
 		return nil
 	}
 	return func(c rootfs.Copy) (int, error) {
@@ -82,7 +82,7 @@ func (g *program) scratch(d *state.Dir) rootfs.Scratch {
 	if d != nil {
 		s = rootfs.Scratch{Path: d.Path, ID: d.File(), Number: d.RootFD()}
 	}
-	if g.ns.joined(unix.CLONE_NEWNS) {
+	if g.world.NS.Joined(unix.CLONE_NEWNS) {
 		s.Fixed, s.Number = true, -1
 	}
 	if g.userns() && g.run.Self.Has(unix.CAP_SYS_ADMIN) {
@@ -105,10 +105,10 @@ func (g *program) ownerMap(uids, gids []specs.LinuxIDMapping, source string) (in
 		if !g.userns() {
 			return -1, fmt.Errorf("needs uidMappings and gidMappings: the container has no user namespace whose map could be meant")
 		}
-		if j := g.ns.joins; len(j) > 0 && j[0].flag == unix.CLONE_NEWUSER {
-			return int(j[0].file.Fd()), nil
+		if j := g.world.NS.Joins; len(j) > 0 && j[0].Flag == unix.CLONE_NEWUSER {
+			return int(j[0].File.Fd()), nil
 		}
-		m = g.ids
+		m = g.world.IDs
 	}
 	if source != "" && !g.run.Self.Has(unix.CAP_SYS_ADMIN) {
 		return -1, g.run.because(kernel.Op{Do: kernel.MapMount, Path: source}, unix.EPERM)
@@ -134,7 +134,7 @@ func (r *Runtime) newUserns(m idmap.Map) (int, error) {
 	p := plan.New()
 	p.Private = r.private()
 	p.Act("wait for the id map")
-	p.Gate(userns.GateMapped)
+	p.Gate(plan.GateMapped)
 	p.Gate("open")
 	p.Exit(0)
 	fd := -1
@@ -160,9 +160,9 @@ func (r *Runtime) newUserns(m idmap.Map) (int, error) {
 
 // mapsGID says whether a group exists in the container.
 func (g *program) mapsGID(gid uint32) bool {
-	m := g.ids
-	if g.ns.joined(unix.CLONE_NEWUSER) && g.lock >= 0 {
-		m.GIDs = joinedGroups(g.ns.joins[0].file)
+	m := g.world.IDs
+	if g.world.NS.Joined(unix.CLONE_NEWUSER) && g.lock >= 0 {
+		m.GIDs = joinedGroups(g.world.NS.Joins[0].File)
 	}
 	_, ok := m.HostGID(gid)
 	return ok

@@ -14,6 +14,7 @@ import (
 	"sandbox/pkg/resctrl"
 	"sandbox/pkg/rootfs"
 	"sandbox/pkg/state"
+	"sandbox/pkg/world"
 )
 
 // Gates of a start, besides the id map's.
@@ -22,19 +23,14 @@ const (
 	gateReady = "ready" // all that can fail before the program has been done
 )
 
-// noteKeyring is what the plan says when the caller's session keyring stays; the
-// contract turns it into words.
-const noteKeyring = "keyring.kept"
-
 // program is a container's start while it is written.
 type program struct {
 	Options
-	run  *Runtime
-	ns   namespaces
-	ids  idmap.Map
-	tree *rootfs.Tree
-	proc *confine.Process
-	plan *plan.Plan
+	run   *Runtime
+	world *world.World
+	tree  *rootfs.Tree
+	proc  *confine.Process
+	plan  *plan.Plan
 
 	lock   int // fd of the locked directory; -1 when nothing is locked
 	listen int // fd of the start socket; -1 for run
@@ -52,14 +48,15 @@ type program struct {
 // newProgram reads the spec into a plan. Nothing is done yet. The directory is
 // nil for a plan that is only printed.
 func (r *Runtime) newProgram(o Options, d *state.Dir) (*program, error) {
-	g := &program{Options: o, run: r, ids: mapOf(o.Spec.Linux), plan: plan.New(), lock: -1, listen: -1, status: -1, null: -1}
-	var err error
+	g := &program{Options: o, run: r, plan: plan.New(), lock: -1, listen: -1, status: -1, null: -1}
 	if d != nil {
 		g.lock = d.FD()
 	}
-	if g.ns, err = openNamespaces(o.Spec, o.Paths); err != nil {
+	ns, err := world.Open(o.Spec, o.Paths)
+	if err != nil {
 		return nil, err
 	}
+	g.world = &world.World{Spec: o.Spec, NS: ns, IDs: mapOf(o.Spec.Linux), Plan: g.plan, Overrides: r.Self.Has(unix.CAP_DAC_OVERRIDE)}
 	if err = g.apart(); err == nil {
 		err = g.compile(g.scratch(d))
 	}
@@ -72,18 +69,21 @@ func (r *Runtime) newProgram(o Options, d *state.Dir) (*program, error) {
 
 func (g *program) compile(scratch rootfs.Scratch) error {
 	if g.fresh(unix.CLONE_NEWUSER) {
-		if err := g.ids.Validate(); err != nil {
+		if err := g.world.IDs.Validate(); err != nil {
 			return fmt.Errorf("linux.uidMappings: %w", err)
 		}
 	} else {
-		g.ids = idmap.Map{}
+		g.world.IDs = idmap.Map{}
 	}
 	var err error
 	if g.group, err = g.newGrouping(); err != nil {
 		return err
 	}
+	if g.world.Born = g.world.NS.Fresh; g.group.moves() {
+		g.world.Born &^= unix.CLONE_NEWCGROUP // made when it is there
+	}
 	g.tree, err = rootfs.New(g.Spec, rootfs.Facts{
-		Bundle: g.Bundle, Scratch: scratch, Paths: g.Paths, Hidden: g.Hidden, Elsewhere: g.ns.joined(unix.CLONE_NEWNS),
+		Bundle: g.Bundle, Scratch: scratch, Paths: g.Paths, Hidden: g.Hidden, Elsewhere: g.world.NS.Joined(unix.CLONE_NEWNS),
 		Mknod:    !g.userns() && g.run.Self.Has(unix.CAP_MKNOD) && g.run.Self.InitialUserns(),
 		MapsGID:  g.mapsGID,
 		NewMount: g.ownTree(), Whole: g.whole, Kcore: g.run.Kernel.Kcore(),
@@ -108,7 +108,7 @@ func (g *program) compile(scratch rootfs.Scratch) error {
 
 // close closes what the fork has copied.
 func (g *program) close() {
-	g.ns.close()
+	g.world.NS.Close()
 	g.labels.close()
 	if g.group != nil {
 		g.group.close()
@@ -118,11 +118,11 @@ func (g *program) close() {
 	}
 }
 
-func (g *program) fresh(flag uintptr) bool { return g.ns.fresh&flag != 0 }
+func (g *program) fresh(flag uintptr) bool { return g.world.Fresh(flag) }
 
 // userns says whether the container is in another user namespace than we.
 func (g *program) userns() bool {
-	return g.fresh(unix.CLONE_NEWUSER) || g.ns.joined(unix.CLONE_NEWUSER)
+	return g.world.Userns()
 }
 
 // ownTree says whether mounts of the container are in another mount namespace
@@ -130,7 +130,7 @@ func (g *program) userns() bool {
 // is there for all who are in it, as runc does it: a chroot instead would leave
 // the payload a way to what is around it.
 func (g *program) ownTree() bool {
-	return g.fresh(unix.CLONE_NEWNS) || g.ns.joined(unix.CLONE_NEWNS)
+	return g.fresh(unix.CLONE_NEWNS) || g.world.NS.Joined(unix.CLONE_NEWNS)
 }
 
 // whole lists the caller's whole procfs and sysfs mounts. In a joined mount
@@ -188,18 +188,18 @@ func (g *program) write() error {
 	p.CloseNumber(g.lock).Ignore(unix.EBADF)
 	// Before the process stops owning its files in /proc.
 	confine.OOMScore(p, g.Spec.Process)
-	g.hide()
-	launcher := g.join()
+	g.world.Hide()
+	launcher := g.world.Join()
 	g.proc.OpenUmask(p)
 	g.tree.Prepare(p)
-	g.becomeRoot()
-	g.names()
-	g.loopback()
+	g.world.BecomeRoot()
+	g.world.Names()
+	g.world.Loopback()
 	g.waitForDevices()
-	g.sysctls()
+	g.world.Sysctls()
 	g.makeNetwork()
 	if !g.NoNewKeyring {
-		keyring(p, g.ID)
+		world.Keyring(p, g.ID)
 	}
 	g.tree.Assemble(p)
 	for _, f := range g.Files {
@@ -207,7 +207,7 @@ func (g *program) write() error {
 	}
 	g.enterGroup(p)
 	if g.Spec.Process.Terminal {
-		g.slave = terminal(p, g.tree.Root(), g.Spec.Process, g.Console, true)
+		g.slave = world.Terminal(p, g.tree.Root(), g.Spec.Process, g.Console, true)
 	}
 	g.cwd()
 	if hooked(g.Spec.Hooks) {
@@ -229,24 +229,6 @@ func (g *program) write() error {
 		p.Exit(0)
 	}
 	return nil
-}
-
-// hide keeps processes out that see the child while it makes the container: it
-// holds the host's files, and whoever shares its pid
-// namespace and ids, as the containers of a pod do, could take them
-// (CVE-2016-9962). A new user namespace does not keep them out either: to a
-// process in ours with its owner's id, whatever its capabilities, it gives all
-// rights (user_namespaces(7)). The id map of a hidden process is root's to write;
-// another caller hides it when the map is there, see becomeRoot.
-func (g *program) hide() {
-	if g.ns.joined(unix.CLONE_NEWPID) && (!g.fresh(unix.CLONE_NEWUSER) || g.run.Self.Has(unix.CAP_DAC_OVERRIDE)) {
-		g.hideNow()
-	}
-}
-
-func (g *program) hideNow() {
-	g.plan.Act("keep other containers out of this process")
-	g.plan.Prctl(unix.PR_SET_DUMPABLE, plan.C(0))
 }
 
 // Plan is what Run with these options would do, and the contract that it would have as far as

@@ -18,6 +18,7 @@ import (
 	"sandbox/pkg/resctrl"
 	"sandbox/pkg/spec"
 	"sandbox/pkg/state"
+	"sandbox/pkg/world"
 )
 
 // Runtime is who runs the verbs and where their state lives. Everything that
@@ -69,7 +70,7 @@ func New(root string) (*Runtime, error) {
 		RuntimeDir: sessionDir(r.Self.EUID), BusAddress: os.Getenv("DBUS_SESSION_BUS_ADDRESS"),
 		System: r.Self.EUID == 0 && r.Self.InitialUserns(),
 	}
-	r.Root, r.Files = state.Root{Path: root, UID: int(r.Caller.UID), Kernel: &r.Kernel}, inheritedFiles()
+	r.Root, r.Files = state.Root{Path: root, UID: int(r.Caller.UID), Kernel: &r.Kernel}, world.InheritedFiles()
 	if root != "" {
 		return r, nil
 	}

@@ -3,11 +3,10 @@ package lifecycle
 import (
 	"fmt"
 
-	"golang.org/x/sys/unix"
-
 	"sandbox/pkg/confine"
 	"sandbox/pkg/kernel"
 	"sandbox/pkg/plan"
+	"sandbox/pkg/world"
 )
 
 // scopeABI is the first version of Landlock's interface that knows scopes (Linux 6.12, landlock(7)).
@@ -19,22 +18,12 @@ const scopeABI = 6
 // restricts all threads of its process has nothing to do in a forked child.
 func scope(p *plan.Plan, proc *confine.Process, scoped bool) {
 	if scoped && !proc.NoNewPrivs() {
-		landlock(p)
+		world.Landlock(p)
 	}
 	proc.Drop(p)
 	if scoped && proc.NoNewPrivs() {
-		landlock(p)
+		world.Landlock(p)
 	}
-}
-
-func landlock(p *plan.Plan) {
-	p.Act("keep to its own abstract sockets and processes")
-	attr := plan.Longs(0, 0, unix.LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET|unix.LANDLOCK_SCOPE_SIGNAL).Show(func() string {
-		return "{scoped LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET|LANDLOCK_SCOPE_SIGNAL}"
-	})
-	rules := p.Do("landlock_create_ruleset", unix.SYS_LANDLOCK_CREATE_RULESET, plan.M(attr), plan.C(len(attr.Data)), plan.C(0)).To("ruleset")
-	p.Do("landlock_restrict_self", unix.SYS_LANDLOCK_RESTRICT_SELF, plan.R(rules), plan.C(0))
-	p.Close(rules)
 }
 
 // scopes says whether the kernel can.

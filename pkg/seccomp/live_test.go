@@ -29,7 +29,7 @@ func under(t *testing.T, s *specs.LinuxSeccomp, steps func(p *plan.Plan), take f
 	}
 	p := plan.New()
 	p.Prctl(unix.PR_SET_NO_NEW_PRIVS, plan.C(1))
-	p.Note(userns.NoteExec) // from here on the end of the child is no surprise
+	p.Note(plan.NoteExec) // from here on the end of the child is no surprise
 	load := f.Load(p)
 	if f.Notify != "" {
 		userns.HandOver(p, f.Notify, plan.Parent(), load.To("listener"))

@@ -17,10 +17,10 @@ func TestForeignWords(t *testing.T) {
 	p := plan.New()
 	p.Act("the plan's words")
 	p.Prctl(unix.PR_SET_DUMPABLE, plan.C(0)) // 0
-	p.Note(NoteBorn)                         // 1
+	p.Note(plan.NoteBorn)                    // 1
 	p.Gate("ready")                          // 2
-	p.Note(NoteInit)                         // 3
-	p.Note(NoteExec)                         // 4
+	p.Note(plan.NoteInit)                    // 3
+	p.Note(plan.NoteExec)                    // 4
 	for name, c := range map[string]struct {
 		packet  packet
 		foreign bool

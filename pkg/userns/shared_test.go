@@ -46,7 +46,7 @@ func TestBrother(t *testing.T) {
 			p.Unshare(unix.CLONE_NEWPID)
 			launcher := p.Label("launcher")
 			p.Fork(0, launcher)
-			p.Note(NoteBorn)
+			p.Note(plan.NoteBorn)
 			execPlan(p, program)
 			p.Here(launcher)
 			p.Exit(0)
@@ -124,7 +124,7 @@ func TestHidden(t *testing.T) {
 		launcher := p.Label("launcher")
 		if launched {
 			p.Fork(0, launcher)
-			p.Note(NoteBorn)
+			p.Note(plan.NoteBorn)
 		}
 		execPlan(p, "/bin/true")
 		p.Here(launcher)

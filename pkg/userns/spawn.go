@@ -14,16 +14,6 @@ import (
 	"sandbox/pkg/proc"
 )
 
-// Names of gates and notes that Spawn itself understands.
-const (
-	GateMapped = "mapped" // answered when the id maps are written
-	NoteBorn   = "born"   // the first word of a process made by [plan.Plan.Fork]
-	NoteExec   = "exec"   // the last word before execve
-	// NoteInit is the first word of a payload whose parent, the process that
-	// we made, stays as the container's init.
-	NoteInit = "init"
-)
-
 // Request says how a process is to be born.
 type Request struct {
 	New  uintptr    // CLONE_NEW* of the fork itself; a plan that joins forks again by its own steps
@@ -174,7 +164,7 @@ func (b *birth) run() error {
 // forks says whether the plan makes the real child by itself.
 func (b *birth) forks() bool {
 	for _, s := range b.Plan.Steps {
-		if s.Op == plan.Note && s.Text == NoteBorn {
+		if s.Op == plan.Note && s.Text == plan.NoteBorn {
 			return true
 		}
 	}
@@ -201,7 +191,7 @@ func (b *birth) hear(p packet) (done bool, err error) {
 		return false, errForeign
 	}
 	switch {
-	case name == GateMapped:
+	case name == plan.GateMapped:
 		err = b.mapped()
 	case b.Gate != nil:
 		err = b.Gate(b.child, name)
@@ -231,15 +221,15 @@ var errForeign = errors.New("the new process says what is not in its plan: somet
 
 func (b *birth) note(name string, pid int) error {
 	switch {
-	case name == NoteBorn && b.child.PidFD == nil, name == NoteInit && b.child.Payload != b.child.Pid:
+	case name == plan.NoteBorn && b.child.PidFD == nil, name == plan.NoteInit && b.child.Payload != b.child.Pid:
 		return errForeign // it has been born
-	case name == NoteBorn:
+	case name == plan.NoteBorn:
 		b.child.PidFD.Close()
 		b.child = &Child{Pid: pid, Payload: pid}
 		return b.born(pid)
-	case name == NoteInit:
+	case name == plan.NoteInit:
 		b.child.Payload = pid
-	case name == NoteExec:
+	case name == plan.NoteExec:
 		b.execing = true
 	case b.Note != nil:
 		b.Note(name)

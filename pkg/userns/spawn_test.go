@@ -16,7 +16,7 @@ import (
 // execPlan ends a plan with the exec of a program.
 func execPlan(p *plan.Plan, argv ...string) {
 	p.Act("run %s", argv[0])
-	p.Note(NoteExec)
+	p.Note(plan.NoteExec)
 	p.Do("execve", unix.SYS_EXECVE, plan.S(argv[0]), plan.M(plan.CStrings(argv)), plan.M(plan.CStrings(nil)))
 }
 
@@ -27,7 +27,7 @@ func caller() idmap.Caller {
 func TestSpawnExec(t *testing.T) {
 	p := plan.New()
 	p.Act("wait for the id map")
-	p.Gate(GateMapped)
+	p.Gate(plan.GateMapped)
 	execPlan(p, "/bin/sh", "-c", "exit 7")
 	c := caller()
 	child, err := Spawn(Request{
@@ -48,7 +48,7 @@ func start(t *testing.T, p *plan.Plan, r Request) (*Child, error) {
 	t.Helper()
 	wait := plan.New()
 	wait.Act("wait for the id map")
-	wait.Gate(GateMapped)
+	wait.Gate(plan.GateMapped)
 	p.Insert(0, wait)
 	r.Plan, r.Caller = p, caller()
 	r.New |= unix.CLONE_NEWUSER
@@ -221,7 +221,7 @@ func TestJoin(t *testing.T) {
 	q.Setns(plan.C(int(host.PidFD.Fd())), unix.CLONE_NEWUSER|unix.CLONE_NEWUTS|unix.CLONE_NEWPID)
 	first := q.Label("first")
 	q.Fork(0, first)
-	q.Note(NoteBorn)
+	q.Note(plan.NoteBorn)
 	execPlan(q, "/bin/sh", "-c", `test "$(readlink /proc/self/ns/uts)" = "$0" && test $$ -gt 1 && test $$ -lt 100 && exit 9`, want)
 	q.Here(first)
 	q.Exit(0)

@@ -1,4 +1,4 @@
-package lifecycle
+package world
 
 import (
 	"fmt"
@@ -11,15 +11,15 @@ import (
 	"sandbox/pkg/proc"
 )
 
-// kinds are the namespaces by their name in the spec, with the flag and the
+// Kinds are the namespaces by their name in the spec, with the flag and the
 // file below /proc/PID/ns. The user namespace comes first: joining it is what
 // gives the right to join the others. The pid namespace is last because it
 // only takes effect for the next fork.
-var kinds = []struct {
-	name    specs.LinuxNamespaceType
-	flag    uintptr
-	file    string
-	feature string
+var Kinds = []struct {
+	Name    specs.LinuxNamespaceType
+	Flag    uintptr
+	File    string
+	Feature string
 }{
 	{specs.UserNamespace, unix.CLONE_NEWUSER, "user", "userns"},
 	{specs.CgroupNamespace, unix.CLONE_NEWCGROUP, "cgroup", "cgroupns"},
@@ -31,48 +31,48 @@ var kinds = []struct {
 	{specs.PIDNamespace, unix.CLONE_NEWPID, "pid", "pidns"},
 }
 
-// join is a namespace that exists.
-type join struct {
-	flag uintptr
-	path string
-	file *os.File
-	// outer is owned by a user namespace outside of the one that is joined as
+// Join is a namespace that exists.
+type Join struct {
+	Flag uintptr
+	Path string
+	File *os.File
+	// Outer is owned by a user namespace outside of the one that is joined as
 	// well: it must be entered before, while we have our rights there.
-	outer bool
+	Outer bool
 }
 
-// namespaces says which are made and which are joined.
-type namespaces struct {
-	fresh uintptr
-	joins []join
+// Namespaces says which are made and which are joined.
+type Namespaces struct {
+	Fresh uintptr
+	Joins []Join
 }
 
-// openNamespaces opens the joined ones. A path that is no namespace, or one of
+// Open opens the joined ones. A path that is no namespace, or one of
 // another type, is refused here, before anything exists.
-func openNamespaces(s *specs.Spec, paths handle.Set) (namespaces, error) {
-	var n namespaces
+func Open(s *specs.Spec, paths handle.Set) (Namespaces, error) {
+	var n Namespaces
 	if s.Linux == nil {
 		return n, nil
 	}
 	var seen uintptr
-	for _, kind := range kinds {
+	for _, kind := range Kinds {
 		for i, ns := range s.Linux.Namespaces {
-			if ns.Type != kind.name {
+			if ns.Type != kind.Name {
 				continue
 			}
 			err := fmt.Errorf("%s is given twice", ns.Type)
-			if seen&kind.flag == 0 {
-				err = n.add(ns.Path, paths[ns.Path], kind.flag, "/proc/self/ns/"+kind.file)
+			if seen&kind.Flag == 0 {
+				err = n.add(ns.Path, paths[ns.Path], kind.Flag, "/proc/self/ns/"+kind.File)
 			}
 			if err != nil {
-				n.close()
+				n.Close()
 				return n, fmt.Errorf("linux.namespaces[%d].path: %w", i, err)
 			}
-			seen |= kind.flag
+			seen |= kind.Flag
 		}
 	}
-	if len(s.Linux.TimeOffsets) > 0 && n.fresh&unix.CLONE_NEWTIME == 0 {
-		n.close()
+	if len(s.Linux.TimeOffsets) > 0 && n.Fresh&unix.CLONE_NEWTIME == 0 {
+		n.Close()
 		// Offsets are for good once a process is in (time_namespaces(7)).
 		return n, fmt.Errorf("linux.timeOffsets: can be set in a new time namespace only, and this one exists")
 	}
@@ -80,40 +80,40 @@ func openNamespaces(s *specs.Spec, paths handle.Set) (namespaces, error) {
 	return n, nil
 }
 
-func (n *namespaces) add(path string, of *handle.Handle, flag uintptr, ours string) error {
+func (n *Namespaces) add(path string, of *handle.Handle, flag uintptr, ours string) error {
 	if path == "" {
-		n.fresh |= flag
+		n.Fresh |= flag
 		return nil
 	}
 	f, err := openNamespace(path, of, flag)
 	if err != nil {
 		return err
 	}
-	if same(f, ours) {
+	if Same(f, ours) {
 		// setns(2) into one's own user namespace is EINVAL, and into
 		// any other of one's own it does nothing.
 		f.Close()
 		return nil
 	}
-	if flag == unix.CLONE_NEWNS && same(f, "/proc/1/ns/mnt") {
+	if flag == unix.CLONE_NEWNS && Same(f, "/proc/1/ns/mnt") {
 		// pivot_root(2) moves everybody in the namespace whose root it was.
 		f.Close()
 		return fmt.Errorf("%s is the mount namespace of process 1, whose root the container's would replace", path)
 	}
-	n.joins = append(n.joins, join{flag: flag, path: path, file: f})
+	n.Joins = append(n.Joins, Join{Flag: flag, Path: path, File: f})
 	return nil
 }
 
 // order finds the namespaces that must be entered before the user namespace:
 // those that neither it nor one below it owns, such as a network that root made
 // for a container with a user namespace of its own.
-func (n *namespaces) order() {
-	if !n.joined(unix.CLONE_NEWUSER) {
+func (n *Namespaces) order() {
+	if !n.Joined(unix.CLONE_NEWUSER) {
 		return
 	}
-	user := n.joins[0].file // kinds has it first
-	for i := range n.joins[1:] {
-		n.joins[1+i].outer = !ownedBelow(n.joins[1+i].file, user)
+	user := n.Joins[0].File // Kinds has it first
+	for i := range n.Joins[1:] {
+		n.Joins[1+i].Outer = !ownedBelow(n.Joins[1+i].File, user)
 	}
 }
 
@@ -137,15 +137,17 @@ func ownedBelow(f, user *os.File) bool {
 	return false
 }
 
-func (n *namespaces) close() {
-	for _, j := range n.joins {
-		j.file.Close()
+// Close lets go of those that are joined.
+func (n *Namespaces) Close() {
+	for _, j := range n.Joins {
+		j.File.Close()
 	}
 }
 
-func (n *namespaces) joined(flag uintptr) bool {
-	for _, j := range n.joins {
-		if j.flag == flag {
+// Joined says whether one of a kind is joined.
+func (n *Namespaces) Joined(flag uintptr) bool {
+	for _, j := range n.Joins {
+		if j.Flag == flag {
 			return true
 		}
 	}
@@ -176,39 +178,39 @@ func openNamespace(path string, of *handle.Handle, flag uintptr) (*os.File, erro
 }
 
 func kindName(flag uintptr) specs.LinuxNamespaceType {
-	for _, kind := range kinds {
-		if kind.flag == flag {
-			return kind.name
+	for _, kind := range Kinds {
+		if kind.Flag == flag {
+			return kind.Name
 		}
 	}
 	return "unknown"
 }
 
-// same says whether f is the namespace that a /proc link names.
-func same(f *os.File, link string) bool {
+// Same says whether f is the namespace that a /proc link names.
+func Same(f *os.File, link string) bool {
 	var a, b unix.Stat_t
 	return unix.Fstat(int(f.Fd()), &a) == nil && unix.Stat(link, &b) == nil && a.Ino == b.Ino && a.Dev == b.Dev
 }
 
-// foreign lists the namespaces in which pid differs from us, as flags for one
+// Foreign lists the namespaces in which pid differs from us, as flags for one
 // setns(2) on its pidfd.
-func foreign(pid int) (uintptr, error) {
+func Foreign(pid int) (uintptr, error) {
 	var flags uintptr
 	dir := proc.Dir(pid) + "/ns/"
-	for _, kind := range kinds {
-		theirs, err := os.Readlink(dir + kind.file)
-		if os.IsNotExist(err) && kind.flag == unix.CLONE_NEWTIME {
+	for _, kind := range Kinds {
+		theirs, err := os.Readlink(dir + kind.File)
+		if os.IsNotExist(err) && kind.Flag == unix.CLONE_NEWTIME {
 			continue // CONFIG_TIME_NS is off
 		}
 		if err != nil {
 			return 0, fmt.Errorf("look at the container's namespaces: %w", err)
 		}
-		ours, err := os.Readlink("/proc/self/ns/" + kind.file)
+		ours, err := os.Readlink("/proc/self/ns/" + kind.File)
 		if err != nil {
 			return 0, fmt.Errorf("look at our namespaces: %w", err)
 		}
 		if ours != theirs {
-			flags |= kind.flag
+			flags |= kind.Flag
 		}
 	}
 	return flags, nil

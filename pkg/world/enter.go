@@ -1,7 +1,6 @@
-package lifecycle
+package world
 
 import (
-	"errors"
 	"fmt"
 	"os"
 
@@ -9,23 +8,21 @@ import (
 
 	"sandbox/pkg/plan"
 	"sandbox/pkg/proc"
-	"sandbox/pkg/userns"
 )
 
-// entry is a way into the namespaces of a running process.
-type entry struct {
+// Entry is a way into the namespaces of a running process.
+type Entry struct {
 	pidfd, root *os.File
-	userns      bool
-	forks       bool // it has a pid namespace of its own, which takes a fork to be in
+	Userns      bool // it is in another user namespace than we
+	Forks       bool // it has a pid namespace of its own, which takes a fork to be in
 	launcher    plan.Label
-	labels      labels
 }
 
-// enter begins a plan with the steps into the namespaces of pid; 0 stays where
-// we are. Into the pid namespace leads [entry.born]. The process must be held by its recorded start time or be our own
+// Enter begins a plan with the steps into the namespaces of pid; 0 stays where
+// we are. Into the pid namespace leads [Entry.Born]. The process must be held by its recorded start time or be our own
 // child, so that the pid is still its own.
-func (r *Runtime) enter(p *plan.Plan, pid int) (*entry, error) {
-	e := &entry{}
+func Enter(p *plan.Plan, pid int) (*Entry, error) {
+	e := &Entry{}
 	if pid == 0 {
 		return e, nil
 	}
@@ -34,15 +31,12 @@ func (r *Runtime) enter(p *plan.Plan, pid int) (*entry, error) {
 		return nil, fmt.Errorf("open the container's process: %w", err)
 	}
 	e.pidfd = os.NewFile(uintptr(fd), "pidfd")
-	flags, err := foreign(pid)
+	flags, err := Foreign(pid)
 	if err != nil {
-		e.close()
-		if errors.Is(err, os.ErrNotExist) {
-			return nil, errStopped // it is dying, and has left its namespaces already
-		}
-		return nil, err
+		e.Close()
+		return nil, err // fs.ErrNotExist: it is dying, and has left its namespaces already
 	}
-	e.userns = flags&unix.CLONE_NEWUSER != 0
+	e.Userns = flags&unix.CLONE_NEWUSER != 0
 	// What runs here must not be looked into by processes of the container
 	// before it has become one of them (CVE-2016-9962).
 	p.Act("keep the container out of this process")
@@ -52,35 +46,38 @@ func (r *Runtime) enter(p *plan.Plan, pid int) (*entry, error) {
 	}
 	p.Act("join the namespaces of process %d", pid)
 	p.Setns(plan.C(int(e.pidfd.Fd())), flags)
-	e.forks = flags&unix.CLONE_NEWPID != 0
+	e.Forks = flags&unix.CLONE_NEWPID != 0
 	return e, nil
 }
 
-// born appends the birth into the container's pid namespace. From there on the container
+// Entered says whether the plan goes anywhere: not with pid 0.
+func (e *Entry) Entered() bool { return e.pidfd != nil }
+
+// Born appends the birth into the container's pid namespace. From there on the container
 // sees the process, and who may trace there (CAP_SYS_PTRACE in the user namespace that
 // the process is in) has all that it has: its rights, its files, its memory. So whatever
 // the payload is not to have is given up before, and behind it comes only what takes no
 // right.
-func (e *entry) born(p *plan.Plan) {
-	if !e.forks {
+func (e *Entry) Born(p *plan.Plan) {
+	if !e.Forks {
 		return
 	}
 	p.Act("be born in the container's pid namespace")
 	e.launcher = p.Label("first process")
 	p.Fork(0, e.launcher)
-	p.Note(userns.NoteBorn)
+	p.Note(plan.NoteBorn)
 }
 
-// leave ends the plan's first process, whose brother goes on.
-func (e *entry) leave(p *plan.Plan) {
+// Leave ends the plan's first process, whose brother goes on.
+func (e *Entry) Leave(p *plan.Plan) {
 	if e.launcher != 0 {
 		p.Here(e.launcher)
 		p.Exit(0)
 	}
 }
 
-func (e *entry) close() {
-	e.labels.close()
+// Close lets go of what it holds open.
+func (e *Entry) Close() {
 	for _, f := range []*os.File{e.pidfd, e.root} {
 		if f != nil {
 			f.Close()
@@ -88,9 +85,9 @@ func (e *entry) close() {
 	}
 }
 
-// chroot follows a container that was started with --no-pivot, or without a mount
+// Chroot follows a container that was started with --no-pivot, or without a mount
 // namespace: its root is not the root of its mount namespace.
-func (e *entry) chroot(p *plan.Plan, pid int) error {
+func (e *Entry) Chroot(p *plan.Plan, pid int) error {
 	f, err := os.OpenFile(proc.Dir(pid)+"/root", unix.O_PATH|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("open the container's root: %w", err)

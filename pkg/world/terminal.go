@@ -1,4 +1,4 @@
-package lifecycle
+package world
 
 import (
 	"encoding/binary"
@@ -11,12 +11,12 @@ import (
 	"sandbox/pkg/plan"
 )
 
-// terminal appends the making of a pty in the container's own devpts, and sends
+// Terminal appends the making of a pty in the container's own devpts, and sends
 // its master end over the console socket. root is where the container's tree
 // is, none for the current root. The slave is taken from the master by fd
 // (TIOCGPTPEER, Linux 4.13), never by its name in a tree that others may
 // change (CVE-2025-52565).
-func terminal(p *plan.Plan, root plan.Reg, proc *specs.Process, console *os.File, device bool) plan.Reg {
+func Terminal(p *plan.Plan, root plan.Reg, proc *specs.Process, console *os.File, device bool) plan.Reg {
 	p.Act("allocate a terminal")
 	p.About(kernel.Attempt{Field: "process.terminal"})
 	flags := unix.O_RDWR | unix.O_NOCTTY
@@ -75,16 +75,16 @@ func sendMaster(p *plan.Plan, master plan.Reg, socket int) {
 	p.Do("sendmsg", unix.SYS_SENDMSG, plan.C(socket), plan.M(msg), plan.C(unix.MSG_NOSIGNAL))
 }
 
-// standard makes the slave 0, 1 and 2.
-func standard(p *plan.Plan, slave plan.Reg) {
+// Standard makes the slave 0, 1 and 2.
+func Standard(p *plan.Plan, slave plan.Reg) {
 	p.Act("make it standard input and output")
 	for fd := 0; fd < 3; fd++ {
 		p.Dup2(slave, fd)
 	}
 }
 
-// controlling makes what is standard input the session's terminal.
-func controlling(p *plan.Plan) {
+// Controlling makes what is standard input the session's terminal.
+func Controlling(p *plan.Plan) {
 	p.Act("make it the controlling terminal")
 	stdin := p.Reg("standard input")
 	p.Set(stdin, plan.C(0))

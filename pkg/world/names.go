@@ -1,0 +1,94 @@
+package world
+
+import (
+	"encoding/binary"
+	"fmt"
+	"sort"
+
+	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/kernel"
+	"sandbox/pkg/plan"
+	"sandbox/pkg/spec"
+)
+
+// NoteKeyring is what the plan says when the caller's session keyring stays; the
+// contract turns it into words.
+const NoteKeyring = "keyring.kept"
+
+// Names sets the host name and the domain name.
+func (w *World) Names() {
+	p := w.Plan
+	if h := w.Spec.Hostname; h != "" {
+		p.Act("set the hostname to %s", h)
+		p.Do("sethostname", unix.SYS_SETHOSTNAME, plan.S(h), plan.C(len(h)))
+	}
+	if d := w.Spec.Domainname; d != "" {
+		p.Act("set the domain name to %s", d)
+		setDomainname(p, d)
+	}
+}
+
+func setDomainname(p *plan.Plan, name string) {
+	p.Do("setdomainname", unix.SYS_SETDOMAINNAME, plan.S(name), plan.C(len(name)))
+}
+
+// Sysctls are written through the caller's /proc: the values of a network, ipc
+// or uts namespace are those of whoever opens the file, and the container's
+// own /proc/sys may be read-only.
+func (w *World) Sysctls() {
+	if w.Spec.Linux == nil {
+		return
+	}
+	keys := make([]string, 0, len(w.Spec.Linux.Sysctl))
+	for k := range w.Spec.Linux.Sysctl {
+		keys = append(keys, k)
+	}
+	sort.Strings(keys)
+	for _, k := range keys {
+		path, _ := spec.SysctlPath(k)
+		w.Plan.Act("set sysctl %s", k)
+		w.Plan.About(kernel.Attempt{Field: fmt.Sprintf("linux.sysctl[%q]", k)})
+		if path == "kernel/domainname" {
+			// Its file is the host root's, in every namespace.
+			setDomainname(w.Plan, w.Spec.Linux.Sysctl[k])
+			continue
+		}
+		w.Plan.WriteFile(plan.Cwd(), "/proc/sys/"+path, w.Spec.Linux.Sysctl[k])
+	}
+}
+
+// Keyring gives the container a session keyring of its own, so that it cannot
+// read keys of the caller's session. Keys count against a per-user quota, and
+// some hosts refuse; the caller's session keyring is then left as well.
+//
+// An exec joins the keyring of that name; it would bring the caller's in.
+func Keyring(p *plan.Plan, id string) {
+	p.Act("make a session keyring")
+	kept, done := p.Label("keyring kept"), p.Label("keyring made")
+	p.Do("keyctl", unix.SYS_KEYCTL, plan.C(unix.KEYCTL_JOIN_SESSION_KEYRING), plan.S("_ses."+id)).
+		On(unix.ENOSYS, done).On(plan.AnyErrno, kept)
+	p.Goto(done)
+	p.Here(kept)
+	p.Note(NoteKeyring)
+	p.Here(done)
+}
+
+// Loopback brings lo up in a new network, as every runtime does. A host without
+// AF_INET, or an outer sandbox that keeps CAP_NET_ADMIN, has none.
+func (w *World) Loopback() {
+	if !w.Fresh(unix.CLONE_NEWNET) {
+		return
+	}
+	p := w.Plan
+	none := p.Label("no loopback")
+	p.Act("bring the loopback device up")
+	sock := p.Do("socket", unix.SYS_SOCKET, plan.C(unix.AF_INET), plan.C(unix.SOCK_DGRAM|unix.SOCK_CLOEXEC), plan.C(0)).
+		On(plan.AnyErrno, none).To("socket")
+	request := make([]byte, 40) // struct ifreq, netdevice(7)
+	copy(request, "lo")
+	binary.NativeEndian.PutUint16(request[unix.IFNAMSIZ:], unix.IFF_UP|unix.IFF_RUNNING)
+	p.Ioctl("SIOCSIFFLAGS", sock, unix.SIOCSIFFLAGS, plan.M(plan.Bytes(request))).Ignore(unix.EPERM)
+	p.Close(sock)
+	p.Here(none)
+}
