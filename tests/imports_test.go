@@ -45,7 +45,7 @@ const (
 // table holds every package that exists or will; one that is not in it has no place in the order yet.
 var table = map[string]rule{
 	"cmd/sandbox": {
-		own:  []string{"spec", "image", "lifecycle", "state", "console", "kernel", "handle", "worktree", "outfile", "helper"},
+		own:  []string{"spec", "image", "lifecycle", "network", "state", "console", "kernel", "handle", "worktree", "outfile", "helper"},
 		libs: []string{cobra, pflag, ocispec},
 		never: map[string]string{
 			"plan": whyOnlyVerb, "userns": whyOnlyVerb, "rootfs": whyOnlyVerb, "confine": whyOnlyVerb, "cgroup2": whyOnlyVerb,
@@ -69,7 +69,7 @@ var table = map[string]rule{
 		},
 	},
 	"pkg/lifecycle": {
-		own:  []string{"spec", "idmap", "userns", "plan", "rootfs", "confine", "seccomp", "cgroup2", "slirp", "netdev", "resctrl", "console", "kernel", "proc", "handle", "worktree", "outfile", "helper", "state", "world"},
+		own:  []string{"spec", "idmap", "userns", "plan", "rootfs", "confine", "seccomp", "cgroup2", "slirp", "netdev", "resctrl", "console", "kernel", "proc", "handle", "worktree", "outfile", "helper", "state", "world", "network"},
 		libs: []string{ocispec},
 		never: map[string]string{
 			cobra:   whyFlags,
@@ -82,6 +82,12 @@ var table = map[string]rule{
 		own:   []string{"spec", "proc", "kernel", "handle", "cgroup2", "resctrl", "seccomp", "worktree"},
 		libs:  []string{ocispec},
 		never: map[string]string{"userns": "a record that acts could not be read by whoever only looks", "lifecycle": whyNoVerbs},
+	},
+	// It starts processes that serve a container from outside, each with a plan of its own.
+	"pkg/network": {
+		own:   []string{"slirp", "helper", "state", "proc", "handle", "plan", "world", "confine", "seccomp", "userns", "kernel", "idmap"},
+		libs:  []string{ocispec},
+		never: map[string]string{"lifecycle": whyNoVerbs, "rootfs": "what it shows is a mount of the spec's, made as every other"},
 	},
 	// spec: where the file of a sysctl is.
 	"pkg/world":   {own: []string{"plan", "kernel", "proc", "handle", "idmap", "spec"}, libs: []string{ocispec}, never: map[string]string{"userns": whySteps, "lifecycle": whySteps}},

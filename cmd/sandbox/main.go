@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/lifecycle"
+	"sandbox/pkg/network"
 )
 
 // The collector is left as it is: a start allocates 2 MiB, it first runs at 4,
@@ -32,10 +33,10 @@ func execute(args []string) int {
 	os.Unsetenv(exeVariable)
 	if len(args) == 1 {
 		switch args[0] {
-		case lifecycle.NetworkArg:
-			return holdNetwork(lifecycle.ServeNetwork)
-		case lifecycle.PortsArg:
-			return holdNetwork(lifecycle.ServePorts)
+		case network.Arg:
+			return holdNetwork(network.Serve)
+		case network.PortsArg:
+			return holdNetwork(network.ServePorts)
 		}
 	}
 	if app.is(sealed) {

@@ -24,10 +24,10 @@ func (g *program) apart() error {
 	if g.fresh(unix.CLONE_NEWPID) || g.world.NS.Joined(unix.CLONE_NEWPID) {
 		return nil
 	}
-	if w := g.network; w.needed() && w.short != nil { // none was chosen, and there are ports
+	if w := g.network; w.Needed() && w.Short != nil { // none was chosen, and there are ports
 		return seen(errors.New("--publish needs a network of the container's own"))
-	} else if w.needed() {
-		return seen(fmt.Errorf("--network %s", w.words()))
+	} else if w.Needed() {
+		return seen(fmt.Errorf("--network %s", w.Words()))
 	}
 	for _, j := range g.world.NS.Joins {
 		if j.Flag != unix.CLONE_NEWUSER {

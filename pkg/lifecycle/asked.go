@@ -8,7 +8,6 @@ import (
 
 	"sandbox/pkg/idmap"
 	"sandbox/pkg/kernel"
-	"sandbox/pkg/slirp"
 	"sandbox/pkg/world"
 )
 
@@ -27,7 +26,7 @@ func (g *program) features() kernel.Contract {
 	if g.filter.Filter != nil {
 		c.Grant(kernel.FeatSeccomp)
 	}
-	if w := g.network; w != nil && w.short == nil && w.job.Kind != slirp.None {
+	if w := g.network; w.Granted() {
 		c.Grant(kernel.FeatNetwork)
 	}
 	g.scopeOutcome(&c)

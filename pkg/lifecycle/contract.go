@@ -58,8 +58,8 @@ func (b *birth) degrade() {
 	if len(b.proc.Limited) > 0 {
 		b.contract.Degrade(kernel.FeatRlimits, strings.Join(b.proc.Limited, ", "), kernel.New(kernel.RlimitHard))
 	}
-	if w := b.network; w != nil && w.short != nil {
-		b.contract.Degrade(kernel.FeatNetwork, "no network but loopback", *w.short)
+	if w := b.network; w != nil && w.Short != nil {
+		b.contract.Degrade(kernel.FeatNetwork, "no network but loopback", *w.Short)
 	}
 	for _, o := range b.tree.Losses() {
 		b.contract.Degrade(o.Feature, o.Lost, *o.Cause)

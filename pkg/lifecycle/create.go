@@ -12,6 +12,7 @@ import (
 	"sandbox/pkg/confine"
 	"sandbox/pkg/handle"
 	"sandbox/pkg/kernel"
+	"sandbox/pkg/network"
 	"sandbox/pkg/proc"
 	"sandbox/pkg/state"
 	"sandbox/pkg/userns"
@@ -60,7 +61,7 @@ type Options struct {
 	Notify string
 
 	Network *Network // nil: what the spec's namespaces are, and nothing is set up
-	network *network
+	network *network.Network
 
 	Contract kernel.Contract // what was decided before, such as the id range
 	Require  []string        // features that must be granted
@@ -116,7 +117,7 @@ func (r *Runtime) spawn(o Options, started bool) (*Container, error) {
 	if err := r.offer(d, &o); err != nil {
 		return nil, err
 	}
-	defer o.network.close()
+	defer o.network.Close()
 	g, err := r.newProgram(o, d)
 	if err != nil {
 		return nil, err
@@ -206,7 +207,7 @@ func (b *birth) run() (*Container, error) {
 		if c.status != nil {
 			c.status.Close()
 		}
-		b.network.abort()
+		b.network.Abort()
 		b.group.undo()
 		b.undoShare()
 		return nil, r.explain(b.program, err)
@@ -279,7 +280,7 @@ func (b *birth) born(pid int) error {
 			return err
 		}
 	}
-	return b.network.born(pid, b.userns())
+	return b.network.Open(pid, b.userns())
 }
 
 func (b *birth) look(pid int) (proc.Stat, error) {
@@ -316,7 +317,7 @@ func (b *birth) newRecord() state.Record {
 		Owner: b.program.run.Caller.UID, Annotations: s.Annotations,
 		AutoRemove: b.AutoRemove, NoPivot: b.NoPivot || !b.ownTree(), OwnPID: b.fresh(unix.CLONE_NEWPID),
 		Process: s.Process, Hooks: s.Hooks, Contract: b.contract, NoNewKeyring: b.NoNewKeyring, Scoped: b.Scoped, Seccomp: b.filter.Filter,
-		Helper: b.network.recorded(), Share: b.share, Guards: b.Guards,
+		Helper: b.network.Recorded(), Share: b.share, Guards: b.Guards,
 	}
 	if h := b.Paths[b.Bundle]; h != nil {
 		rec.BundleID = &h.ID
@@ -341,8 +342,12 @@ func (b *birth) gate(c *userns.Child, name string) error {
 	switch name {
 	case gateGroup:
 		return b.grouped()
-	case gateNetwork:
-		b.startNetwork()
+	case network.Gate:
+		// The API's socket is made in a directory of the caller's.
+		root, uid := b.world.IDs.HostUID(0)
+		_, gid := b.world.IDs.HostGID(0)
+		rootID := uid && gid && (!b.network.MakesSocket() || root == b.program.run.Caller.UID)
+		b.network.Start(b.pid, rootID, b.Attached, b.program.run.Warn)
 	case gateDevices:
 		return moveDevices(b.Spec.Linux.NetDevices, b.pid)
 	case gateHooks:
@@ -356,7 +361,7 @@ func (b *birth) gate(c *userns.Child, name string) error {
 		if err := b.contract.Require(b.Require); err != nil {
 			return err
 		}
-		if err := b.network.wait(); err != nil {
+		if err := b.network.Wait(); err != nil {
 			return err
 		}
 		if err := b.save(c); err != nil {

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 
 	"sandbox/pkg/kernel"
+	"sandbox/pkg/network"
 	"sandbox/pkg/state"
 )
 
@@ -28,7 +29,7 @@ func (r *Runtime) Delete(id string, force bool) error {
 		return err
 	}
 	r.settle(rec)
-	endNetwork(rec, d)
+	network.End(rec, d)
 	if err := r.leaveGroup(d, rec); err != nil {
 		if !force {
 			d.Close()
@@ -109,7 +110,7 @@ func (r *Runtime) Remove(c *Container) {
 		d.Close()
 		return
 	}
-	endNetwork(&c.Record, d)
+	network.End(&c.Record, d)
 	if err := r.discard(d, &c.Record, r.Warn); err != nil {
 		r.Warn(err.Error())
 	}

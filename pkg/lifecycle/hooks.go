@@ -163,27 +163,13 @@ func hookState(rec *state.Record, status state.Status, inside int) ([]byte, erro
 	return json.Marshal(s)
 }
 
-// memfile is an anonymous file with that content, at its beginning.
-func memfile(name string, content []byte) (*os.File, error) {
-	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC)
-	if err != nil {
-		return nil, err
-	}
-	f := os.NewFile(uintptr(fd), name)
-	if _, err := f.WriteAt(content, 0); err != nil {
-		f.Close()
-		return nil, err
-	}
-	return f, nil
-}
-
 func (r *Runtime) spawnHook(h specs.Hook, state []byte, rec *state.Record, inside int, confined *specs.Process) error {
-	in, err := memfile("state", state)
+	in, err := world.Memfile("state", state)
 	if err != nil {
 		return err
 	}
 	defer in.Close()
-	out, err := memfile("output", nil)
+	out, err := world.Memfile("output", nil)
 	if err != nil {
 		return err
 	}

@@ -30,11 +30,11 @@ func (r *Runtime) offerNotify(d *state.Dir, o *Options) error {
 	if o.Notify == "" || !hasNamespace(o.Spec, specs.MountNamespace) {
 		return nil
 	}
-	source := r.standIn(o, unix.S_IFDIR, state.NotifyDir)
+	source := r.Root.StandIn(o.Paths, unix.S_IFDIR, o.ID, state.NotifyDir)
 	if d != nil {
 		f, err := d.Sub(state.NotifyDir, 0o755)
 		if err == nil {
-			source, err = showable(o.Paths, f, ".")
+			source, err = state.Show(o.Paths, f, ".")
 			f.Close()
 		}
 		if err != nil {

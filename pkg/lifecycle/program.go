@@ -197,7 +197,7 @@ func (g *program) write() error {
 	g.world.Loopback()
 	g.waitForDevices()
 	g.world.Sysctls()
-	g.makeNetwork()
+	g.network.Steps(p, g.Spec, g.world)
 	if !g.NoNewKeyring {
 		world.Keyring(p, g.ID)
 	}

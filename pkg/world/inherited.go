@@ -77,3 +77,17 @@ func OwnPipes(p *plan.Plan, proc *specs.Process) {
 		}
 	}
 }
+
+// Memfile is an anonymous file with that content, at its beginning, for a child to inherit.
+func Memfile(name string, content []byte) (*os.File, error) {
+	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, err
+	}
+	f := os.NewFile(uintptr(fd), name)
+	if _, err := f.WriteAt(content, 0); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}

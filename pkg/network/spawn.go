@@ -1,4 +1,4 @@
-package lifecycle
+package network
 
 import (
 	"fmt"
@@ -16,13 +16,13 @@ import (
 
 // The only argument of the processes of ours that a network consists of.
 const (
-	NetworkArg = "__network"
-	PortsArg   = slirp.PortsArg
+	Arg      = "__network"
+	PortsArg = slirp.PortsArg
 )
 
-// ServeNetwork is the helper's whole life. It was started by run, with the
+// Serve is the helper's whole life. It was started by run, with the
 // descriptors of slirp.FdJob.
-func ServeNetwork() error {
+func Serve() error {
 	job, err := slirp.ReadJob()
 	if err != nil {
 		return fmt.Errorf("read what the network is to be: %w", err)
@@ -35,7 +35,7 @@ func ServeNetwork() error {
 // the container's user and network namespace, and not its mounts. Root of that user namespace
 // can trace the process, so the process has nothing worth taking: its root is an empty
 // directory, and it has no capabilities and no descriptors besides those of its task. A
-// container that could see the process gets no network; see [program.apart].
+// container that could see the process gets no network; see package lifecycle.
 func spawnBeside(job *slirp.Job, of *slirp.Program) (slirp.Child, error) {
 	p := plan.New()
 	p.Private = true

@@ -1,4 +1,4 @@
-package lifecycle
+package network
 
 import (
 	"encoding/json"
@@ -13,30 +13,29 @@ import (
 	"sandbox/pkg/proc"
 	"sandbox/pkg/slirp"
 	"sandbox/pkg/state"
+	"sandbox/pkg/world"
 )
 
-// startNetwork starts the helper, beside the child.
-func (b *birth) startNetwork() {
-	w := b.network
+// Start starts the helper, beside the child, which is the process init. rootID says that the helper's programs become root
+// of the container's user namespace; an attached one tells through warn that it has died, another one writes a log.
+func (w *Network) Start(init int, rootID, attached bool, warn func(string)) {
 	w.failed = make(chan error, 1)
-	w.job.Init = b.pid
-	root, uid := b.world.IDs.HostUID(0)
-	_, gid := b.world.IDs.HostGID(0)
-	// The API's socket is made in a directory of the caller's.
-	w.job.RootID = uid && gid && (w.job.Handler != slirp.Own || root == b.program.run.Caller.UID)
-	w.job.Log = !b.Attached
-	if b.Attached {
-		w.warn = b.program.run.Warn
+	w.job.Init, w.job.RootID, w.job.Log = init, rootID, !attached
+	if attached {
+		w.warn = warn
 	}
 	go func() { w.failed <- w.run() }()
 }
 
-func (w *network) run() error {
+// MakesSocket says whether the carrier makes its API's socket in a directory of the caller's.
+func (w *Network) MakesSocket() bool { return w.job.Handler == slirp.Own }
+
+func (w *Network) run() error {
 	text, err := json.Marshal(&w.job)
 	if err != nil {
 		return err
 	}
-	job, err := memfile("job", text)
+	job, err := world.Memfile("job", text)
 	if err != nil {
 		return err
 	}
@@ -62,17 +61,17 @@ func (w *network) run() error {
 	if w.job.Own {
 		carrier = w.carrier.File
 	}
-	c := exec.Command("/proc/self/exe", NetworkArg)
+	c := exec.Command("/proc/self/exe", Arg)
 	c.Args[0] = "sandbox"
 	// In the order of slirp.FdJob and what follows it.
-	c.ExtraFiles = append([]*os.File{job, readyW, w.init, w.net, user, w.dir, carrier}, w.held...)
+	c.ExtraFiles = append([]*os.File{job, readyW, w.init, w.net, user, w.Dir, carrier}, w.held...)
 	c.SysProcAttr = &unix.SysProcAttr{Setsid: true}
 	// What the caller's environment has is none of these programs' business.
 	c.Env = []string{helper.Path}
 	// Where it tells of a carrier that has died.
 	c.Stderr = os.Stderr
 	if w.job.Log {
-		fd, err := unix.Openat(int(w.dir.Fd()), networkLog, unix.O_CREAT|unix.O_EXCL|unix.O_APPEND|unix.O_WRONLY|unix.O_CLOEXEC, 0o600)
+		fd, err := unix.Openat(int(w.Dir.Fd()), networkLog, unix.O_CREAT|unix.O_EXCL|unix.O_APPEND|unix.O_WRONLY|unix.O_CLOEXEC, 0o600)
 		if err != nil {
 			return err
 		}
@@ -88,20 +87,21 @@ func (w *network) run() error {
 	return nil
 }
 
-// close closes what the start needed; abort also ends the helper.
-func (w *network) close() {
+// Close closes what the start needed; Abort also ends the helper.
+func (w *Network) Close() {
 	if w == nil {
 		return
 	}
-	for _, f := range append(w.held, w.net, w.user, w.ready, w.init, w.dir) {
+	for _, f := range append(w.held, w.net, w.user, w.ready, w.init, w.Dir) {
 		if f != nil {
 			f.Close()
 		}
 	}
 }
 
-func (w *network) abort() {
-	if !w.needed() || w.failed == nil {
+// Abort ends the helper of a start that has failed.
+func (w *Network) Abort() {
+	if !w.Needed() || w.failed == nil {
 		return
 	}
 	if <-w.failed == nil {
@@ -110,8 +110,9 @@ func (w *network) abort() {
 	}
 }
 
-func (w *network) recorded() *state.Helper {
-	if !w.needed() || w.helper == nil {
+// Recorded is the helper, for the record.
+func (w *Network) Recorded() *state.Helper {
+	if !w.Needed() || w.helper == nil {
 		return nil
 	}
 	s, err := proc.Look(w.helper.Process.Pid)
@@ -121,9 +122,9 @@ func (w *network) recorded() *state.Helper {
 	return &state.Helper{Pid: w.helper.Process.Pid, Begin: s.Begin}
 }
 
-// endNetwork waits until the ports of a container that has ended are free. Its
+// End waits until the ports of a container that has ended are free. Its
 // helper ends by itself; one that hangs is killed.
-func endNetwork(r *state.Record, d *state.Dir) {
+func End(r *state.Record, d *state.Dir) {
 	h := r.Helper
 	if h == nil || r.Boot != proc.Boot() {
 		return

@@ -1,4 +1,4 @@
-package lifecycle
+package network
 
 import (
 	"errors"
@@ -13,13 +13,13 @@ import (
 	"sandbox/pkg/proc"
 )
 
-// networkPatience is more than the helper takes until it gives up by itself.
-const networkPatience = 45 * time.Second
+// patience is more than the helper takes until it gives up by itself.
+const patience = 45 * time.Second
 
-// wait returns when the network works. A signal that would be the payload's ends the
+// Wait returns when the network works. A signal that would be the payload's ends the
 // start, for there may never be one.
-func (w *network) wait() error {
-	if !w.needed() {
+func (w *Network) Wait() error {
+	if !w.Needed() {
 		return nil
 	}
 	err := <-w.failed
@@ -50,12 +50,12 @@ var endings = []struct {
 }{{unix.SIGINT, signal.Ignored(unix.SIGINT)}, {unix.SIGTERM, signal.Ignored(unix.SIGTERM)}, {unix.SIGHUP, signal.Ignored(unix.SIGHUP)}}
 
 // listen reads what the helper says at its start.
-func (w *network) listen() ([]byte, error) {
+func (w *Network) listen() ([]byte, error) {
 	type word struct {
 		said []byte
 		err  error
 	}
-	_ = w.ready.SetReadDeadline(time.Now().Add(networkPatience))
+	_ = w.ready.SetReadDeadline(time.Now().Add(patience))
 	end := make(chan word, 1)
 	go func() {
 		said, err := io.ReadAll(io.LimitReader(w.ready, 64<<10))
@@ -73,7 +73,7 @@ func (w *network) listen() ([]byte, error) {
 	select {
 	case got := <-end:
 		if errors.Is(got.err, os.ErrDeadlineExceeded) {
-			got.err = fmt.Errorf("not ready within %s", networkPatience)
+			got.err = fmt.Errorf("not ready within %s", patience)
 		}
 		return got.said, got.err
 	case s := <-signals:
@@ -83,7 +83,7 @@ func (w *network) listen() ([]byte, error) {
 
 // watch tells a foreground run when the helper ends before the container: then
 // there is nobody else who could.
-func (w *network) watch() {
+func (w *Network) watch() {
 	if w.warn == nil {
 		return
 	}

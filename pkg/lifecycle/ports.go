@@ -1,19 +1,16 @@
 package lifecycle
 
 import (
-	"errors"
 	"fmt"
-	"os"
 	"slices"
-	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/handle"
+	"sandbox/pkg/network"
 	"sandbox/pkg/proc"
 	"sandbox/pkg/slirp"
-	"sandbox/pkg/state"
 	"sandbox/pkg/world"
 )
 
@@ -42,7 +39,7 @@ func (r *Runtime) JoinNetwork(s *specs.Spec, paths handle.Set, id string) error 
 			s.Linux.UIDMappings, s.Linux.GIDMappings = nil, nil
 		}
 	}
-	r.shareFiles(s, paths, d)
+	network.ShareFiles(network.View{Spec: s, Paths: paths, Warn: r.Warn}, d)
 	return nil
 }
 
@@ -118,32 +115,5 @@ func (r *Runtime) askNetwork(id string, add, remove []Port) (*slirp.Answer, erro
 		}
 		return nil, nil
 	}
-	dir, err := d.OpenSub(state.NetworkDir)
-	if err != nil {
-		return nil, err
-	}
-	defer dir.Close()
-	at := fmt.Sprintf("/proc/self/fd/%d", dir.Fd())
-	a, err := slirp.Ask(at, add, remove)
-	var gone *slirp.GoneError
-	if errors.As(err, &gone) && !helped(rec) {
-		err = errors.New(helperGone + lastWord(at))
-	}
-	return a, err
-}
-
-// helped says whether the helper is there.
-func helped(r *state.Record) bool {
-	s, err := proc.Look(r.Helper.Pid)
-	return err == nil && s.Begin == r.Helper.Begin && !s.Ended()
-}
-
-// lastWord is the end of what the helper of a detached container has said.
-func lastWord(dir string) string {
-	b, err := os.ReadFile(dir + "/" + networkLog)
-	lines := strings.Split(strings.TrimSpace(string(b)), "\n")
-	if last := lines[len(lines)-1]; err == nil && last != "" {
-		return "; it said last: " + strings.TrimPrefix(last, "sandbox: network: ")
-	}
-	return ""
+	return network.Ask(d, rec.Helper, add, remove)
 }

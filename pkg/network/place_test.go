@@ -1,4 +1,4 @@
-package lifecycle
+package network
 
 import (
 	"os"
@@ -62,9 +62,9 @@ func TestPingers(t *testing.T) {
 		{5, []idmap.Extent{{Container: 5, Host: 5, Size: 1}, {Container: 7, Host: 7, Size: 9}}, "5 5"},
 	} {
 		s := &specs.Spec{Process: &specs.Process{User: specs.User{GID: tt.gid}}, Linux: &specs.Linux{Namespaces: []specs.LinuxNamespace{{Type: specs.UserNamespace}}}}
-		g := &program{Options: Options{Spec: s}, world: &world.World{IDs: idmap.Map{GIDs: tt.extents}}}
-		g.world.NS.Fresh = ^uintptr(0)
-		if got := g.pingers(); got != tt.want {
+		in := &world.World{IDs: idmap.Map{GIDs: tt.extents}}
+		in.NS.Fresh = ^uintptr(0)
+		if got := pingers(s, in); got != tt.want {
 			t.Errorf("%v: %s, want %s", tt.extents, got, tt.want)
 		}
 	}

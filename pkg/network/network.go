@@ -1,0 +1,170 @@
+package network
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+
+	"sandbox/pkg/helper"
+	"sandbox/pkg/kernel"
+	"sandbox/pkg/proc"
+	"sandbox/pkg/slirp"
+)
+
+// Gate is passed when the network namespace is there and its ids are
+// mapped. The network is made while the child goes on; a later one waits for it.
+const Gate = "network"
+
+// networkLog, in state.NetworkDir, is what the helper of a detached container says.
+const networkLog = "log"
+
+// Wish is what was asked for about a container's network.
+type Wish struct {
+	Mode    string   // slirp4netns, pasta or none, with options; "" is what this host can do; host or ns:PATH for the files alone
+	Publish []string // ports, as typed
+	Names   slirp.Names
+}
+
+// Host is what a network is decided by.
+type Host struct {
+	Helpers *helper.Finder
+	Kernel  *kernel.Host
+}
+
+// Network is a container's network under way.
+type Network struct {
+	job     slirp.Job
+	Names   slirp.Names
+	Dir     *os.File      // the helper's, in the container's
+	Short   *kernel.Cause // why it is less than what was meant
+	net     *os.File
+	user    *os.File
+	ready   *os.File
+	helper  *exec.Cmd
+	init    *os.File        // pidfd of the container's first process
+	held    []*os.File      // the sockets of its ports
+	carrier *helper.Program // nil where there is none
+	failed  chan error
+	warn    func(string) // nil where the helper's own words reach nobody
+}
+
+// Decide checks all that can be checked before anything is made, and
+// chooses what was left open.
+func (h *Host) Decide(n *Wish, seen bool) (*Network, error) {
+	w := &Network{Names: n.Names}
+	if err := n.Names.Validate(); err != nil {
+		return nil, err
+	}
+	if n.Shared() {
+		w.job.Config = *slirp.Shared()
+		return w, w.job.CheckNames(&n.Names)
+	}
+	config, carrier, err := h.choose(n.Mode, seen)
+	if err != nil && n.Mode == "" {
+		cause := kernel.New(kernel.NetworkNone, err.Error())
+		var known *kernel.Refusal
+		if errors.As(err, &known) {
+			cause = known.Cause
+		}
+		w.Short = &cause
+		carrier = nil
+		config, err = slirp.ParseMode(slirp.None)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := config.CheckNames(&n.Names); err != nil {
+		return nil, err
+	}
+	w.job.Config, w.carrier = *config, carrier
+	if carrier != nil {
+		w.job.Carrier, w.job.Own = carrier.Path, carrier.File != nil
+	}
+	for _, value := range n.Publish {
+		list, err := slirp.ParsePorts(value)
+		if err != nil {
+			return nil, fmt.Errorf("--publish %q: %w", value, err)
+		}
+		w.job.Ports = append(w.job.Ports, list...)
+	}
+	if err := w.job.CheckPorts(w.job.Ports); err != nil {
+		return nil, fmt.Errorf("--publish: %w", err)
+	}
+	return w, nil
+}
+
+// Reserve takes the ports now, so that the helper finds them free. Where something
+// else will listen it can only look.
+func (w *Network) Reserve() (err error) {
+	if w.held, err = slirp.Reserve(w.job.Ports); err != nil {
+		return fmt.Errorf("--publish: %w", err)
+	}
+	if w.job.Handler != slirp.Builtin {
+		slirp.Release(w.held)
+		w.held = nil
+	}
+	return nil
+}
+
+// Shared says whether the network is another's, and only the files are ours.
+func (n *Wish) Shared() bool { return n.Mode == "host" || strings.HasPrefix(n.Mode, "ns:") }
+
+// choose is what is to carry packets, and by which program, if it can work
+// here. Where the container sees us nothing is chosen for it; what was asked for is
+// refused, by who makes it.
+func (h *Host) choose(mode string, seen bool) (config *slirp.Config, carrier *helper.Program, err error) {
+	if mode == "" && seen {
+		return nil, nil, &kernel.Refusal{Cause: kernel.New(kernel.NetworkSeen)}
+	}
+	if mode == "" {
+		config, err = slirp.Choose(h.Helpers)
+	} else {
+		config, err = slirp.ParseMode(mode)
+	}
+	if err != nil || config.Kind == slirp.None {
+		return config, nil, err
+	}
+	if carrier, err = config.Program(h.Helpers); err != nil {
+		return nil, nil, fmt.Errorf("--network %s: %w", config.Kind, err)
+	}
+	if err := slirp.OpenTun(); err != nil {
+		return nil, nil, h.Kernel.Because(kernel.Op{Do: kernel.OpenTun, Path: slirp.Tun}, fmt.Errorf("--network %s: %w", config.Kind, err))
+	}
+	return config, carrier, nil
+}
+
+// Needed says whether there is anything to do beside the child.
+func (w *Network) Needed() bool {
+	return w != nil && (w.job.Kind != slirp.None || len(w.job.Ports) > 0)
+}
+
+// Words are the mode and the ports, for people.
+func (w *Network) Words() string {
+	s := w.job.Kind
+	for _, p := range w.job.Ports {
+		s += ", " + p.String()
+	}
+	return s
+}
+
+// Open opens the namespaces while nobody has hidden them from us.
+func (w *Network) Open(pid int, own bool) error {
+	if !w.Needed() {
+		return nil
+	}
+	var err error
+	if w.net, err = os.Open(proc.Dir(pid) + "/ns/net"); err != nil {
+		return fmt.Errorf("open the container's network namespace: %w", err)
+	}
+	if w.job.Userns = own; own {
+		if w.user, err = os.Open(proc.Dir(pid) + "/ns/user"); err != nil {
+			return fmt.Errorf("open the container's user namespace: %w", err)
+		}
+	}
+	return nil
+}
+
+// Granted says whether packets are to be carried, and as was meant.
+func (w *Network) Granted() bool { return w != nil && w.Short == nil && w.job.Kind != slirp.None }
