@@ -56,75 +56,93 @@ func (b *builder) openTyped(abs string) (h *handle.Handle, linked bool, err erro
 		h, err = b.open(abs)
 		return h, false, err
 	}
-	start, left := func() (*handle.Handle, error) { return b.open("/") }, strings.Split(strings.Trim(abs, "/"), "/")
+	w := &way{b: b, left: strings.Split(strings.Trim(abs, "/"), "/")}
 	if cwd := b.caller.Cwd; cwd != "" && cwd != "/" && abs != cwd && under(abs, cwd) && b.caller.Dir != nil {
 		rest := strings.TrimPrefix(abs, cwd+"/")
 		if !b.isHome(b.caller.Dir.ID) {
 			h, err := b.caller.Dir.Inside(rest)
 			return h, err == nil && h.Now() != filepath.Join(b.caller.Dir.Now(), rest), err
 		}
-		start, left = func() (*handle.Handle, error) { return b.caller.Dir.Open(".") }, strings.Split(rest, "/")
+		w.left = strings.Split(rest, "/")
+		w.at, err = b.caller.Dir.Open(".")
+	} else {
+		w.at, err = b.open("/")
 	}
-	at, err := start()
-	defer func() {
-		if h != at {
-			at.Close()
-		}
-		if h != nil {
-			h.Path = abs
-		}
-	}()
-	foreign := false
-	for links := 0; err == nil && len(left) > 0; {
-		name, rest := left[0], strings.Join(left, "/")
-		var st unix.Stat_t
-		if err := unix.Fstat(at.FD, &st); err != nil {
-			return nil, false, err
-		}
-		switch {
-		case name == "" || name == ".":
-			left = left[1:]
-			continue
-		case kernelFS(at.FD):
-			h, err := at.Open(rest)
-			return h, linked, err
-		}
-		if foreign = foreign || b.foreign(at.Path, &st); foreign && name == ".." {
-			return nil, false, unix.EXDEV
-		}
-		var next *handle.Handle
-		if next, err = handle.At(at.FD, name, filepath.Join(at.Path, name)); err != nil {
-			break
-		}
-		left = left[1:]
-		switch link := next.Kind() == unix.S_IFLNK; {
-		case link && foreign:
-			next.Close()
-			next, err = at.Inside(name)
-			linked = true
-		case link:
-			var target string
-			target, err = next.Target()
-			next.Close()
-			if links++; err == nil && links > mostLinks {
-				err = unix.ELOOP
-			}
-			left = append(strings.Split(target, "/"), left...)
-			if err != nil || !filepath.IsAbs(target) {
-				continue
-			}
-			next, err = b.open("/")
-		}
-		if err == nil {
-			at.Close()
-			at = next
-		}
+	for err == nil && len(w.left) > 0 {
+		err = w.step()
 	}
-	var errno unix.Errno
-	if errors.As(err, &errno) {
-		return nil, false, &os.PathError{Op: "open", Path: abs, Err: errno}
+	if err != nil {
+		if w.at != nil {
+			w.at.Close()
+		}
+		var errno unix.Errno
+		if errors.As(err, &errno) {
+			err = &os.PathError{Op: "open", Path: abs, Err: errno}
+		}
+		return nil, false, err
 	}
-	return at, linked, err
+	w.at.Path = abs
+	return w.at, w.linked, nil
+}
+
+// way is a path that is gone step by step.
+type way struct {
+	b       *builder
+	at      *handle.Handle // how far it has come
+	left    []string       // the names that are left
+	links   int            // that were followed
+	foreign bool           // a command may have put what lies here
+	linked  bool           // a link was followed here
+}
+
+// step goes one name on, through a link to what it says.
+func (w *way) step() error {
+	name, rest := w.left[0], strings.Join(w.left, "/")
+	var st unix.Stat_t
+	if err := unix.Fstat(w.at.FD, &st); err != nil {
+		return err
+	}
+	w.left = w.left[1:]
+	switch {
+	case name == "" || name == ".":
+		return nil
+	case kernelFS(w.at.FD):
+		w.left = nil
+		return w.to(w.at.Open(rest))
+	}
+	if w.foreign = w.foreign || w.b.foreign(w.at.Path, &st); w.foreign && name == ".." {
+		return unix.EXDEV
+	}
+	next, err := handle.At(w.at.FD, name, filepath.Join(w.at.Path, name))
+	if err != nil || next.Kind() != unix.S_IFLNK {
+		return w.to(next, err)
+	}
+	defer next.Close()
+	if w.foreign {
+		w.linked = true
+		return w.to(w.at.Inside(name))
+	}
+	target, err := next.Target()
+	if w.links++; err == nil && w.links > mostLinks {
+		err = unix.ELOOP
+	}
+	if err != nil {
+		return err
+	}
+	w.left = append(strings.Split(target, "/"), w.left...)
+	if filepath.IsAbs(target) {
+		return w.to(w.b.open("/"))
+	}
+	return nil
+}
+
+// to is where the way is then.
+func (w *way) to(next *handle.Handle, err error) error {
+	if err == nil {
+		w.at.Close()
+		w.at = next
+	}
+	return err
 }
 
 // obeyed says whether what a link leads to is something that git or an editor outside obeys: a command may have put
