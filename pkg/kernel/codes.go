@@ -29,7 +29,6 @@ const (
 	IDMapNoName    Code = "SBX-IDMAP-NO-NAME"
 	IDMapGroup     Code = "SBX-IDMAP-GROUP"
 	IDMapNoSetfcap Code = "SBX-IDMAP-NO-SETFCAP"
-	IDMapOther     Code = "SBX-IDMAP"
 	IDUnmapped     Code = "SBX-ID-UNMAPPED"
 	SetgroupsDeny  Code = "SBX-SETGROUPS"
 	DevptsGid      Code = "SBX-DEVPTS-GID"

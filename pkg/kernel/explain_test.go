@@ -245,7 +245,7 @@ func TestEveryCauseHasACase(t *testing.T) {
 		NetworkNone: true, NetworkSeen: true, NotSupported: true, CapsMissing: true, CgroupController: true, CgroupSystemd: true, CgroupDisabled: true, CgroupDevices: true, LandlockOld: true, DoorGroup: true, // no errno: New
 		RuntimeFallback: true, RuntimeForeign: true, // runtimedir_test.go
 		IDMapNoRange: true, IDMapRange: true, IDMapNoHelper: true, IDMapHelper: true, IDMapNoNew: true, // idmap_test.go
-		IDMapBounding: true, IDMapNosuid: true, IDMapOutside: true, IDMapOther: true,
+		IDMapBounding: true, IDMapNosuid: true, IDMapOutside: true,
 		IDMapNoName: true, IDMapGroup: true,
 	}
 	for _, c := range explainCases {

@@ -36,8 +36,8 @@ var idMapReasons = [...]struct {
 // insideContainer fits the 65,536 ids that outer containers usually have.
 const insideContainer = "10000-65535"
 
-// IDMapCause is the cause for a reason of pkg/idmap. A reason it does not know
-// gives [IDMapOther] with the reason as evidence.
+// IDMapCause is the cause for a reason of pkg/idmap. One that it does not know
+// gives a cause that says so, as with [New].
 func IDMapCause(reason, evidence string, who Who) Cause {
 	for _, r := range idMapReasons {
 		if r.reason != reason {
@@ -48,7 +48,7 @@ func IDMapCause(reason, evidence string, who Who) Cause {
 		}
 		return fill(r.code, who.vars(), evidence)
 	}
-	return fill(IDMapOther, who.vars(), reason, evidence)
+	return New(Code(reason), evidence)
 }
 
 func (w Who) inside() Who {

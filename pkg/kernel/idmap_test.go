@@ -25,7 +25,7 @@ func TestIDMapCause(t *testing.T) {
 		{"no-name", Who{UID: 1000680000}, IDMapNoName, []string{"user:x:1000680000:0::/:/bin/sh", "--userns=single"}},
 		{"other-group", ann, IDMapGroup, []string{"leave newgrp"}},
 		{"no-setfcap", Who{Name: "root"}, IDMapNoSetfcap, []string{"--cap-add SETFCAP"}},
-		{"moon phase", ann, IDMapOther, []string{"moon phase, the evidence"}},
+		{"moon phase", ann, "moon phase", []string{"unlisted cause [moon phase]"}},
 		{"no-range", Who{Name: "a; rm -rf /", UID: -5}, IDMapNoRange, []string{"'a; rm -rf /'", "524288-589823"}},
 	}
 	for _, c := range cases {
