@@ -123,6 +123,9 @@ func (a *app) runtime() (*lifecycle.Runtime, error) {
 	r.Tell = a.tell
 	r.Warn, r.Kernel.Exe, r.CgroupManager = a.warn, a.exe.path, a.cgroupManager
 	r.Helpers.Given, r.Helpers.Exe = a.helpers, a.exe.path
+	if r.Notice != nil {
+		r.Warn(r.Notice.String())
+	}
 	return r, nil
 }
 

@@ -47,6 +47,9 @@ type Runtime struct {
 	// Warn is told what the caller should know although all went well.
 	Warn func(text string)
 
+	// Notice is why the default state directory is not where it is usually; nil where it is.
+	Notice *kernel.Cause
+
 	// Tell is told of what a container has left that concerns the caller's safety.
 	Tell func(text string)
 
@@ -78,10 +81,7 @@ func New(root string) (*Runtime, error) {
 	if err != nil {
 		return nil, err
 	}
-	if notice != nil {
-		r.Warn(notice.String())
-	}
-	r.Root.Path, r.Root.Own = dir, true
+	r.Root.Path, r.Root.Own, r.Notice = dir, true, notice
 	return r, nil
 }
 
