@@ -41,12 +41,18 @@ func selinuxDenied(s *sight) (Cause, bool) {
 	return fill(SELinuxDenied, nil, "/sys/fs/selinux/enforce is 1", "our label is "+s.label(), s.got(s.call())), true
 }
 
+// seccompBlocked: a profile may allow mount(2) and not know what is newer.
 func seccompBlocked(s *sight) (Cause, bool) {
-	call := "mount"
-	if s.op.Do == OtherCall {
-		call = s.op.Data
+	calls := []string{"mount", "open_tree", "mount_setattr"}
+	switch s.op.Do {
+	case OtherCall:
+		calls = []string{s.op.Data}
+	case NewNamespace:
+		calls = []string{"unshare"}
+	case JoinNS:
+		calls = []string{"setns"}
 	}
-	if !s.is(unix.EPERM, unix.EACCES, unix.ENOSYS) || !s.filtered(call) {
+	if !s.is(unix.EPERM, unix.EACCES, unix.ENOSYS) || !slices.ContainsFunc(calls, s.filtered) {
 		return Cause{}, false
 	}
 	return fill(SeccompBlocked, nil, s.seccompLine(), s.got(s.call())), true

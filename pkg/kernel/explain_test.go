@@ -304,7 +304,11 @@ func TestFilterIsAsked(t *testing.T) {
 	if c, ok := h.Explain(Op{Do: NewUserns}, unix.EPERM); ok {
 		t.Errorf("blamed a filter that lets unshare pass: %s", c)
 	}
-	if c, _ := h.Explain(Op{Do: Mount}, unix.EPERM); c.Code != SeccompBlocked {
-		t.Errorf("got %s", c)
+	h = fakeHost(t, files{"proc/self/status": changed(rootStatus, "Seccomp:\t0", "Seccomp:\t2")})
+	for call, do := range map[string]Action{"mount": Mount, "open_tree": OpenRoot, "mount_setattr": Attach, "setns": JoinNS, "unshare": NewNamespace} {
+		h.Filtered = func(asked string) (bool, bool) { return asked == call, true }
+		if c, _ := h.Explain(Op{Do: do}, unix.EPERM); c.Code != SeccompBlocked {
+			t.Errorf("%s: got %s", call, c)
+		}
 	}
 }

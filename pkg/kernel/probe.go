@@ -71,6 +71,8 @@ var malformed = [...]struct {
 }{
 	{"unshare", unix.SYS_UNSHARE, [5]uintptr{unix.CLONE_NEWUSER | 1}, unix.EINVAL},        // check_unshare_flags
 	{"mount", unix.SYS_MOUNT, [5]uintptr{1, 1, 1}, unix.EFAULT},                           // copy_mount_string
+	{"open_tree", unix.SYS_OPEN_TREE, [5]uintptr{^uintptr(0), 1, 1 << 31}, unix.EINVAL},   // flags that are none
+	{"setns", unix.SYS_SETNS, [5]uintptr{^uintptr(0), 0}, unix.EBADF},                     // no such descriptor
 	{"mount_setattr", unix.SYS_MOUNT_SETATTR, [5]uintptr{^uintptr(0), 1, 0}, unix.EINVAL}, // size below version 0
 	{"openat2", unix.SYS_OPENAT2, [5]uintptr{^uintptr(0), 1, 1, 0}, unix.EINVAL},          // size below version 0
 }
