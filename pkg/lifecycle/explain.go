@@ -27,11 +27,7 @@ func (r *Runtime) explain(g *program, err error) error {
 		}
 		return r.because(kernel.Op{Do: kernel.NewUserns, InUserns: true}, err)
 	case errors.As(err, &ids):
-		r.lookUp() // only now: without a name the cause would be that there is none
-		for _, s := range r.Maps.Explain(g.world.IDs, r.Caller) {
-			return &kernel.Refusal{Cause: r.idCause(s), Err: err}
-		}
-		return r.because(kernel.Op{Do: kernel.WriteIDMap, InUserns: true}, err)
+		return r.explainMap(g.world.IDs, err)
 	case errors.As(err, &step):
 		at, _ := step.What.(kernel.Attempt)
 		if e := g.rootGone(step, at); e != nil {
@@ -43,6 +39,15 @@ func (r *Runtime) explain(g *program, err error) error {
 		})
 	}
 	return err
+}
+
+// explainMap turns the failure to write an id map into an error for people.
+func (r *Runtime) explainMap(m idmap.Map, err error) error {
+	r.lookUp() // only now: without a name the cause would be that there is none
+	for _, s := range r.Maps.Explain(m, r.Caller) {
+		return &kernel.Refusal{Cause: r.idCause(s), Err: err}
+	}
+	return r.because(kernel.Op{Do: kernel.WriteIDMap, InUserns: true}, err)
 }
 
 // explainStep turns the failure of a step into an error for people, and returns other errors

@@ -152,10 +152,14 @@ func (r *Runtime) newUserns(m idmap.Map) (int, error) {
 			return errHaveIt // ends the child
 		},
 	})
-	if !errors.Is(err, errHaveIt) {
-		return -1, fmt.Errorf("make a user namespace for the mount: %w", err)
+	var ids *userns.MapError
+	switch {
+	case errors.Is(err, errHaveIt):
+		return fd, nil
+	case errors.As(err, &ids):
+		return -1, r.explainMap(m, fmt.Errorf("make a user namespace for the mount: %w", err))
 	}
-	return fd, nil
+	return -1, fmt.Errorf("make a user namespace for the mount: %w", err)
 }
 
 // mapsGID says whether a group exists in the container.
