@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -83,6 +84,8 @@ func (h *harness) installName(name, root string) error {
 		return os.Symlink(h.bin, name)
 	}
 	line := fmt.Sprintf("#!/bin/sh\nexec '%s' --root '%s' \"$@\"\n", h.bin, root)
+	syscall.ForkLock.RLock() // what is forked for another script meanwhile would hold the file open, and nobody could execute it
+	defer syscall.ForkLock.RUnlock()
 	return os.WriteFile(name, []byte(line), 0o755)
 }
 
