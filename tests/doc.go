@@ -5,6 +5,9 @@
 // attacks/ holds replays of attacks on container runtimes, one script each, named by its CVE where it has one. Each makes
 // the attempt for real, shows that it was made, and that the container works all the same.
 //
+// codes_*_test.go have a row for each code that `sandbox explain` lists, which makes the host on which the program under test
+// prints it (TestCodes). A new code needs one. testdata/codes.sh are the words that they are written in.
+//
 // vm/ is about the machine that hack/vm boots, and runs only there.
 //
 // # Running

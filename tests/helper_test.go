@@ -56,6 +56,10 @@ func runHelper(name string, args []string) (int, error) {
 		return helpPidfd(args)
 	case "notify":
 		return helpNotify(args)
+	case "fuse":
+		return withFuse(args)
+	case "keys":
+		return 0, fillKeys(args)
 	case "say":
 		return 0, say(args)
 	}

@@ -4,7 +4,8 @@ package kernel
 // is never renamed or reused. Printed as is, for example SBX-USERNS-MAX.
 type Code string
 
-// The codes of all causes, grouped by what failed. Their texts are in table.go.
+// The codes of all causes, grouped by what failed. Their texts are in table.go, and how somebody comes to see each is a row of
+// tests/codes_*_test.go.
 const (
 	UsernsMissing  Code = "SBX-USERNS-MISSING"
 	UsernsMax      Code = "SBX-USERNS-MAX"
