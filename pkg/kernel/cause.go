@@ -43,6 +43,11 @@ func New(code Code, evidence ...string) Cause {
 	return fill(code, nil, evidence...)
 }
 
+// NewAt is New for a cause whose fixes name a path.
+func NewAt(code Code, path string, evidence ...string) Cause {
+	return fill(code, []string{"PATH", shellWord(path)}, evidence...)
+}
+
 // Lookup is the cause named by a code in any letter case, without evidence.
 func Lookup(code string) (Cause, bool) {
 	want := Code(strings.ToUpper(strings.TrimSpace(code)))

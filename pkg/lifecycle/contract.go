@@ -40,7 +40,7 @@ func (b *birth) note(name string) {
 		b.contract.Degrade(kernel.FeatKeyring, "the caller's session keyring stays", cause(kernel.Op{Do: kernel.NewKeyring}, kernel.KeyringQuota, unix.EDQUOT))
 	}
 	if dest, ok := strings.CutPrefix(name, rootfs.NoteLocked); ok {
-		b.contract.Degrade(kernel.FeatMounts, dest+" keeps the flags that its mount has outside", kernel.New(kernel.MountLocked))
+		b.contract.Degrade(kernel.FeatMounts, dest+" keeps the flags that its mount has outside", kernel.NewAt(kernel.MountLocked, dest))
 	}
 }
 

@@ -30,12 +30,12 @@ func (t *Tree) hostNode(n *node, d specs.LinuxDevice) error {
 			n.of = h
 		}
 		if d.FileMode != nil && st.Mode&0o777 != n.mode&0o777 || n.uid != 0 || n.gid != 0 {
-			t.losses.Degrade(kernel.FeatDevices, n.path+" has the host's mode and owner", kernel.New(kernel.MknodRefused, "it is the host's "+path))
+			t.losses.Degrade(kernel.FeatDevices, n.path+" has the host's mode and owner", kernel.NewAt(kernel.MknodRefused, path, "it is the host's "+path))
 		}
 		return nil
 	}
 	return &kernel.Refusal{
-		Cause: kernel.New(kernel.MknodRefused),
+		Cause: kernel.NewAt(kernel.MknodRefused, n.path),
 		Err:   fmt.Errorf("the host has no node for %s %d:%d: %w", d.Type, d.Major, d.Minor, unix.ENOENT),
 	}
 }
