@@ -15,7 +15,7 @@ import (
 
 // note records which rung of a ladder the plan took.
 func (b *birth) note(name string) {
-	k := b.program.run.Kernel
+	k := b.run.Kernel
 	cause := func(op kernel.Op, code kernel.Code, errno unix.Errno) kernel.Cause {
 		op.InUserns, op.OwnNet, op.OwnCgroup = b.userns(), b.fresh(unix.CLONE_NEWNET), b.fresh(unix.CLONE_NEWCGROUP)
 		if c, ok := k.Explain(op, errno); ok {
@@ -33,7 +33,7 @@ func (b *birth) note(name string) {
 	case rootfs.NoteMqueueBound:
 		b.contract.Degrade(kernel.FeatIpcns, "/dev/mqueue is the host's", cause(kernel.Op{Do: kernel.Mount, Path: "/dev/mqueue"}, kernel.MountLocked, unix.EPERM))
 	case confine.NoteGroups:
-		if supplementary(b.program.run.Caller) {
+		if supplementary(b.run.Caller) {
 			b.contract.Degrade(kernel.FeatGroups, "the caller's supplementary groups stay", cause(kernel.Op{Do: kernel.Setgroups}, kernel.SetgroupsDeny, unix.EPERM))
 		}
 	case world.NoteKeyring:
@@ -53,7 +53,7 @@ func (b *birth) degrade() {
 	if len(b.proc.Unknown) > 0 {
 		unknown := strings.Join(b.proc.Unknown, " ")
 		b.contract.Degrade(kernel.FeatCaps, "without "+unknown, kernel.New(kernel.CapsMissing, "unknown: "+unknown))
-		b.program.run.Warn("process.capabilities: unknown ones are ignored: " + unknown)
+		b.run.Warn("process.capabilities: unknown ones are ignored: " + unknown)
 	}
 	if len(b.proc.Limited) > 0 {
 		b.contract.Degrade(kernel.FeatRlimits, strings.Join(b.proc.Limited, ", "), kernel.New(kernel.RlimitHard))

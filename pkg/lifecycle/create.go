@@ -130,7 +130,7 @@ func (r *Runtime) spawn(o Options, started bool) (*Container, error) {
 		}
 	}
 	b := &birth{program: g, dir: d, started: started, contract: g.features().With(o.Contract)}
-	c, err := b.run()
+	c, err := b.launch()
 	if err != nil {
 		notify.close()
 		undo.run()
@@ -167,8 +167,8 @@ type birth struct {
 	hooked   bool // hooks have run that poststop may have to undo
 }
 
-func (b *birth) run() (*Container, error) {
-	c := &Container{run: b.program.run}
+func (b *birth) launch() (*Container, error) {
+	c := &Container{run: b.run}
 	files, err := b.openFiles(c)
 	defer func() {
 		for _, f := range files {
@@ -181,14 +181,14 @@ func (b *birth) run() (*Container, error) {
 	if err := b.write(); err != nil {
 		return nil, err
 	}
-	if rewrite := b.program.run.Rewrite; rewrite != nil {
+	if rewrite := b.run.Rewrite; rewrite != nil {
 		rewrite(b.plan)
 	}
 	until := ""
 	if !b.started {
 		until = gateReady
 	}
-	r := b.program.run
+	r := b.run
 	if err := b.openShare(); err != nil {
 		return nil, err
 	}
@@ -226,7 +226,7 @@ func (b *birth) openFiles(c *Container) (files []*os.File, err error) {
 	if !b.started {
 		l, err := listen(b.dir)
 		if err != nil {
-			return nil, b.program.run.because(kernel.Op{Do: kernel.UseRuntime, Path: b.dir.Path}, err)
+			return nil, b.run.because(kernel.Op{Do: kernel.UseRuntime, Path: b.dir.Path}, err)
 		}
 		b.listen, files = int(l.Fd()), append(files, l)
 	}
@@ -272,10 +272,10 @@ func (b *birth) born(pid int) error {
 	}
 	b.pid, b.begin, b.boot = pid, s.Begin, proc.Boot()
 	b.group.admit(pid)
-	if err := b.program.run.joinShare(b.share, pid); err != nil {
+	if err := b.run.joinShare(b.share, pid); err != nil {
 		return err
 	}
-	if b.userns() && b.program.run.raises() {
+	if b.userns() && b.run.raises() {
 		if err := confine.RaiseOf(pid, b.Spec.Process.Rlimits); err != nil {
 			return err
 		}
@@ -286,7 +286,7 @@ func (b *birth) born(pid int) error {
 func (b *birth) look(pid int) (proc.Stat, error) {
 	s, err := proc.Look(pid)
 	if err != nil {
-		err = b.program.run.because(kernel.Op{Do: kernel.LookAt}, fmt.Errorf("look at the new process: %w", err))
+		err = b.run.because(kernel.Op{Do: kernel.LookAt}, fmt.Errorf("look at the new process: %w", err))
 	}
 	return s, err
 }
@@ -301,7 +301,7 @@ func (b *birth) save(c *userns.Child) error {
 		b.record.Init, b.record.Pid, b.record.Begin = c.Pid, c.Payload, s.Begin
 	}
 	if err := b.dir.Write(&b.record); err != nil {
-		return b.program.run.because(kernel.Op{Do: kernel.UseRuntime, Path: b.dir.Path}, fmt.Errorf("record the state: %w", err))
+		return b.run.because(kernel.Op{Do: kernel.UseRuntime, Path: b.dir.Path}, fmt.Errorf("record the state: %w", err))
 	}
 	if b.PidFile == "" {
 		return nil
@@ -314,7 +314,7 @@ func (b *birth) newRecord() state.Record {
 	rec := state.Record{
 		OCIVersion: s.Version, ID: b.ID, Pid: b.pid, Begin: b.begin, Boot: b.boot,
 		Bundle: b.Bundle, Rootfs: b.tree.Path(), Created: time.Now().UTC().Format(time.RFC3339Nano),
-		Owner: b.program.run.Caller.UID, Annotations: s.Annotations,
+		Owner: b.run.Caller.UID, Annotations: s.Annotations,
 		AutoRemove: b.AutoRemove, NoPivot: b.NoPivot || !b.ownTree(), OwnPID: b.fresh(unix.CLONE_NEWPID),
 		Process: s.Process, Hooks: s.Hooks, Contract: b.contract, NoNewKeyring: b.NoNewKeyring, Scoped: b.Scoped, Seccomp: b.filter.Filter,
 		Helper: b.network.Recorded(), Share: b.share, Guards: b.Guards,
@@ -346,8 +346,8 @@ func (b *birth) gate(c *userns.Child, name string) error {
 		// The API's socket is made in a directory of the caller's.
 		root, uid := b.world.IDs.HostUID(0)
 		_, gid := b.world.IDs.HostGID(0)
-		rootID := uid && gid && (!b.network.MakesSocket() || root == b.program.run.Caller.UID)
-		b.network.Start(b.pid, rootID, b.Attached, b.program.run.Warn)
+		rootID := uid && gid && (!b.network.MakesSocket() || root == b.run.Caller.UID)
+		b.network.Start(b.pid, rootID, b.Attached, b.run.Warn)
 	case gateDevices:
 		return moveDevices(b.Spec.Linux.NetDevices, b.pid)
 	case gateHooks:
@@ -372,7 +372,7 @@ func (b *birth) gate(c *userns.Child, name string) error {
 		}
 		if b.started {
 			b.hooked = b.hooked || b.Spec.Hooks != nil && len(b.Spec.Hooks.StartContainer) > 0
-			return b.program.run.startHooks(&b.record)
+			return b.run.startHooks(&b.record)
 		}
 	}
 	return nil

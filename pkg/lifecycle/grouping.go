@@ -149,8 +149,8 @@ func (b *birth) ungrouped(err error) error {
 	switch {
 	case errors.Is(err, cgroup2.ErrUnitTaken):
 		return err
-	case b.program.run.CgroupManager != "" || len(g.writes) > 0:
-		return &kernel.Refusal{Cause: b.program.run.groupCause(err), Err: err}
+	case b.run.CgroupManager != "" || len(g.writes) > 0:
+		return &kernel.Refusal{Cause: b.run.groupCause(err), Err: err}
 	}
 	return nil
 }
@@ -158,7 +158,7 @@ func (b *birth) ungrouped(err error) error {
 // limit writes what the spec asks for.
 func (b *birth) limit() error {
 	g := b.group
-	group := b.program.run.Groups.Group(g.place.Path)
+	group := b.run.Groups.Group(g.place.Path)
 	if dir, err := filepath.Abs(b.dir.Path); err == nil {
 		group.SetOwner(dir) // compared with the open directory later
 	}
@@ -183,10 +183,10 @@ func (b *birth) delegate(g cgroup2.Group) error {
 	writable := slices.ContainsFunc(b.Spec.Mounts, func(m specs.Mount) bool {
 		return (m.Type == "cgroup" || m.Type == "cgroup2") && !slices.Contains(m.Options, "ro")
 	})
-	if !writable || !b.program.run.Groups.System || !b.fresh(unix.CLONE_NEWUSER) || !b.fresh(unix.CLONE_NEWCGROUP) {
+	if !writable || !b.run.Groups.System || !b.fresh(unix.CLONE_NEWUSER) || !b.fresh(unix.CLONE_NEWCGROUP) {
 		return nil
 	}
-	uid, mapped := b.program.world.IDs.HostUID(b.Spec.Process.User.UID)
+	uid, mapped := b.world.IDs.HostUID(b.Spec.Process.User.UID)
 	if !mapped {
 		return nil // refused elsewhere
 	}
@@ -198,7 +198,7 @@ func (b *birth) delegate(g cgroup2.Group) error {
 // node that could be opened (user_namespaces(7)), but finds those that are bound into
 // it. Nobody but root may load such a filter.
 func (b *birth) deviceRules() (rules []specs.LinuxDeviceCgroup, enforced bool) {
-	r := b.program.run
+	r := b.run
 	if l := b.Spec.Linux; l != nil && l.Resources != nil {
 		rules = l.Resources.Devices
 	}
@@ -273,11 +273,11 @@ func (b *birth) groupOutcome() {
 	if g.place.Owned {
 		b.contract.Grant(kernel.FeatCgroup)
 	} else if len(limits) > 0 {
-		b.refuseLimits(limits, b.program.run.groupCause(g.refusal))
-		b.contract.Refuse(kernel.FeatCgroup, b.program.run.groupCause(g.refusal))
+		b.refuseLimits(limits, b.run.groupCause(g.refusal))
+		b.contract.Refuse(kernel.FeatCgroup, b.run.groupCause(g.refusal))
 	}
 	if len(g.missing) > 0 {
-		have, _ := b.program.run.Groups.Group(g.place.Path).Controllers()
+		have, _ := b.run.Groups.Group(g.place.Path).Controllers()
 		b.refuseLimits(slices.DeleteFunc(g.missing, cgroup2.Write.Unlimited), kernel.New(kernel.CgroupController, "cgroup.controllers of "+g.place.Path+": "+strings.Join(have, " ")))
 	}
 	for _, w := range g.writes {
@@ -306,7 +306,7 @@ func (b *birth) devicesOutcome() {
 	case g.nodes != nil:
 		b.contract.Degrade(kernel.FeatDevices, without, kernel.New(kernel.CgroupDevices, g.nodes.Error()))
 	case wanted && makes && !g.place.Owned:
-		b.contract.Degrade(kernel.FeatDevices, without, b.program.run.groupCause(g.refusal))
+		b.contract.Degrade(kernel.FeatDevices, without, b.run.groupCause(g.refusal))
 	}
 }
 

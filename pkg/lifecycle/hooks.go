@@ -65,7 +65,7 @@ func (g *program) printHooks() {
 // the order of the spec.
 func (b *birth) runtimeHooks() error {
 	h := b.Spec.Hooks
-	r := b.program.run
+	r := b.run
 	//lint:ignore SA1019 see hooked
 	if err := r.runHooks("prestart", h.Prestart, &b.record, state.Creating, 0); err != nil {
 		return err

@@ -23,7 +23,7 @@ func (b *birth) watchMemory() *oomWatch {
 		if w.File != "memory.max" || w.Value == "max" {
 			continue
 		}
-		memory, err := b.program.run.Groups.Group(b.group.place.Path).WatchMemory()
+		memory, err := b.run.Groups.Group(b.group.place.Path).WatchMemory()
 		if err != nil {
 			return nil // it has ended already, or is not limited: the contract says so
 		}

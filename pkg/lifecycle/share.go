@@ -26,12 +26,12 @@ func (b *birth) openShare() error {
 			return err
 		}
 	}
-	return b.program.run.Shares.Make(b.share)
+	return b.run.Shares.Make(b.share)
 }
 
 func (b *birth) undoShare() {
 	if b.share != nil {
-		b.program.run.Shares.Undo(b.share)
+		b.run.Shares.Undo(b.share)
 	}
 }
 
