@@ -35,6 +35,8 @@ func (h *harness) verbs() map[string]verb {
 		"hostpid":  hostpid,
 		"alive":    alive,
 		"dead":     dead,
+
+		"freeports": freeports,
 	}
 }
 

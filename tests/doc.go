@@ -58,6 +58,7 @@
 //	                          ERRNO, and writes what it was told (ContainerProcessState) to SOCKET.json
 //	eventually CMD            retries a program, or one of these commands, until it succeeds, for ten seconds at most
 //	hostpid ID [VAR]          sets VAR (default PID) to the pid `sandbox state ID` reports
+//	freeports VAR...          sets each to a port of the host that is free, by tcp and udp; they follow each other
 //	[!] alive PIDFILE         the process is there and no zombie
 //	[!] dead PIDFILE          it is not
 //
