@@ -109,7 +109,7 @@ func (p *place) test(ctx context.Context, t test, skip string, patience time.Dur
 	who := map[string]string{"root": "root", "user": p.user}[t.who]
 	dir, program, arg := p.src+"/tests", p.scripts(), ""
 	if t.name != "" {
-		arg = "TestScripts/(" + t.name + ")$"
+		arg = "^TestScripts$/^(" + t.name + ")$"
 	}
 	if t.unit == "" {
 		if err := p.make(ctx, p.program(), "build", "./cmd/sandbox"); err != nil {

@@ -48,7 +48,7 @@ func try(ctx context.Context, root string, o options, mutants []*mutant) ([]*res
 		}
 		places = append(places, p)
 	}
-	if err := plain(ctx, places[0], mutants); err != nil {
+	if err := plain(ctx, places, mutants); err != nil {
 		return nil, err
 	}
 	work := make(chan int)
@@ -78,8 +78,41 @@ func try(ctx context.Context, root string, o options, mutants []*mutant) ([]*res
 }
 
 // plain runs all named tests on the program as it is: one that fails anyway notices nothing.
-func plain(ctx context.Context, p *place, mutants []*mutant) error {
-	p.built = map[string]bool{}
+func plain(ctx context.Context, places []*place, mutants []*mutant) error {
+	work := make(chan test)
+	var bad []error
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	for _, p := range places {
+		p.built = map[string]bool{}
+		all.Go(func() {
+			for t := range work {
+				if err := p.passes(ctx, t); err != nil {
+					mu.Lock()
+					bad = append(bad, err)
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	for _, t := range namedTests(mutants) {
+		work <- t
+	}
+	close(work)
+	all.Wait()
+	return errors.Join(bad...)
+}
+
+func (p *place) passes(ctx context.Context, t test) error {
+	o, err := p.test(ctx, t, "", 10*p.timeout)
+	if err == nil && len(o.failed) > 0 {
+		err = fmt.Errorf("without any mutant, as %s, this fails: %s (%s)", t.who, strings.Join(o.failed, " "), o.line)
+	}
+	return err
+}
+
+// namedTests are those of all mutants, the scripts of one caller in one run.
+func namedTests(mutants []*mutant) []test {
 	scripts, units := map[string]map[string]bool{"root": {}, "user": {}}, map[test]bool{}
 	for _, m := range mutants {
 		for _, t := range m.tests {
@@ -90,23 +123,13 @@ func plain(ctx context.Context, p *place, mutants []*mutant) error {
 			}
 		}
 	}
-	todo := slices.Collect(maps.Keys(units))
+	var list []test
 	for _, who := range []string{"root", "user"} {
 		if names := slices.Sorted(maps.Keys(scripts[who])); len(names) > 0 {
-			todo = append(todo, test{who: who, name: strings.Join(names, "|")})
+			list = append(list, test{who: who, name: strings.Join(names, "|")})
 		}
 	}
-	var bad []error
-	for _, t := range todo {
-		o, err := p.test(ctx, t, "", 10*p.timeout)
-		if err != nil {
-			return err
-		}
-		if len(o.failed) > 0 {
-			bad = append(bad, fmt.Errorf("without any mutant, as %s, this fails: %s (%s)", t.who, strings.Join(o.failed, " "), o.line))
-		}
-	}
-	return errors.Join(bad...)
+	return slices.AppendSeq(list, maps.Keys(units))
 }
 
 // try makes one mutant and tests it.
@@ -208,7 +231,7 @@ func named(m *mutant, who string) string {
 	if len(names) == 0 {
 		return ""
 	}
-	return "TestScripts/(" + strings.Join(names, "|") + ")$"
+	return "^TestScripts$/^(" + strings.Join(names, "|") + ")$"
 }
 
 // groups are the empty cgroups of containers.
