@@ -34,6 +34,8 @@ var attacks = map[string]func(args []string) error{
 	"ask":         ask,
 	"peek":        peek,
 	"listen":      listenAt,
+	"key":         findKey,
+	"keyring":     withKey,
 	"knock":       knock,
 	"hop":         hop,
 	"look":        look,

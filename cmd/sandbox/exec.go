@@ -106,7 +106,7 @@ func (a *app) execIn(r *lifecycle.Runtime, e *execFlags, args []string) error {
 	}
 	var signals lifecycle.Signals
 	if !e.detach {
-		signals = lifecycle.CatchSignals()
+		signals = lifecycle.CatchSignals(false)
 	}
 	c, err := r.Exec(args[0], o)
 	if err != nil {

@@ -335,7 +335,7 @@ func (a *app) launch(r *lifecycle.Runtime, f *runFlags, o lifecycle.Options) err
 	defer t.close()
 	var signals lifecycle.Signals
 	if !f.detach {
-		signals = lifecycle.CatchSignals()
+		signals = lifecycle.CatchSignals(o.KeepSignals)
 		if err := leaveTerminal(o.Spec.Process); err != nil {
 			return err
 		}

@@ -45,10 +45,12 @@ type Signals chan os.Signal
 // CatchSignals begins to collect signals. It comes before Run, so that one that
 // arrives while the container is made is not lost on it. Each signal costs the
 // Go runtime a round between two threads, 0.3 ms in all: they are made beside
-// the rest of the start.
-func CatchSignals() Signals {
+// the rest of the start. With keep (Options.KeepSignals) those that the caller ignores (nohup) are none of them: we go on
+// ignoring them, and so does the payload.
+func CatchSignals(keep bool) Signals {
 	s := make(Signals, 64)
-	go signal.Notify(s, forwarded()...)
+	list := forwarded(keep)
+	go signal.Notify(s, list...)
 	return s
 }
 
@@ -103,14 +105,14 @@ func (c *Container) stop() {
 	tell(unix.SIGCONT)
 }
 
-func forwarded() []os.Signal {
+func forwarded(keep bool) []os.Signal {
 	var list []os.Signal
 	for n := unix.Signal(1); n < 32; n++ {
 		switch n {
 		case unix.SIGKILL, unix.SIGSTOP, unix.SIGTTIN, unix.SIGTTOU, unix.SIGCHLD, unix.SIGURG, unix.SIGPIPE,
 			unix.SIGWINCH, unix.SIGSEGV, unix.SIGBUS, unix.SIGFPE, unix.SIGILL, unix.SIGTRAP, unix.SIGSYS:
 		default:
-			if n != unix.SIGTSTP || !signal.Ignored(n) { // by a shell without job control
+			if !keep && n != unix.SIGTSTP || !signal.Ignored(n) { // SIGTSTP: by a shell without job control
 				list = append(list, n)
 			}
 		}
