@@ -49,7 +49,11 @@ flags and forms of "sandbox run"; with a bundle the ID may be left out.`
 				Steps    any             `json:"steps"`
 			}{contract, p})
 		}
-		if err := p.Print(os.Stdout); err != nil {
+		var text strings.Builder
+		if err := p.Print(&text); err != nil {
+			return err
+		}
+		if _, err := fmt.Print(shown(text.String())); err != nil {
 			return err
 		}
 		return printContract(contract)

@@ -81,10 +81,15 @@ func oneLine(text string) string {
 	if len(text) > most {
 		text = text[:most] + "..."
 	}
+	return shown(strings.ReplaceAll(strings.TrimSpace(text), "\n", "; "))
+}
+
+// shown is text without what would repaint a terminal: it may have paths in it that others have named.
+func shown(text string) string {
 	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) && r != '\t' {
+		if unicode.IsControl(r) && r != '\t' && r != '\n' {
 			return '?'
 		}
 		return r
-	}, strings.ReplaceAll(strings.TrimSpace(text), "\n", "; "))
+	}, text)
 }

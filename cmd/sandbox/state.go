@@ -93,7 +93,7 @@ func table(all []lifecycle.State) error {
 	// Rows stay in w until Flush, so an error of standard output comes from there.
 	_, _ = fmt.Fprintln(w, "ID\tPID\tSTATUS\tBUNDLE\tCREATED\tOWNER")
 	for _, s := range all {
-		_, _ = fmt.Fprintln(w, strings.Join([]string{s.ID, fmt.Sprint(s.Pid), string(s.Status), s.Bundle, s.Created, s.Owner}, "\t"))
+		_, _ = fmt.Fprintln(w, strings.Join([]string{s.ID, fmt.Sprint(s.Pid), string(s.Status), oneLine(s.Bundle), s.Created, s.Owner}, "\t"))
 	}
 	return w.Flush()
 }
