@@ -60,9 +60,14 @@ func allowed(rules []specs.LinuxDeviceCgroup, kind, access, major, minor uint32)
 		}
 		given := false
 		for _, d := range append(append([]specs.LinuxDeviceCgroup{}, rules...), usual...) {
-			bits, _ := accessBits(d.Access)
+			bits := uint32(0)
+			for letter, right := range map[string]uint32{"m": accMknod, "r": accRead, "w": accWrite} {
+				if d.Access == "" || strings.Contains(d.Access, letter) {
+					bits |= right
+				}
+			}
 			kinds := map[string]uint32{"c": devChar, "u": devChar, "b": devBlock}
-			if (kinds[d.Type] == 0 || kinds[d.Type] == kind) && uint32(bits)&bit != 0 &&
+			if (kinds[d.Type] == 0 || kinds[d.Type] == kind) && bits&bit != 0 &&
 				(number(d.Major) < 0 || number(d.Major) == int64(major)) && (number(d.Minor) < 0 || number(d.Minor) == int64(minor)) {
 				given = d.Allow
 			}

@@ -306,9 +306,12 @@ func TestAttachBeforeSlave(t *testing.T) {
 // `run -t -- yes | head -1`: the reader goes, the payload is hung up, and no SIGPIPE ends us with a raw terminal.
 func TestOutputGoes(t *testing.T) {
 	noLeaks(t)
-	in, keep := newPipe(t)
+	callerMaster, caller := newPTY(t)
+	defer callerMaster.Close()
+	in := caller()
 	defer in.Close()
-	defer keep.Close()
+	before, err := termios(in)
+	must(t, err)
 	master, open := newPTY(t)
 	slave := open()
 	defer slave.Close()
@@ -333,6 +336,7 @@ func TestOutputGoes(t *testing.T) {
 	if err := within(t, "Close", s.Close); !errors.Is(err, unix.EPIPE) {
 		t.Errorf("Close: %v, want EPIPE", err)
 	}
+	wantTermios(t, in, before) // the caller's terminal is given back all the same
 }
 
 // A standard output that somebody made non-blocking is waited for, not dropped.

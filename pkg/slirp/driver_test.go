@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -156,6 +157,10 @@ func TestReset(t *testing.T) {
 	if got := say(t, dial(t, "tcp", at), "x\n"); !strings.Contains(got, unix.ECONNRESET.Error()) {
 		t.Error(got)
 	}
+	// One that waits for the server to begin would take an end for an empty answer.
+	if rest, err := io.ReadAll(dial(t, "tcp", at)); !errors.Is(err, unix.ECONNRESET) {
+		t.Errorf("nobody behind the port: %q, %v", rest, err)
+	}
 }
 
 // TestFull: where there is no room for one more connection it waits, and the port
@@ -245,11 +250,31 @@ func TestUDP(t *testing.T) {
 		}
 	}
 	u := d.open[p].(*udpPort)
+	if names := known(u); len(names) != 2 {
+		t.Errorf("%d clients are known, want 2", len(names))
+	}
+	// The one that has been silent longest makes room, and not the one that came first.
+	first, second := dial(t, "udp", at), dial(t, "udp", at)
+	for _, c := range []net.Conn{first, second, first, dial(t, "udp", at)} {
+		if got := say(t, c, "x"); got != "x" {
+			t.Error(got)
+		}
+	}
+	names := known(u)
+	if !names[first.LocalAddr().String()] || names[second.LocalAddr().String()] {
+		t.Errorf("known are %v, want %s and not %s", names, first.LocalAddr(), second.LocalAddr())
+	}
+}
+
+// known are the clients of a port.
+func known(u *udpPort) map[string]bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if len(u.clients) != 2 || u.recent.Len() != 2 {
-		t.Errorf("%d clients are known, want 2", len(u.clients))
+	names := map[string]bool{}
+	for at := range u.clients {
+		names[netip.AddrPortFrom(at.Addr().Unmap(), at.Port()).String()] = true
 	}
+	return names
 }
 
 // TestKillTheDead: a process that was waited for is not signalled, whoever has its

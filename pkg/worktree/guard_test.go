@@ -107,6 +107,21 @@ func TestFindExcept(t *testing.T) {
 	}
 }
 
+// TestOtherNames: what is read-only by one name can be written by another, which is told.
+func TestOtherNames(t *testing.T) {
+	dir := shared(t, repo+".git/config .envrc")
+	for from, to := range map[string]string{".git/config": "second", ".envrc": "third"} {
+		if err := os.Link(filepath.Join(dir.Path, from), filepath.Join(dir.Path, to)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	g := Find(dir, Ask{})
+	defer g.Close()
+	if got := slices.Sorted(slices.Values(g.Linked)); !slices.Equal(got, []string{".envrc", ".git/config"}) {
+		t.Errorf("told are %v", got)
+	}
+}
+
 // TestTree finds the whole of a work tree, and what must not be shown stays where it is.
 func TestTree(t *testing.T) {
 	dir := shared(t, repo+".git/config sub/dir/x")
