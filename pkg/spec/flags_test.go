@@ -35,8 +35,8 @@ func TestVolumes(t *testing.T) {
 		{"/srv/", "/srv", "bind /srv rbind,rprivate,nosuid,nodev,rw"},
 		{".", "/home/ann/src", "bind /home/ann/src rbind,rprivate,nosuid,nodev,rw"},
 		{"../src:/x/../y/", "/y", "bind /home/ann/src rbind,rprivate,nosuid,nodev,rw"},
-		{"/srv:/x:O", "/x", "overlay overlay lowerdir=/srv"},
-		{"/srv:/x:O,upperdir=/srv/up,workdir=/srv/work", "/x", "overlay overlay lowerdir=/srv,upperdir=/srv/up,workdir=/srv/work"},
+		{"/srv:/x:O", "/x", "overlay overlay nosuid,nodev,lowerdir=/srv"},
+		{"/srv:/x:O,upperdir=/srv/up,workdir=/srv/work", "/x", "overlay overlay nosuid,nodev,lowerdir=/srv,upperdir=/srv/up,workdir=/srv/work"},
 		{"/etc/hosts:/etc/hosts:ro", "/etc/hosts", "bind /etc/hosts rbind,rprivate,nosuid,nodev,rro"},
 		{"/srv:/tmp", "/tmp", "bind /srv rbind,rprivate,nosuid,nodev,rw"},
 	}
@@ -86,8 +86,8 @@ func TestMountFlag(t *testing.T) {
 		{"type=tmpfs,dst=/x", "/x", "tmpfs tmpfs rprivate,nosuid,nodev,rw"},
 		{"type=tmpfs,dst=/x,tmpfs-size=1m,tmpfs-mode=0700,ro,noexec", "/x", "tmpfs tmpfs rprivate,nosuid,nodev,noexec,ro,size=1m,mode=0700"},
 		{"type=tmpfs,dst=/x,notmpcopyup", "/x", "tmpfs tmpfs rprivate,nosuid,nodev,rw"},
-		{"type=overlay,src=/srv,dst=/x", "/x", "overlay overlay lowerdir=/srv"},
-		{"type=overlay,src=/srv,dst=/x,upperdir=/srv/up,workdir=/srv/work", "/x", "overlay overlay lowerdir=/srv,upperdir=/srv/up,workdir=/srv/work"},
+		{"type=overlay,src=/srv,dst=/x", "/x", "overlay overlay nosuid,nodev,lowerdir=/srv"},
+		{"type=overlay,src=/srv,dst=/x,upperdir=/srv/up,workdir=/srv/work", "/x", "overlay overlay nosuid,nodev,lowerdir=/srv,upperdir=/srv/up,workdir=/srv/work"},
 		{"type=devpts,dst=/x", "/x", "devpts devpts nosuid,noexec,newinstance,ptmxmode=0666,mode=0620"},
 	}
 	for _, tt := range tests {

@@ -99,9 +99,10 @@ func emptyRoom(path string) specs.Mount {
 
 // overlayMount is a copy-on-write view of dir. An overlay without an upperdir is our extension of the
 // format: it gets a private upper directory that ends with the container. Layers are separated by
-// colons, and the kernel takes a backslash before any character away.
+// colons, and the kernel takes a backslash before any character away. It is a mount of its own, with flags of its own: those of
+// the mount that dir lies on do not count, so it has what -v gives.
 func overlayMount(dir, destination string) specs.Mount {
-	return specs.Mount{Destination: destination, Type: "overlay", Source: "overlay", Options: []string{"lowerdir=" + escapeLayer(dir)}}
+	return specs.Mount{Destination: destination, Type: "overlay", Source: "overlay", Options: []string{"nosuid", "nodev", "lowerdir=" + escapeLayer(dir)}}
 }
 
 func unescapeLayer(option string) string {
