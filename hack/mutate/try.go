@@ -105,6 +105,10 @@ func plain(ctx context.Context, places []*place, mutants []*mutant) error {
 
 func (p *place) passes(ctx context.Context, t test) error {
 	o, err := p.test(ctx, t, "", 10*p.timeout)
+	if err == nil && len(o.failed) > 0 && t.unit == "" {
+		again := test{who: t.who, name: strings.Join(o.failed, "|")} // on a busy machine one of many may be late once
+		o, err = p.test(ctx, again, "", 10*p.timeout)
+	}
 	if err == nil && len(o.failed) > 0 {
 		err = fmt.Errorf("without any mutant, as %s, this fails: %s (%s)", t.who, strings.Join(o.failed, " "), o.line)
 	}
