@@ -12,7 +12,7 @@ import (
 // withKey NAME CMD...: CMD with a session keyring in which there is a key of that name.
 func withKey(args []string) error {
 	if len(args) < 2 {
-		return errors.New("usage: keyring NAME CMD...")
+		return errors.New("usage: keyring NAME CMD")
 	}
 	if _, err := unix.KeyctlJoinSessionKeyring("with-" + args[0]); err != nil {
 		return fmt.Errorf("join a keyring: %w", err)

@@ -19,6 +19,13 @@
 // SANDBOX_BIN names a built binary. SANDBOX_TEST_MUST is a comma-separated list of probe names (or "all") that must hold
 // on this machine: a script that would skip because of one of them fails instead.
 //
+// A step that cannot fail looks like any other: a pattern that matches whatever comes, an exit status that every failure
+// has. hack/mutants holds bugs that users or attackers would feel, a small file each, and hack/mutate says which test
+// notices which. Whoever writes a test for a behaviour adds the mutant that it is for:
+//
+//	go run ./hack/mutate -run NAME             builds the program with that bug, and runs the tests that the mutant names
+//	go run ./hack/mutate -check                do all still apply and compile? (hack/test asks it, too)
+//
 // # What a script has
 //
 // Its own HOME, XDG_RUNTIME_DIR (0700) and TMPDIR, none of them below $WORK: the working directory of a script must not
