@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -98,10 +99,10 @@ func (p *place) make(ctx context.Context, program string, words ...string) error
 
 // outcome is what became of a test program.
 type outcome struct {
-	failed  []string // tests, or what was left behind
+	failed  []string // tests
+	left    []string // behind
 	skipped []string
 	line    string // what the first one said
-	output  string
 }
 
 // test runs one. An error is that it could not be run at all.
@@ -138,8 +139,9 @@ func (p *place) test(ctx context.Context, t test, skip string, patience time.Dur
 	}
 	o := read(string(out))
 	if err != nil && len(o.failed) == 0 {
-		o.failed = []string{"the test program (" + err.Error() + ")"} // a panic, a timeout
+		o.failed = []string{"the end of the test program (" + err.Error() + ")"} // a panic, a timeout
 	}
+	o.failed = append(o.failed, o.left...)
 	return o, nil
 }
 
@@ -154,14 +156,17 @@ func (p *place) goldenOf(pkg string) ([]string, error) {
 	return p.golden[pkg], nil
 }
 
+// unitSays is a line of t.Error's.
+var unitSays = regexp.MustCompile(`^\w+_test\.go:\d+: `)
+
 // read takes the output of a test program apart. What is left in the groups of the machine may be another run's, and does not count.
 func read(output string) *outcome {
-	o := &outcome{output: output}
+	o := &outcome{}
 	for line := range strings.Lines(output) {
 		text := strings.TrimSpace(line)
 		for _, left := range []string{"LEFT-PROCESS", "LEFT-MOUNT"} {
 			if strings.HasPrefix(line, left) {
-				o.failed = append(o.failed, text)
+				o.left = append(o.left, text)
 			}
 		}
 		for start, list := range map[string]*[]string{"--- FAIL: ": &o.failed, "--- SKIP: ": &o.skipped} {
@@ -172,6 +177,9 @@ func read(output string) *outcome {
 		}
 		if says, is := strings.CutPrefix(text, "FAIL: "); is && o.line == "" {
 			o.line = says
+		}
+		if o.line == "" && unitSays.MatchString(text) {
+			o.line = text
 		}
 	}
 	o.failed = slices.DeleteFunc(o.failed, func(name string) bool { return name == "TestScripts" && len(o.failed) > 1 })
