@@ -178,7 +178,7 @@ func read(output string) *outcome {
 		if says, is := strings.CutPrefix(text, "FAIL: "); is && o.line == "" {
 			o.line = says
 		}
-		if o.line == "" && unitSays.MatchString(text) {
+		if o.line == "" && unitSays.MatchString(text) && !strings.Contains(text, "SKIP-PROBE") {
 			o.line = text
 		}
 	}
