@@ -59,7 +59,9 @@ func TestCovers(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(host, "etc/passwd"), []byte(passwd+"\n"), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		b := &builder{wish: Wish{hostRoot: host}, caller: ann(), paths: handle.Set{}}
+		who := ann()
+		who.UID = uint32(os.Geteuid()) // whose directories these are
+		b := &builder{wish: Wish{hostRoot: host}, caller: who, paths: handle.Set{}}
 		if got := coverPaths(b.findHomes()); got != want {
 			t.Errorf("%q: %s, want %s", passwd, got, want)
 		}
