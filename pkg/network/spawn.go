@@ -52,6 +52,9 @@ func spawnBeside(job *slirp.Job, of *slirp.Program) (slirp.Child, error) {
 	if of.Hold {
 		end = hold
 	}
+	if of.Shut != "" {
+		end = shut
+	}
 	return end(p, job, of)
 }
 

@@ -14,6 +14,7 @@ const (
 	Call   Op = iota // one raw system call
 	Let              // put a constant or an address into a register
 	Store            // write a register into prepared memory
+	Load             // read a word of prepared memory into a register
 	Check            // compare prepared memory with a constant; unequal is an errno
 	Jump             // go on elsewhere
 	Gate             // tell the parent where we are and wait for its answer
@@ -56,8 +57,8 @@ type Step struct {
 	Zero     Label     // where to go when the result is 0
 	Nonzero  Label     // where to go when it is not
 
-	Mem   *Mem   // Store, Check: the memory; Note: the text
-	Off   int    // Store, Check: offset of the 32-bit word
+	Mem   *Mem   // Store, Load, Check: the memory; Note: the text
+	Off   int    // Store, Load, Check: offset of the 32-bit word
 	Mask  uint32 // Check: which bits count
 	Value uint32 // Check: what they must be
 	Errno unix.Errno
@@ -206,6 +207,9 @@ func (p *Plan) Set(r Reg, v Arg) *Step { return p.add(&Step{Op: Let, Args: []Arg
 func (p *Plan) Put(m *Mem, off int, r Reg) {
 	p.add(&Step{Op: Store, Mem: m, Off: off, Args: []Arg{R(r)}})
 }
+
+// Get reads the 32-bit word that an earlier call left in memory; To takes it.
+func (p *Plan) Get(m *Mem, off int) *Step { return p.add(&Step{Op: Load, Mem: m, Off: off}) }
 
 // Expect compares the 32-bit word that an earlier call left in memory with a
 // constant, under a mask; anything else is the errno.

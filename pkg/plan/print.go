@@ -82,6 +82,8 @@ func (p *Plan) words(s *Step, i int) string {
 		return p.reg(s.Out) + " = " + p.arg(s.Args[0])
 	case Store:
 		return fmt.Sprintf("put %s into %s at %d", p.arg(s.Args[0]), s.Mem, s.Off)
+	case Load:
+		return fmt.Sprintf("%s = word at %d of %s", p.reg(s.Out), s.Off, s.Mem)
 	case Check:
 		if s.Text != "" {
 			return "expect " + s.Text + ", else " + errnoName(s.Errno)

@@ -14,6 +14,7 @@ type Program struct {
 	Path   string   // "" is this program
 	Own    *os.File // is executed instead of Path, where that could be made another's
 	Hold   bool     // no program at all: a process that is there, and can be looked at
+	Shut   string   // nor here: a process that closes the way to the host's loopback through this device, and ends
 	Args   []string
 	Env    []string
 	Files  []*os.File // from 3 on
@@ -36,6 +37,7 @@ type process struct {
 	began time.Time
 	gone  chan struct{} // closed when it has been waited for, with
 	how   error
+	well  bool          // it has ended with status 0
 }
 
 func (h *Helper) start(p *Program) (*process, error) {
@@ -50,13 +52,13 @@ func (h *Helper) start(p *Program) (*process, error) {
 func watched(c Child) *process {
 	p := &process{Child: c, began: time.Now(), gone: make(chan struct{})}
 	go func() {
-		p.how = waitPid(c.Pid)
+		p.how, p.well = waitPid(c.Pid)
 		close(p.gone)
 	}()
 	return p
 }
 
-func waitPid(pid int) error {
+func waitPid(pid int) (how error, well bool) {
 	for {
 		var status unix.WaitStatus
 		_, err := unix.Wait4(pid, &status, 0, nil)
@@ -64,12 +66,12 @@ func waitPid(pid int) error {
 			continue
 		}
 		if err != nil {
-			return err
+			return err, false
 		}
 		if status.Signaled() {
-			return fmt.Errorf("killed by %s", unix.SignalName(status.Signal()))
+			return fmt.Errorf("killed by %s", unix.SignalName(status.Signal())), false
 		}
-		return fmt.Errorf("exit status %d", status.ExitStatus())
+		return fmt.Errorf("exit status %d", status.ExitStatus()), status.ExitStatus() == 0
 	}
 }
 

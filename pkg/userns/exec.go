@@ -63,7 +63,7 @@ type op struct {
 	out           int32
 	zero, nonzero int32 // step to go to; -1 none
 	handlers      []handler
-	word          *uint32 // Store, Check
+	word          *uint32 // Store, Load, Check
 	mask, value   uint32
 	errno         syscall.Errno
 	words         []byte
@@ -515,6 +515,8 @@ next:
 		r1 = a[0]
 	case plan.Store:
 		*o.word = uint32(a[0])
+	case plan.Load:
+		r1 = uintptr(*o.word)
 	case plan.Check:
 		if *o.word&o.mask != o.value {
 			errno = o.errno
