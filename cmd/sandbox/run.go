@@ -252,7 +252,7 @@ func (a *app) wished(r *lifecycle.Runtime, f *runFlags, form form, args []string
 	for _, n := range notices {
 		a.tell(n.Text)
 	}
-	o.Hidden = f.made.Hidden
+	o.Hidden, o.NoDevices = f.made.Hidden, true
 	for _, f := range f.made.Files {
 		o.Files = append(o.Files, lifecycle.File(f))
 	}

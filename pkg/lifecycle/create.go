@@ -38,7 +38,9 @@ type Options struct {
 	Before func() `json:"-"`
 
 	Hidden []*handle.Handle // what of the host must not be seen, wherever it lies
-	Files  []File           // that the container begins with, in directories of its own
+	// NoDevices: device nodes that lie in the root cannot be opened.
+	NoDevices bool
+	Files     []File // that the container begins with, in directories of its own
 
 	PidFile      string
 	Console      *os.File // connected socket that gets the terminal's master

@@ -75,6 +75,7 @@ func (t *Tree) divide(p *plan.Plan) {
 		p.Act("open root %s", t.path)
 		p.About(kernel.Attempt{Op: kernel.Op{Do: kernel.OpenRoot, Path: t.path}})
 		t.root = p.CloneTree(plan.R(t.rootAt), "", true).To("root")
+		t.noDevices(p)
 	}
 	if !t.rooms() {
 		return
@@ -83,6 +84,14 @@ func (t *Tree) divide(p *plan.Plan) {
 	t.mounts[0].setAttrs(p)
 	for _, tree := range covers {
 		p.SetAttr(tree, 0, unix.MOUNT_ATTR_RDONLY, 0, false) // for places to mount on
+	}
+}
+
+// noDevices keeps device nodes of the root from being opened, where that is asked for: a tree that somebody else made may have
+// a node of a disk in it.
+func (t *Tree) noDevices(p *plan.Plan) {
+	if t.facts.NoDevices {
+		p.SetAttr(t.root, unix.MOUNT_ATTR_NODEV, 0, 0, true)
 	}
 }
 

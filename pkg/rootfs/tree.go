@@ -34,6 +34,8 @@ type Facts struct {
 	// see, wherever they lie, shallow before deep. What it gets of the host is
 	// then taken from one copy of all mounts, in which they are covered.
 	Hidden []*handle.Handle
+	// NoDevices: no device node of the root itself can be opened, those of /dev are mounts of their own.
+	NoDevices bool
 
 	// Clone copies a mount of the caller's tree now, before the fork, and
 	// returns its fd; nil leaves that to the child.
@@ -171,6 +173,7 @@ func (t *Tree) Prepare(p *plan.Plan) {
 		p.Act("open root %s", t.path)
 		p.About(kernel.Attempt{Op: kernel.Op{Do: kernel.OpenRoot, Path: t.path}})
 		t.root = t.clone(p, Copy{Path: t.path, Recursive: true, IDs: -1, Of: t.facts.Paths[t.path]}, "root")
+		t.noDevices(p)
 	}
 	if t.rooms() || t.hides() {
 		t.findScratch(p)

@@ -37,7 +37,7 @@ type process struct {
 	began time.Time
 	gone  chan struct{} // closed when it has been waited for, with
 	how   error
-	well  bool          // it has ended with status 0
+	well  bool // it has ended with status 0
 }
 
 func (h *Helper) start(p *Program) (*process, error) {
@@ -52,13 +52,13 @@ func (h *Helper) start(p *Program) (*process, error) {
 func watched(c Child) *process {
 	p := &process{Child: c, began: time.Now(), gone: make(chan struct{})}
 	go func() {
-		p.how, p.well = waitPid(c.Pid)
+		p.well, p.how = waitPid(c.Pid)
 		close(p.gone)
 	}()
 	return p
 }
 
-func waitPid(pid int) (how error, well bool) {
+func waitPid(pid int) (well bool, how error) {
 	for {
 		var status unix.WaitStatus
 		_, err := unix.Wait4(pid, &status, 0, nil)
@@ -66,12 +66,12 @@ func waitPid(pid int) (how error, well bool) {
 			continue
 		}
 		if err != nil {
-			return err, false
+			return false, err
 		}
 		if status.Signaled() {
-			return fmt.Errorf("killed by %s", unix.SignalName(status.Signal())), false
+			return false, fmt.Errorf("killed by %s", unix.SignalName(status.Signal()))
 		}
-		return fmt.Errorf("exit status %d", status.ExitStatus()), status.ExitStatus() == 0
+		return status.ExitStatus() == 0, fmt.Errorf("exit status %d", status.ExitStatus())
 	}
 }
 

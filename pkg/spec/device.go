@@ -104,6 +104,10 @@ func (b *builder) deviceDir(real, dst, access string) error {
 
 func (b *builder) node(real, dst, access string, st *unix.Stat_t) error {
 	if b.ids.Userns() {
+		if access != "rwm" && !b.toldAccess {
+			b.toldAccess = true
+			b.notice("device-access", "--device: %q is not enforced in a user namespace, where the device's own mode decides: the command may do what you may", access)
+		}
 		h, err := handle.Open(real)
 		if err != nil {
 			return err

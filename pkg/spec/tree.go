@@ -21,7 +21,7 @@ func (b *builder) tree() error {
 	base := []specs.Mount{{
 		// A mount on "/" becomes the root. rprivate, not rslave: a mount that the host makes
 		// later (autofs, a USB stick) would arrive here writable.
-		Destination: "/", Type: "bind", Source: "/", Options: []string{"rbind", "rro", "rprivate"},
+		Destination: "/", Type: "bind", Source: "/", Options: []string{"rbind", "rro", "rnodev", "rprivate"},
 	}, b.procMount()}
 	if b.network.private() {
 		base = append(base, sysMount()) // else the host's /sys stays, read-only like all of the tree

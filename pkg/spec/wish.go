@@ -119,6 +119,7 @@ type builder struct {
 	paths                          handle.Set
 	finding                        chan finding
 	guards                         []guardedDir // what is shared for writing
+	toldAccess                     bool
 	pass                           passed
 	homes                          *homes
 	dirs                           map[string]*handle.Handle // what paths were found to name
