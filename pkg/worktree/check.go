@@ -71,7 +71,7 @@ func (g *Guard) Check() (told []string) {
 				told = append(told, Quote(m.path)+" cannot be looked at: do so before you go on")
 			}
 		case !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.ENOTDIR):
-			told = append(told, move(m, "was not there before, and acts for you outside"))
+			told = append(told, moved(m, "was not there before, and acts for you outside"))
 		}
 	}
 	for _, l := range g.links {
@@ -79,10 +79,10 @@ func (g *Guard) Check() (told []string) {
 		if errors.Is(err, unix.ENOENT) || err == nil && target == l.target {
 			continue
 		}
-		told = append(told, move(l.missing, "was a link to "+Quote(l.target)+" before"))
+		told = append(told, moved(l.missing, "was a link to "+Quote(l.target)+" before"))
 	}
 	told = append(told, g.checkFixed()...)
-	told = append(told, g.checkGitDirs()...)
+	told = append(told, g.checkState()...)
 	told = append(told, g.checkNested()...)
 	return append(told, g.watched.tell(g)...)
 }
@@ -104,7 +104,7 @@ func (g *Guard) checkFixed() (told []string) {
 		}
 		if f.added() {
 			if dir, name, ok := g.parent(f.base, f.rel); ok {
-				told = append(told, move(missing{dir, name, f.path}, "was replaced while the command ran, and says more that runs programs"))
+				told = append(told, moved(missing{dir, name, f.path}, "was replaced while the command ran, and says more that runs programs"))
 			}
 		}
 	}
@@ -148,59 +148,8 @@ func (f *fixed) added() bool {
 	return err != nil || syntax != nil
 }
 
-// checkGitDirs looks into the repositories that were there: for those of submodules that were not, and for a rebase that
-// would run programs.
-func (g *Guard) checkGitDirs() (told []string) {
-	for _, d := range g.watched.dirs {
-		for line := range programs(d) {
-			if !g.todos[line] {
-				if dir, name, ok := g.parent(d, todo); ok {
-					told = append(told, move(missing{dir, name, g.shown(d, todo)}, "would run programs that it would not before"))
-				}
-				break
-			}
-		}
-		w := &walk{g: g, buf: make([]byte, 4<<10), until: time.Now().Add(patience)}
-		if modules, err := d.Beneath("modules"); err == nil {
-			w.modules(modules, g.shown(d, "modules"), 0)
-			modules.Close()
-		}
-		told = append(told, w.told...)
-	}
-	return told
-}
-
-// modules moves aside what git would take for a submodule's repository, and was not there or was changed.
-func (w *walk) modules(dir *handle.Handle, shown string, level int) {
-	entries, err := list(dir, w.buf)
-	if err != nil || level > 8 {
-		w.told = append(w.told, Quote(shown)+" cannot be looked at: do so before you use submodules")
-		return
-	}
-	for _, e := range entries {
-		if w.seen++; w.seen > 4096 {
-			return
-		}
-		at := filepath.Join(shown, e.name)
-		h, err := dir.Beneath(e.name)
-		if err != nil || !h.IsDir() || w.g.known[h.ID] || strings.HasSuffix(e.name, aside) {
-			if h != nil {
-				h.Close()
-			}
-			continue
-		}
-		switch {
-		case !isGitDir(h):
-			w.modules(h, at, level+1)
-		case !harmless(h):
-			w.told = append(w.told, move(missing{dir, e.name, at}, "was not there before, and its configuration or hooks run programs"))
-		}
-		h.Close()
-	}
-}
-
-// move renames a file out of the way, within its directory.
-func move(m missing, why string) string {
+// move renames a file out of the way, within its directory, and says so. to is its name then, "" for one that could not be moved.
+func move(m missing, why string) (told, to string) {
 	opened := false
 	for n := 0; ; n++ {
 		name := m.name + aside
@@ -213,15 +162,21 @@ func move(m missing, why string) string {
 		err := unix.Renameat2(m.dir.FD, m.name, m.dir.FD, name, unix.RENAME_NOREPLACE)
 		switch {
 		case err == nil:
-			return fmt.Sprintf("%s %s: it is %s now; --no-protect=%s leaves it", Quote(m.path), why, Quote(filepath.Join(filepath.Dir(m.path), name)), Quote(m.path))
+			return fmt.Sprintf("%s %s: it is %s now; --no-protect=%s leaves it", Quote(m.path), why, Quote(filepath.Join(filepath.Dir(m.path), name)), Quote(m.path)), name
 		case errors.Is(err, unix.EEXIST) && n < 100:
 			continue
 		case errors.Is(err, unix.EACCES) && !opened && openUp(m.dir):
 			opened = true
 			continue
 		}
-		return fmt.Sprintf("%s %s, and cannot be moved aside: %v: look at it before you go on", Quote(m.path), why, err)
+		return fmt.Sprintf("%s %s, and cannot be moved aside: %v: look at it before you go on", Quote(m.path), why, err), ""
 	}
+}
+
+// moved is what is told of a move.
+func moved(m missing, why string) string {
+	told, _ := move(m, why)
+	return told
 }
 
 // openUp gives a directory of ours the rights of its owner, which a command has taken from it to hide what is there.

@@ -35,7 +35,7 @@ func (g *Guard) guardGitDir(d *gitDir) {
 	}
 	g.followConfig(d, d.Handle, "config", 0)
 	g.followConfig(d, d.Handle, "config.worktree", 0)
-	g.noteTodo(d.Handle)
+	g.noteState(d.Handle)
 	g.guardWorktrees(d)
 	g.guardModules(d)
 }

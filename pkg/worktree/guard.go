@@ -30,8 +30,8 @@ type Guard struct {
 	links    []link
 	known    map[handle.ID]bool // repositories that were there at the start
 	watched  watch
-	followed int             // links
-	todos    map[string]bool // lines of a rebase that run programs, at the start
+	followed int              // links
+	pending  map[program]bool // what would run programs at the start, of what is under way
 	wantsEnv []string
 	opened   []opened // of a guard that was written down
 }

@@ -21,6 +21,7 @@ import (
 //	missing, except 0 0 PATH
 //	fixed, repo DEV INO PATH  what was read-only, and repositories that were guarded
 //	link 0 LENGTH PATHTARGET  LENGTH is the path's
+//	pending DEV INO TEXT      what would run programs in such a git directory
 //
 // Lines and no structure, for the encoding of one costs a start more than all that is in it.
 type Note []string
@@ -56,6 +57,9 @@ func (g *Guard) Note() (n Note) {
 	}
 	for _, d := range g.watched.dirs {
 		add("repo", d.Dev, d.Ino, d.Path)
+	}
+	for p := range g.pending {
+		add("pending", p.git.Dev, p.git.Ino, p.text)
 	}
 	for _, l := range g.links {
 		path := filepath.Join(l.dir.Path, l.name)
@@ -126,6 +130,11 @@ func (n Note) Open() (*Guard, error) {
 				g.ask.Hidden = map[handle.ID]bool{}
 			}
 			g.ask.Hidden[id] = true
+		case "pending":
+			if g.pending == nil {
+				g.pending = map[program]bool{}
+			}
+			g.pending[program{id, l.text}] = true
 		case "except":
 			g.ask.Except = append(g.ask.Except, l.text)
 		default:

@@ -86,31 +86,3 @@ func (g *Guard) noteKeys(path string, vars []variable) {
 		}
 	}
 }
-
-// todo is where a rebase that is under way keeps its lines, some of which may be programs to run.
-const todo = "rebase-merge/git-rebase-todo"
-
-// noteTodo remembers which programs a rebase would run.
-func (g *Guard) noteTodo(git *handle.Handle) {
-	for line := range programs(git) {
-		if g.todos == nil {
-			g.todos = map[string]bool{}
-		}
-		g.todos[line] = true
-	}
-}
-
-// programs are the lines of a rebase that run programs (git-rebase(1), "exec").
-func programs(git *handle.Handle) map[string]bool {
-	data, err := readBelow(git, todo)
-	if err != nil {
-		return nil
-	}
-	lines := map[string]bool{}
-	for line := range strings.Lines(string(data)) {
-		if word, _, _ := strings.Cut(strings.TrimSpace(line), " "); word == "exec" || word == "x" {
-			lines[strings.TrimSpace(line)] = true
-		}
-	}
-	return lines
-}

@@ -14,7 +14,10 @@ const mostRead = 256 << 10
 var errTooLarge = errors.New("larger than any such file")
 
 // readBelow reads a regular file below a directory; a link is not followed, a FIFO not waited for.
-func readBelow(dir *handle.Handle, name string) ([]byte, error) {
+func readBelow(dir *handle.Handle, name string) ([]byte, error) { return readUpTo(dir, name, mostRead) }
+
+// readUpTo is that with a bound of its own.
+func readUpTo(dir *handle.Handle, name string, most int) ([]byte, error) {
 	const resolve = unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS
 	fd, err := dir.OpenAt(name, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, resolve)
 	if errors.Is(err, unix.EAGAIN) {
@@ -29,10 +32,10 @@ func readBelow(dir *handle.Handle, name string) ([]byte, error) {
 		return nil, err
 	}
 	defer unix.Close(fd)
-	return readFD(fd)
+	return readFD(fd, most)
 }
 
-func readFD(fd int) ([]byte, error) {
+func readFD(fd, most int) ([]byte, error) {
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
 		return nil, err
@@ -40,7 +43,7 @@ func readFD(fd int) ([]byte, error) {
 	if st.Mode&unix.S_IFMT != unix.S_IFREG {
 		return nil, unix.EINVAL
 	}
-	data := make([]byte, 0, min(st.Size, mostRead)+512)
+	data := make([]byte, 0, min(st.Size, int64(most))+512)
 	for {
 		n, err := unix.Read(fd, data[len(data):cap(data)])
 		switch {
@@ -51,7 +54,7 @@ func readFD(fd int) ([]byte, error) {
 		case n == 0:
 			return data, nil
 		}
-		if data = data[:len(data)+n]; len(data) > mostRead {
+		if data = data[:len(data)+n]; len(data) > most {
 			return nil, errTooLarge
 		}
 		if len(data) == cap(data) {

@@ -1,0 +1,187 @@
+package worktree
+
+import (
+	"errors"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/handle"
+)
+
+const makesRepository = "a repository whose configuration or hooks run programs"
+
+// dotGit decides about .git, a directory or a file, and has the walk go on in it, wherever it is then.
+func (w *walk) dotGit(l *level, name string) {
+	path := w.in(l, name)
+	var st unix.Statx_t
+	const mask = unix.STATX_BASIC_STATS | unix.STATX_BTIME
+	if unix.Statx(l.fd, name, unix.AT_SYMLINK_NOFOLLOW, mask, &st) != nil {
+		return
+	}
+	m := missing{&handle.Handle{FD: l.fd}, name, path}
+	at := gitTop
+	if why := w.against(l, &st, m); why != "" && !w.excepted(path) {
+		var text string
+		text, m.name = move(m, why)
+		w.told = append(w.told, text)
+		if at = inGit; m.name == "" {
+			m.name = name // it is told, and stays
+		}
+	}
+	if uint32(st.Mode)&unix.S_IFMT == unix.S_IFDIR {
+		l.next = append(l.next, child{m.name, at})
+	}
+}
+
+// against is what speaks against a .git, "" for nothing.
+func (w *walk) against(l *level, st *unix.Statx_t, m missing) string {
+	guarded, known := w.g.known[id(st)] // or seen at the start, and not guarded: there were too many
+	known = known && !w.g.born(st)
+	switch {
+	case guarded && known:
+		return ""
+	case l.at != inTree && !known:
+		return "lies in a git directory, where git has none, and git outside would obey it"
+	case !known && w.g.born(st):
+		return "was not there before, and git outside would obey it"
+	case !w.g.during(st.Ctime) && !w.touched(m.dir, m.name):
+		return ""
+	case uint32(st.Mode)&unix.S_IFMT != unix.S_IFDIR:
+		return "is new or was changed, and leads git outside elsewhere"
+	}
+	git, err := m.dir.Beneath(m.name)
+	if err != nil {
+		return "was changed, and cannot be looked at"
+	}
+	defer git.Close()
+	if !harmless(git) {
+		return "was changed, and its configuration or hooks run programs"
+	}
+	w.state(git, m.path)
+	return ""
+}
+
+// touched says whether something in a git directory that git outside obeys was changed since the start.
+func (w *walk) touched(parent *handle.Handle, name string) bool {
+	for _, in := range []string{".", "HEAD", "config", "hooks", "commondir", "config.worktree", "modules", "objects", "refs"} {
+		var st unix.Statx_t
+		if unix.Statx(parent.FD, filepath.Join(name, in), unix.AT_SYMLINK_NOFOLLOW, unix.STATX_CTIME, &st) == nil && w.g.during(st.Ctime) {
+			return true
+		}
+	}
+	// A hook that is written in its place leaves the directory's time.
+	hooks, err := parent.Beneath(filepath.Join(name, "hooks"))
+	if err != nil {
+		return !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.ENOTDIR)
+	}
+	defer hooks.Close()
+	entries, err := list(hooks, make([]byte, 4<<10))
+	for _, e := range entries {
+		var st unix.Statx_t
+		if unix.Statx(hooks.FD, e.name, 0, unix.STATX_CTIME, &st) != nil || w.g.during(st.Ctime) {
+			return true
+		}
+	}
+	return err != nil
+}
+
+// self decides about a directory with a HEAD, which git may take for a repository when somebody stands in it.
+func (w *walk) self(l *level) {
+	dir := &handle.Handle{FD: l.fd}
+	if l.at == gitTop || !isGitDir(dir) {
+		return
+	}
+	var st unix.Statx_t
+	if unix.Statx(l.fd, "", unix.AT_EMPTY_PATH, unix.STATX_INO|unix.STATX_BTIME|unix.STATX_CTIME, &st) != nil {
+		return
+	}
+	_, known := w.g.known[id(&st)]
+	if known = known && !w.g.born(&st); known || w.excepted(w.in(l, "")) {
+		if l.at != inTree {
+			l.at = gitTop
+		}
+		return
+	}
+	switch l.at {
+	case inTree:
+		if !w.touched(dir, ".") || harmless(dir) {
+			return
+		}
+	case inModules:
+		if !w.g.born(&st) && !w.touched(dir, ".") || harmless(dir) {
+			l.at = gitTop
+			w.state(dir, w.in(l, ""))
+			return
+		}
+		w.module(l)
+	case aWorktree:
+		if w.ownWorktree(dir) {
+			l.at = gitTop
+			return
+		}
+	default:
+		if harmless(dir) {
+			return
+		}
+	}
+	path := w.in(l, "HEAD")
+	w.told = append(w.told, moved(missing{dir, "HEAD", path}, "makes "+Quote(filepath.Dir(path))+" "+makesRepository))
+	if l.at != inTree {
+		l.at = inGit
+	}
+}
+
+// module moves aside a submodule's repository as a whole, for git would obey it by its name.
+func (w *walk) module(l *level) {
+	n := len(w.way)
+	if n == 0 {
+		return
+	}
+	text, name := move(missing{&handle.Handle{FD: w.way[n-1].fd}, l.name, w.in(l, "")}, "was not there before, and its configuration or hooks run programs")
+	if w.told = append(w.told, text); name != "" {
+		l.name = name
+	}
+}
+
+// ownWorktree says whether the directory of a linked work tree, which nobody knew, leads to the repository that it lies in,
+// and to nothing else.
+func (w *walk) ownWorktree(dir *handle.Handle) bool {
+	data, err := readBelow(dir, "commondir")
+	return err == nil && strings.TrimSpace(string(data)) == "../.." && !hasName(dir, "config.worktree")
+}
+
+// link decides about a symbolic link at or below "modules", by which git would find a submodule's repository.
+func (w *walk) link(l *level, name string) bool {
+	if _, err := readlink(l.fd, name); err != nil {
+		return false
+	}
+	path := w.in(l, name)
+	if !w.links[path] && !w.excepted(path) {
+		w.told = append(w.told, moved(missing{&handle.Handle{FD: l.fd}, name, path}, "was not there before, and leads git outside elsewhere"))
+	}
+	return true
+}
+
+// state decides about what is under way in a repository that nobody knew.
+func (w *walk) state(git *handle.Handle, path string) {
+	for _, p := range pendings(git) {
+		if p.bad || w.changed(git, p.file) {
+			w.told = append(w.told, p.move(git, path))
+		}
+	}
+}
+
+func (w *walk) changed(git *handle.Handle, name string) bool {
+	var st unix.Statx_t
+	return unix.Statx(git.FD, name, unix.AT_SYMLINK_NOFOLLOW, unix.STATX_CTIME, &st) != nil || w.g.during(st.Ctime)
+}
+
+// excepted says whether a path, as people know it, is one that may change.
+func (w *walk) excepted(path string) bool {
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(w.g.dir.Path, path)
+	}
+	return w.g.excepted(path)
+}

@@ -1,0 +1,301 @@
+package worktree
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/handle"
+)
+
+// mostHeld is how many levels of the walk keep their descriptors. Deeper ones are opened again by "..", on the way back.
+const mostHeld = 128
+
+// place is what a directory is for git, which decides what may lie in it.
+type place uint8
+
+const (
+	inTree      place = iota // the shared directory and what is below
+	gitTop                   // a git directory
+	inGit                    // below one: nothing that git would take for a repository has to be there
+	inObjects                // its objects
+	inModules                // where the repositories of submodules lie
+	inWorktrees              // where a repository keeps what it needs of its linked work trees
+	aWorktree                // one of those
+)
+
+// walk looks at all that is below some directories, without recursion: a command may make directories in each other until
+// the disk is full.
+type walk struct {
+	g     *Guard
+	buf   []byte
+	until time.Time
+	seen  int
+	over  bool // something was left out
+	full  bool // nothing more is looked at
+	told  []string
+	way   []level
+	links map[string]bool // links that were there at the start
+}
+
+// level is a directory on the way to where the walk is.
+type level struct {
+	fd   int // -1 for one that is opened again when it is needed
+	id   handle.ID
+	name string
+	at   place
+	next []child
+	mode uint32 // that it had, where its owner's rights were given back to look into it; 0 for none
+}
+
+type child struct {
+	name string
+	at   place
+}
+
+// checkNested looks for repositories in what is shared that came into being, or that were changed where git outside obeys
+// them.
+func (g *Guard) checkNested() []string {
+	w := &walk{g: g, buf: make([]byte, 8<<10), until: time.Now().Add(patience), links: map[string]bool{}}
+	for _, l := range g.links {
+		w.links[l.path] = true
+	}
+	w.from(g.dir, "", inTree)
+	for _, d := range g.watched.dirs {
+		if _, in := below(d.Path, g.dir.Path); !in {
+			w.from(d, d.Path, gitTop)
+		}
+	}
+	if w.over {
+		w.told = append(w.told, fmt.Sprintf("not all of %s was looked at for repositories that the command may have made: it is too large (%d directories were looked at): find and remove what it made before you run git there", Quote(g.dir.Path), w.seen))
+	}
+	return w.told
+}
+
+const openDir = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_CLOEXEC
+
+// from looks at a directory and all below.
+func (w *walk) from(dir *handle.Handle, name string, at place) {
+	fd, err := dir.OpenAt(".", unix.O_RDONLY|unix.O_DIRECTORY, 0)
+	if err != nil {
+		w.told = append(w.told, Quote(dir.Path)+" cannot be looked at: do so before you run git there")
+		return
+	}
+	w.enter(fd, child{name, at}, 0)
+	for len(w.way) > 0 {
+		l := &w.way[len(w.way)-1]
+		if n := len(l.next); n > 0 && !w.full {
+			c := l.next[n-1]
+			l.next = l.next[:n-1]
+			w.open(l, c)
+			continue
+		}
+		w.leave()
+	}
+}
+
+// open goes into a directory of the last level.
+func (w *walk) open(l *level, c child) {
+	fd, err := unix.Openat(l.fd, c.name, openDir, 0)
+	switch {
+	case err == nil:
+		w.enter(fd, c, 0)
+	case errors.Is(err, unix.EACCES):
+		w.closed(l, c)
+	case errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) || errors.Is(err, unix.ENXIO):
+	default:
+		w.over = true
+	}
+}
+
+// closed looks into a directory that has been closed to its owner.
+func (w *walk) closed(l *level, c child) {
+	h, err := (&handle.Handle{FD: l.fd}).Beneath(c.name)
+	if err != nil {
+		w.over = w.over || !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.ELOOP)
+		return
+	}
+	defer h.Close()
+	if openUp(h) {
+		if fd, err := h.OpenAt(".", unix.O_RDONLY|unix.O_DIRECTORY, 0); err == nil {
+			w.enter(fd, c, h.Mode&0o7777|closedMode)
+			return
+		}
+		_ = unix.Fchmodat(unix.AT_FDCWD, h.Name(), h.Mode&0o7777, 0)
+	}
+	w.shut(h.FD, w.path(c.name))
+}
+
+// closedMode tells a mode of 0 from none.
+const closedMode = 1 << 31
+
+// subordinate is where ids begin that belong to no account (SUB_UID_MIN in login.defs(5) is 100000, and no system has
+// accounts of its own above 65535): a command with a range of them may give them directories, and take those back later.
+const subordinate = 1 << 16
+
+// shut tells of a directory that cannot be looked into, unless it was like that before and the command can do nothing about
+// it: it belongs to root, or to another account.
+func (w *walk) shut(fd int, path string) {
+	var st unix.Statx_t
+	err := unix.Statx(fd, "", unix.AT_EMPTY_PATH, unix.STATX_BASIC_STATS, &st)
+	if err == nil && st.Uid != uint32(os.Geteuid()) && st.Uid < subordinate && !w.g.during(st.Ctime) {
+		return
+	}
+	w.told = append(w.told, Quote(path)+" cannot be looked at: do so before you run git there")
+}
+
+// enter looks at a directory, whose descriptor it takes, and makes it the last level. mode is what it had before it was
+// opened up.
+func (w *walk) enter(fd int, c child, mode uint32) {
+	var st unix.Stat_t
+	if w.seen++; w.seen > mostDirs || w.seen%256 == 0 && time.Now().After(w.until) {
+		w.over, w.full = true, true
+	}
+	if w.full || unix.Fstat(fd, &st) != nil || w.g.ask.Hidden[handle.ID{Dev: st.Dev, Ino: st.Ino}] {
+		w.over = w.over || w.full
+		giveBack(fd, mode)
+		unix.Close(fd)
+		return
+	}
+	l := level{fd: fd, id: handle.ID{Dev: st.Dev, Ino: st.Ino}, name: c.name, at: c.at, mode: mode}
+	own := st.Uid == uint32(os.Geteuid())
+	if own && st.Mode&0o700 != 0o700 && unix.Fchmod(fd, st.Mode&0o7777|0o700) == nil {
+		l.mode = st.Mode&0o7777 | closedMode
+	}
+	entries, err := listFD(fd, w.buf)
+	if err != nil || !own && unreadable(fd, entries) {
+		w.shut(fd, w.path(c.name))
+	}
+	w.look(&l, entries)
+	if n := len(w.way); n >= mostHeld && len(l.next) > 0 {
+		unix.Close(w.way[n-1].fd)
+		w.way[n-1].fd = -1
+	}
+	w.way = append(w.way, l)
+}
+
+// unreadable says whether a directory shows names, and not what they are: it can be read and not searched.
+func unreadable(fd int, entries []entry) bool {
+	var st unix.Stat_t
+	return len(entries) > 0 && errors.Is(unix.Fstatat(fd, entries[0].name, &st, unix.AT_SYMLINK_NOFOLLOW), unix.EACCES)
+}
+
+// leave goes back to the level above.
+func (w *walk) leave() {
+	n := len(w.way) - 1
+	l := w.way[n]
+	w.way = w.way[:n]
+	if n > 0 && w.way[n-1].fd < 0 {
+		up := &w.way[n-1]
+		var st unix.Stat_t
+		fd, err := unix.Openat(l.fd, "..", openDir, 0)
+		if err == nil && unix.Fstat(fd, &st) == nil && (handle.ID{Dev: st.Dev, Ino: st.Ino}) == up.id {
+			up.fd = fd
+		} else {
+			if err == nil {
+				unix.Close(fd)
+			}
+			w.lost()
+		}
+	}
+	giveBack(l.fd, l.mode)
+	unix.Close(l.fd)
+}
+
+// lost gives up the levels that cannot be found again, for somebody has moved what they were.
+func (w *walk) lost() {
+	w.over = true
+	for n := len(w.way); n > 0 && w.way[n-1].fd < 0; n-- {
+		w.way = w.way[:n-1]
+	}
+}
+
+// giveBack closes a directory to its owner again.
+func giveBack(fd int, mode uint32) {
+	if mode != 0 {
+		_ = unix.Fchmod(fd, mode&0o7777)
+	}
+}
+
+// in is where a name of a level lies that is about to become the last one.
+func (w *walk) in(l *level, name string) string { return filepath.Join(w.path(l.name), name) }
+
+// path is where a name of the last level lies, for people.
+func (w *walk) path(name string) string {
+	parts := make([]string, 0, len(w.way)+1)
+	for _, l := range w.way {
+		parts = append(parts, l.name)
+	}
+	if name != "" {
+		parts = append(parts, name)
+	}
+	return filepath.Join(parts...)
+}
+
+// look decides about the names in a directory, and which of them are gone into.
+func (w *walk) look(l *level, entries []entry) {
+	head, foreign := false, false
+	for _, e := range entries {
+		head = head || strings.EqualFold(e.name, "HEAD")
+		foreign = foreign || !ascii(e.name)
+	}
+	if head || foreign {
+		w.self(l)
+	}
+	seen := false
+	for _, e := range entries {
+		switch dir := e.kind == unix.DT_DIR || e.kind == unix.DT_UNKNOWN; {
+		case strings.EqualFold(e.name, ".git"): // some file systems do not tell them apart, and git obeys
+			seen = true
+			w.dotGit(l, e.name)
+		case e.kind != unix.DT_DIR && w.below(l, e.name) == inModules && w.link(l, e.name):
+		case dir && l.at == inObjects && len(e.name) == 2 && w.stale(l.fd, e.name):
+		case dir:
+			l.next = append(l.next, child{e.name, w.below(l, e.name)})
+		}
+	}
+	if foreign && !seen && hasName(&handle.Handle{FD: l.fd}, ".git") { // by a name that the file system folds into this
+		w.dotGit(l, ".git")
+	}
+}
+
+func ascii(name string) bool {
+	for i := range len(name) {
+		if name[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
+}
+
+// below is what a directory of a level is for git.
+func (w *walk) below(l *level, name string) place {
+	top := l.at == gitTop || l.at == inTree && w.g.known[l.id]
+	switch {
+	case top && name == "modules":
+		return inModules
+	case top && name == "worktrees":
+		return inWorktrees
+	case top && name == "objects":
+		return inObjects
+	case l.at == inTree:
+		return inTree
+	case l.at == inModules:
+		return inModules
+	case l.at == inWorktrees:
+		return aWorktree
+	}
+	return inGit
+}
+
+// stale says whether a directory of loose objects holds none itself and was not changed since the start. There are 256.
+func (w *walk) stale(fd int, name string) bool {
+	var st unix.Statx_t
+	err := unix.Statx(fd, name, unix.AT_SYMLINK_NOFOLLOW, unix.STATX_TYPE|unix.STATX_NLINK|unix.STATX_CTIME, &st)
+	return err == nil && uint32(st.Mode)&unix.S_IFMT == unix.S_IFDIR && st.Nlink == 2 && !w.g.during(st.Ctime)
+}
