@@ -2,6 +2,8 @@ package spec
 
 import (
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -15,12 +17,13 @@ type gitConfig struct {
 	home   string
 	config []byte
 	ignore []byte
-	hooks  string // core.hooksPath
+	files  []worktree.OwnConfig // all that git reads, for what must not change
 }
 
 // ownGitConfig reads the caller's files as git does, the later one wins (git-config(1), "FILES"). The files themselves are
 // never shown: they hold tokens, and programs to run.
 func (b *builder) ownGitConfig() (own gitConfig) {
+	own.files = b.gitConfigs()
 	for _, h := range b.homes.covers {
 		if h.home && (own.home == "" || h.path == b.caller.Home) {
 			own.home = h.path
@@ -36,18 +39,60 @@ func (b *builder) ownGitConfig() (own gitConfig) {
 	defer dir.Close()
 	var texts [][]byte
 	for _, name := range []string{".config/git/config", ".gitconfig"} {
-		if data, err := readBelowHome(dir, name); err == nil {
-			texts = append(texts, data)
+		data, err := readBelowHome(dir, name)
+		if err != nil {
+			continue
+		}
+		texts = append(texts, data)
+		for i := range own.files {
+			if own.files[i].Path == filepath.Join(own.home, name) {
+				own.files[i].Data = append([]byte{}, data...) // not nil, which would be read
+			}
 		}
 	}
 	safe := worktree.Safe(texts)
-	own.config, own.hooks = safe.Config, safe.Hooks
+	own.config = safe.Config
 	ignore := usualIgnore
 	if safe.Ignore != "" {
 		ignore = safe.Ignore
 	}
 	own.ignore, _ = readWhole(dir, ignore)
 	return own
+}
+
+// gitConfigs are the files that git reads wherever it is called, in its order, and what it takes from the environment. The
+// usual ones are among them where variables name others, for those may be set in this shell only.
+func (b *builder) gitConfigs() (files []worktree.OwnConfig) {
+	env := map[string]string{}
+	for _, e := range b.caller.Env {
+		if name, value, _ := strings.Cut(e, "="); strings.HasPrefix(name, "GIT_CONFIG_") || name == "XDG_CONFIG_HOME" {
+			env[name] = value
+		}
+	}
+	add := func(path string) {
+		same := func(f worktree.OwnConfig) bool { return f.Path == path }
+		if filepath.IsAbs(path) && !slices.ContainsFunc(files, same) {
+			files = append(files, worktree.OwnConfig{Path: path})
+		}
+	}
+	add(b.onHost("/etc/gitconfig"))
+	add(env["GIT_CONFIG_SYSTEM"])
+	if dir := env["XDG_CONFIG_HOME"]; dir != "" {
+		add(filepath.Join(dir, "git/config"))
+	}
+	if b.caller.Home != "" {
+		add(filepath.Join(b.caller.Home, ".config/git/config"))
+		add(filepath.Join(b.caller.Home, ".gitconfig"))
+	}
+	add(env["GIT_CONFIG_GLOBAL"])
+	if n, _ := strconv.Atoi(env["GIT_CONFIG_COUNT"]); n > 0 {
+		var data []byte
+		for i := range min(n, 1000) {
+			data = append(data, worktree.Variable(env["GIT_CONFIG_KEY_"+strconv.Itoa(i)], env["GIT_CONFIG_VALUE_"+strconv.Itoa(i)])...)
+		}
+		files = append(files, worktree.OwnConfig{Data: data})
+	}
+	return files
 }
 
 const usualIgnore = ".config/git/ignore"

@@ -26,7 +26,7 @@ func (b *builder) find() {
 	go func() {
 		f := finding{own: b.ownGitConfig()}
 		if b.shared != nil {
-			ask.Hooks = f.own.hooks
+			ask.Own = f.own.files
 			f.guard = worktree.Find(b.shared, ask)
 		}
 		b.finding <- f
@@ -99,7 +99,7 @@ func (b *builder) guard() error {
 	for _, m := range b.theirs {
 		if h := b.writable(m); h != nil {
 			ask := b.ask()
-			ask.Hooks, ask.Except = found.own.hooks, without(ask.Except, []string{m.Source})
+			ask.Own, ask.Except = found.own.files, without(ask.Except, []string{m.Source})
 			g := worktree.Find(h, ask)
 			b.tellNames(g)
 			err = errors.Join(err, stays(g))
@@ -317,6 +317,9 @@ func (b *builder) guardWorkdir(g *worktree.Guard) (mounts []specs.Mount) {
 func (b *builder) tellNames(g *worktree.Guard) {
 	for _, path := range g.Linked {
 		b.notice("other-names", "%s has another name (a hard link), by which a command may change it: look for it with find -samefile", path)
+	}
+	if g.Whole > 0 {
+		b.notice("clones-not-writable", "there are many clones here: git cannot write in %d of them: --no-protect=DIR/.git lets it in one", g.Whole)
 	}
 }
 

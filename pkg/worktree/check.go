@@ -81,6 +81,7 @@ func (g *Guard) Check() (told []string) {
 		}
 		told = append(told, moved(l.missing, "was a link to "+Quote(l.target)+" before"))
 	}
+	told = append(told, g.checkAbsent()...)
 	told = append(told, g.checkFixed()...)
 	told = append(told, g.checkState()...)
 	told = append(told, g.checkNested()...)

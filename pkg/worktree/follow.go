@@ -1,7 +1,9 @@
 package worktree
 
 import (
+	"errors"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -9,135 +11,272 @@ import (
 	"sandbox/pkg/handle"
 )
 
-// followConfig protects what a configuration file names inside of what is shared: files that it includes, the directory
-// of hooks, programs.
-func (g *Guard) followConfig(d *gitDir, dir *handle.Handle, name string, level int) {
-	data, err := g.read(dir, name)
-	if err != nil || level > 8 {
-		return
-	}
-	vars, _ := parseConfig(data)
-	g.noteKeys(filepath.Join(dir.Path, name), vars)
-	for _, v := range vars {
-		switch {
-		case v.section == "core" && v.key == "hookspath":
-			g.protectNamed(d, d.top, v.value)
-			if filepath.Clean(v.value) == ".husky" {
-				// Up to version 8 husky writes below that directory at each install, and fails where it cannot.
-				g.wantsEnv = append(g.wantsEnv, "HUSKY=0")
-			}
-		case (v.section == "include" || v.section == "includeif") && v.key == "path":
-			from := dir
-			if at := filepath.Dir(name); at != "." {
-				if from, err = g.beneath(dir, at); err != nil {
-					continue
-				}
-			}
-			if in, rel, ok := g.protectNamed(d, from, v.value); ok {
-				g.followConfig(d, in, rel, level+1)
-			}
-		case v.section == "branch", v.section == "user", v.key == "url", v.key == "pushurl", v.key == "fetch", v.key == "push":
-		default:
-			for _, word := range strings.Fields(v.value) {
-				if word = strings.Trim(word, `!"';`); word != "" && len(word) < unix.PathMax {
-					g.protectProgram(d, word)
-				}
-			}
-		}
-	}
+// OwnConfig is a configuration file of the caller's own or of the system's, which git obeys wherever they stand.
+type OwnConfig struct {
+	Path string
+	Data []byte // nil for one that is to be read
 }
 
-// protectNamed protects a path that a configuration names, relative to from, where it lies in something that is shared.
-func (g *Guard) protectNamed(d *gitDir, from *handle.Handle, path string) (in *handle.Handle, rel string, ok bool) {
-	if rest, home := strings.CutPrefix(path, "~/"); home && g.ask.Home != "" {
-		path = filepath.Join(g.ask.Home, rest)
-	}
-	if path == "" || strings.HasPrefix(path, "~") || strings.HasPrefix(path, "%(") {
-		return nil, "", false
-	}
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(from.Path, path)
-	}
-	path = filepath.Clean(path)
-	if filepath.Base(path) == "_" && filepath.Base(filepath.Dir(path)) == ".husky" {
-		path = filepath.Dir(path) // what lies in _ runs what lies beside it
-	}
-	return g.protectPath(path, area{d.base, d.to})
+// scope is what a configuration counts for.
+type scope struct {
+	repo bool     // a repository's, else the caller's own
+	tops []string // the work trees, in which relative paths begin
 }
 
-// protectPath protects an absolute path where it lies in something that is shared. Where what is shared lies in it, all of
-// that is not writable.
-func (g *Guard) protectPath(path string, own area) (in *handle.Handle, rel string, ok bool) {
-	if _, in := below(g.dir.Path, path); in && !g.ask.None {
-		// `core.hooksPath = .husky`, and who stands there: but not a path that names all of a work tree, or a disk.
-		if h, err := handle.Open(path); err == nil {
-			if h.IsDir() && h.ID != own.dir.ID && (g.Tree == nil || h.ID != g.Tree.ID) && path != "/" {
-				g.InGit = path
-			}
-			h.Close()
-		}
-		return nil, "", false
-	}
-	for _, area := range append([]area{{g.dir, &g.Inside}, own}, g.areas()...) {
-		if rel, in := below(path, area.dir.Path); in && rel != "." {
-			g.protect(area.dir, area.to, rel)
-			return area.dir, rel, true
-		}
-	}
-	return g.protectReal(path)
-}
-
-// protectReal is that for a path which leads into the shared directory by way of a link outside, the caller's own.
-func (g *Guard) protectReal(path string) (in *handle.Handle, rel string, ok bool) {
-	for range 20 {
-		h, err := handle.Open(path)
-		if err != nil {
-			return nil, "", false
-		}
-		defer h.Close()
-		rel, in := below(h.Now(), g.dir.Now())
-		if !in || rel == "." {
-			return nil, "", false
-		}
-		if same, err := g.beneath(g.dir, rel); err == nil {
-			same.Close()
-			if same.ID == h.ID {
-				g.protect(g.dir, &g.Inside, rel)
-				return g.dir, rel, true
-			}
-		}
-	}
-	g.Closed = path // its names change all the time
-	return nil, "", false
-}
-
+// area is a directory that is shared, and where its parts are noted.
 type area struct {
 	dir *handle.Handle
 	to  *[]Part
 }
 
-func (g *Guard) areas() (list []area) {
+func (g *Guard) areas() []area {
+	list := []area{{g.dir, &g.Inside}}
 	for _, d := range g.GitDirs {
 		list = append(list, area{d.Handle, &d.Parts})
 	}
 	return list
 }
 
-// protectProgram is protectNamed for a word of a command: only for a file that is there.
-func (g *Guard) protectProgram(d *gitDir, word string) {
-	if !filepath.IsAbs(word) {
-		word = filepath.Join(d.top.Path, word)
+// mostIncludes is how deep git follows files that include each other (MAX_INCLUDE_DEPTH in its config.c).
+const mostIncludes = 10
+
+// followOwn protects what the caller's own configuration names, and the files of that.
+func (g *Guard) followOwn() {
+	for _, f := range g.ask.Own {
+		s := scope{tops: g.tops}
+		if f.Data == nil {
+			g.followFile(s, f.Path, 0)
+			continue
+		}
+		if f.Path != "" {
+			g.protectPath(f.Path)
+		}
+		g.follow(s, f.Path, f.Data, 0)
 	}
-	rel, ok := below(filepath.Clean(word), g.dir.Path)
-	if !ok || rel == "." {
+}
+
+// followFile is follow for a file that is named, which is protected itself.
+func (g *Guard) followFile(s scope, path string, level int) {
+	g.protectPath(path)
+	data, err := g.readNamed(path)
+	if err == nil && level <= mostIncludes {
+		g.follow(s, path, data, level)
+	}
+}
+
+// follow protects what a configuration file names inside of what is shared: files that it includes, under whatever
+// condition, the directory of hooks, programs. path is the file's, as git opens it.
+func (g *Guard) follow(s scope, path string, data []byte, level int) {
+	vars, _ := parseConfig(data)
+	if s.repo {
+		g.noteKeys(path, vars)
+	}
+	for _, v := range vars {
+		switch {
+		case v.section == "core" && v.key == "hookspath":
+			g.followHooks(s, v.value)
+		case (v.section == "include" || v.section == "includeif") && v.key == "path":
+			for _, p := range g.named([]string{filepath.Dir(path)}, v.value) {
+				g.followFile(s, p, level+1)
+			}
+		case v.section == "init" && v.key == "templatedir": // what a new repository begins with, hooks too
+			for _, p := range g.named(s.tops, v.value) {
+				g.protectPath(p)
+			}
+		case runs(v):
+			g.followCommand(s, v)
+		case !s.repo, v.section == "branch", v.section == "user", v.key == "url", v.key == "pushurl", v.key == "fetch", v.key == "push":
+		default:
+			for _, word := range strings.Fields(v.value) {
+				g.followWord(s, word, false)
+			}
+		}
+	}
+}
+
+func (g *Guard) followHooks(s scope, value string) {
+	for _, p := range g.named(s.tops, value) {
+		if filepath.Base(p) == "_" && filepath.Base(filepath.Dir(p)) == ".husky" {
+			p = filepath.Dir(p) // what lies in _ runs what lies beside it
+		}
+		if s.repo && filepath.Clean(value) == ".husky" && !slices.Contains(g.wantsEnv, "HUSKY=0") {
+			// Up to version 8 husky writes below that directory at each install, and fails where it cannot.
+			g.wantsEnv = append(g.wantsEnv, "HUSKY=0")
+		}
+		if relative := !filepath.IsAbs(g.home(value)); !slices.Contains(s.tops, p) || !s.repo && !relative {
+			g.sharedIsIn(p)
+		}
+		g.protectHooks(p)
+	}
+}
+
+// sharedIsIn has the whole of what is shared read-only where it lies in a directory of hooks: `core.hooksPath = .husky`,
+// and who stands there. But not for a path that names a disk, or all of a work tree.
+func (g *Guard) sharedIsIn(path string) {
+	if _, in := below(g.dir.Path, path); !in {
+		path = g.real(path)
+		if _, in := below(g.now(), path); !in {
+			return
+		}
+	}
+	h, err := handle.Open(path)
+	if err != nil {
 		return
 	}
-	h, err := g.dir.Inside(rel)
-	g.note(err, g.dir, rel)
-	if err == nil {
-		if h.Kind() == unix.S_IFREG {
-			g.protect(g.dir, &g.Inside, rel)
-		}
-		h.Close()
+	defer h.Close()
+	if h.IsDir() && (g.Tree == nil || h.ID != g.Tree.ID) && path != "/" && !g.ask.None {
+		g.InGit = path
 	}
+}
+
+// protectHooks protects a directory of hooks, and what those lead to that are links: a script of the work tree, say.
+func (g *Guard) protectHooks(path string) {
+	g.protectPath(path)
+	for _, dir := range []string{path, filepath.Join(path, "_")} {
+		g.hookLinks(dir)
+		if filepath.Base(path) != ".husky" {
+			return
+		}
+	}
+}
+
+func (g *Guard) hookLinks(path string) {
+	hooks, err := g.openNamed(path)
+	if err != nil {
+		return
+	}
+	defer hooks.Close()
+	if !hooks.IsDir() {
+		return
+	}
+	entries, _ := g.list(hooks)
+	for _, e := range entries {
+		if e.kind != unix.DT_LNK && e.kind != unix.DT_UNKNOWN {
+			continue
+		}
+		if target, err := readlink(hooks.FD, e.name); err == nil {
+			if !filepath.IsAbs(target) {
+				target = filepath.Join(hooks.Now(), target)
+			}
+			g.protectPath(filepath.Clean(target))
+		}
+	}
+}
+
+// named are the paths that a configuration means, relative ones in each of some directories.
+func (g *Guard) named(from []string, path string) (list []string) {
+	path = g.home(path)
+	switch {
+	case path == "" || strings.HasPrefix(path, "~") || strings.HasPrefix(path, "%(") || len(path) >= unix.PathMax:
+		return nil
+	case filepath.IsAbs(path):
+		return []string{filepath.Clean(path)}
+	}
+	for _, dir := range from {
+		if filepath.IsAbs(dir) {
+			list = append(list, filepath.Join(dir, path))
+		}
+	}
+	return list
+}
+
+// home is a path with its ~ undone, the caller's name for it too.
+func (g *Guard) home(path string) string {
+	if !strings.HasPrefix(path, "~") || g.ask.Home == "" {
+		return path
+	}
+	user, rest, _ := strings.Cut(path[1:], "/")
+	if user == "" || user == filepath.Base(g.ask.Home) {
+		return filepath.Join(g.ask.Home, rest)
+	}
+	return path
+}
+
+// protectPath protects an absolute path where it lies in something that is shared, by this name or by way of links outside.
+func (g *Guard) protectPath(path string) {
+	if a, rel, ok := g.where(path); ok {
+		g.protect(a.dir, a.to, rel)
+	}
+}
+
+// where is the place of a path in what is shared.
+func (g *Guard) where(path string) (a area, rel string, ok bool) {
+	if a, rel, ok = g.lies(path); !ok {
+		a, rel, ok = g.lies(g.real(path))
+	}
+	return a, rel, ok && rel != "."
+}
+
+func (g *Guard) lies(path string) (area, string, bool) {
+	list := g.areas()
+	for _, a := range list {
+		if rel, in := below(path, a.dir.Path); in {
+			return a, rel, true
+		}
+	}
+	rel, in := below(path, g.now())
+	return list[0], rel, in
+}
+
+// now is where the shared directory is; Path is how it was named.
+func (g *Guard) now() string {
+	if g.isNow == "" {
+		g.isNow = g.dir.Now()
+	}
+	return g.isNow
+}
+
+// real follows the links on the way to a path, up to the first name that is not there or lies in what is shared: what comes
+// then is looked up from the shared directory's own descriptor.
+func (g *Guard) real(path string) string {
+	at, rest := "/", strings.TrimPrefix(filepath.Clean(path), "/")
+	for links := 0; rest != "" && links < 40; {
+		part, after, _ := strings.Cut(rest, "/")
+		at, rest = filepath.Join(at, part), after
+		if _, _, in := g.lies(at); in {
+			break
+		}
+		target, err := readlink(unix.AT_FDCWD, at)
+		if errors.Is(err, unix.EINVAL) {
+			continue
+		}
+		if err != nil {
+			break
+		}
+		links++
+		if !filepath.IsAbs(target) {
+			target = filepath.Join(filepath.Dir(at), target)
+		}
+		at, rest = "/", strings.TrimPrefix(filepath.Join(target, rest), "/")
+	}
+	return filepath.Join(at, rest)
+}
+
+// openNamed opens what a path leads to, links followed: from the shared directory's descriptor where it lies in that.
+func (g *Guard) openNamed(path string) (*handle.Handle, error) {
+	if a, rel, ok := g.lies(path); ok {
+		h, err := a.dir.Inside(rel)
+		if g.note(err, a.dir, rel); err == nil {
+			return h, nil
+		}
+	}
+	return handle.Open(path)
+}
+
+// readNamed reads what a path leads to.
+func (g *Guard) readNamed(path string) ([]byte, error) {
+	h, err := g.openNamed(path)
+	if err != nil {
+		return nil, err
+	}
+	defer h.Close()
+	if h.Kind() != unix.S_IFREG {
+		return nil, unix.EINVAL
+	}
+	// It is open, and only to be read by its name in /proc.
+	data, err := readUpTo(&handle.Handle{FD: unix.AT_FDCWD}, h.Name(), mostRead, 0)
+	if a, rel, ok := g.where(path); ok {
+		g.note(err, a.dir, rel)
+	}
+	return data, err
 }

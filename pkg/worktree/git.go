@@ -19,13 +19,14 @@ type gitDir struct {
 	top  *handle.Handle
 }
 
-// Bounds of what a start looks at; what lies beyond them is looked at when the command has ended.
+// Bounds of what a start guards in its parts: what lies beyond them is read-only as a whole.
 const (
 	mostModules = 64
-	mostNested  = 16
-	mostLooked  = 512
-	mostLevels  = 64
+	mostNested  = 200
 )
+
+// mostLevels bounds the way up to the repository that the shared directory lies in.
+const mostLevels = 64
 
 // findGit finds the repository that the shared directory belongs to, as git does: in it, or in the nearest directory above.
 func (g *Guard) findGit(has map[string]uint8) {
@@ -99,7 +100,7 @@ func (g *Guard) show(git, top *handle.Handle, own string) bool {
 	g.guardGitDir(&gitDir{Handle: git, base: git, to: &d.Parts, rel: ".", top: top})
 	if own != "" {
 		g.pin(git, &d.Parts, own)
-		for _, name := range []string{"config.worktree", "commondir", "gitdir"} {
+		for _, name := range leading {
 			g.protect(git, &d.Parts, filepath.Join(own, name))
 		}
 	}
@@ -109,16 +110,8 @@ func (g *Guard) show(git, top *handle.Handle, own string) bool {
 // linked follows the file .git of a linked work tree or a submodule (gitrepository-layout(5)). Such a file may have been
 // written by a command that ran here before, to have another directory shared: so what it names must name this work tree.
 func (g *Guard) linked(top, file *handle.Handle) bool {
-	data, err := g.read(top, ".git")
-	path, ok := strings.CutPrefix(strings.TrimRight(string(data), "\r\n"), "gitdir: ")
-	if err != nil || !ok || path == "" {
-		return false
-	}
-	git, err := top.Open(path)
-	if err != nil || !git.IsDir() {
-		return false
-	}
-	if git.Path = git.Now(); git.Path == "" {
+	git := gitFile(g, top)
+	if git == nil {
 		return false
 	}
 	common, name := g.common(git)
@@ -143,9 +136,27 @@ func (g *Guard) linked(top, file *handle.Handle) bool {
 	return false
 }
 
+// gitFile is where the file .git of a work tree leads, nil for nowhere.
+func gitFile(g *Guard, top *handle.Handle) *handle.Handle {
+	data, err := g.read(top, ".git")
+	path, ok := strings.CutPrefix(strings.TrimRight(string(data), "\r\n"), "gitdir: ")
+	if err != nil || !ok || path == "" {
+		return nil
+	}
+	git, err := top.Open(path)
+	if err != nil {
+		return nil
+	}
+	if git.Path = git.Now(); git.Path == "" || !git.IsDir() {
+		git.Close()
+		return nil
+	}
+	return git
+}
+
 // guardInside guards a git directory in the shared one to which a .git file leads.
 func (g *Guard) guardInside(git, common, top *handle.Handle) {
-	for _, name := range []string{"config.worktree", "commondir", "gitdir"} {
+	for _, name := range leading {
 		if rel, in := below(git.Path, g.dir.Path); in && common != nil {
 			g.protect(g.dir, &g.Inside, filepath.Join(rel, name))
 		}

@@ -94,7 +94,7 @@ func TestSafe(t *testing.T) {
 		[]byte("[user]\n\tname = \"A \\\"b\\\"\"\n\ttoken = x\n\tsigningkey = K\n[alias]\n\tst = status\n\tx = !sh\n[url \"https://u:p@h/\"]\n\tinsteadOf = h:\n[init]\n\ttemplateDir = /t\n\tdefaultBranch = main\n[color \"diff\"]\n\tmeta = red\n[core]\n\tautocrlf = input\n"),
 	})
 	want := "[user]\n\tname = \"Old\"\n[user]\n\tname = \"A \\\"b\\\"\"\n[alias]\n\tst = \"status\"\n[init]\n\tdefaultbranch = \"main\"\n[color \"diff\"]\n\tmeta = \"red\"\n[core]\n\tautocrlf = \"input\"\n"
-	if string(s.Config) != want || s.Ignore != ".ignore" || s.Hooks != "/hooks" {
+	if string(s.Config) != want || s.Ignore != ".ignore" {
 		t.Errorf("got %+v with\n%s", s, s.Config)
 	}
 }

@@ -1,6 +1,8 @@
 package worktree
 
 import (
+	"bytes"
+	"errors"
 	"path/filepath"
 	"strings"
 
@@ -29,62 +31,89 @@ func (g *Guard) guardGitDir(d *gitDir) {
 			g.miss(d.Handle, name, g.shown(d.Handle, name))
 		}
 	}
-	g.guardHooks(d)
-	if g.ask.Hooks != "" {
-		g.protectNamed(d, d.top, g.ask.Hooks)
+	config, err := g.read(d.Handle, "config")
+	if errors.Is(err, unix.ELOOP) {
+		config, _ = g.readNamed(filepath.Join(d.Path, "config"))
 	}
-	g.followConfig(d, d.Handle, "config", 0)
-	g.followConfig(d, d.Handle, "config.worktree", 0)
+	more, _ := g.read(d.Handle, "config.worktree")
+	tops := append([]string{topOf(d, config, more)}, g.guardWorktrees(d)...)
+	g.tops = append(g.tops, tops...)
+	g.hookLinks(filepath.Join(d.Path, "hooks"))
+	g.follow(scope{true, tops}, filepath.Join(d.Path, "config"), config, 0)
+	g.follow(scope{true, tops[:1]}, filepath.Join(d.Path, "config.worktree"), more, 0)
 	g.noteState(d.Handle)
-	g.guardWorktrees(d)
-	g.guardModules(d)
+	g.guardModules(d, "modules")
 }
 
-// guardHooks protects what hooks are that are links: a script of the work tree, say.
-func (g *Guard) guardHooks(d *gitDir) {
-	hooks, err := g.beneath(d.Handle, "hooks")
-	if err != nil {
-		return
-	}
-	defer hooks.Close()
-	entries, _ := g.list(hooks)
-	for _, e := range entries {
-		if e.kind == unix.DT_LNK || e.kind == unix.DT_UNKNOWN {
-			if target, err := readlink(hooks.FD, e.name); err == nil {
-				if !filepath.IsAbs(target) {
-					target = filepath.Join(d.Path, "hooks", target)
+// topOf is the work tree of a repository: a submodule's says where that is.
+func topOf(d *gitDir, configs ...[]byte) string {
+	top := d.top.Path
+	for _, data := range configs {
+		if !bytes.Contains(bytes.ToLower(data), []byte("worktree")) {
+			continue
+		}
+		vars, _ := parseConfig(data)
+		for _, v := range vars {
+			if v.name() == "core.worktree" && v.value != "" {
+				if top = v.value; !filepath.IsAbs(top) {
+					top = filepath.Join(d.Path, top)
 				}
-				g.protectPath(filepath.Clean(target), area{d.base, d.to})
 			}
 		}
 	}
+	return top
 }
 
-// guardWorktrees makes read-only what the repository keeps of its linked work trees, but for the one that is shared.
-func (g *Guard) guardWorktrees(d *gitDir) {
+// leading is what, in the directory of a linked work tree, leads git to others of what it obeys.
+var leading = []string{"config.worktree", "commondir", "gitdir"}
+
+// guardWorktrees makes read-only what the repository keeps of its linked work trees, but for the one that is shared, and
+// returns where those are.
+func (g *Guard) guardWorktrees(d *gitDir) (tops []string) {
 	dir, err := g.beneath(d.Handle, "worktrees")
 	if err != nil {
-		return
+		return nil
 	}
 	defer dir.Close()
 	entries, err := g.list(dir)
 	if err != nil { // entered, and not listed
 		g.protect(d.base, d.to, filepath.Join(d.rel, "worktrees"))
-		return
+		return nil
 	}
 	for _, e := range entries {
-		rel := filepath.Join(d.rel, "worktrees", e.name)
-		back, err := g.read(dir, filepath.Join(e.name, "gitdir"))
-		if err == nil && g.isTop(d, strings.TrimSpace(string(back))) {
-			continue
+		rel := filepath.Join("worktrees", e.name)
+		var st unix.Stat_t
+		if g.has(dir, e.name, &st) {
+			g.known[handle.ID{Dev: st.Dev, Ino: st.Ino}] = true
 		}
-		g.protect(d.base, d.to, rel)
+		back, err := g.read(dir, filepath.Join(e.name, "gitdir"))
+		top := filepath.Dir(strings.TrimSpace(string(back)))
+		if !filepath.IsAbs(top) {
+			top = filepath.Join(d.Path, rel, top)
+		}
+		if err == nil {
+			tops = append(tops, top)
+			config, _ := g.read(dir, filepath.Join(e.name, "config.worktree"))
+			g.follow(scope{true, []string{top}}, filepath.Join(d.Path, rel, "config.worktree"), config, 0)
+		}
+		_, _, in := g.lies(top)
+		switch {
+		case err != nil || !in && !g.isTop(d, top):
+			g.protect(d.base, d.to, filepath.Join(d.rel, rel))
+			continue
+		case in: // it is shared, and works
+			for _, name := range leading {
+				g.protect(d.base, d.to, filepath.Join(d.rel, rel, name))
+			}
+		}
+		g.guardModules(d, filepath.Join(rel, "modules"))
 	}
+	return tops
 }
 
-// isTop says whether the path of a .git file is that of the work tree that is shared.
+// isTop says whether a path is that of the work tree that is shared.
 func (g *Guard) isTop(d *gitDir, path string) bool {
-	h, err := d.Open(filepath.Dir(path))
+	h, err := d.Open(path)
 	if err != nil {
 		return false
 	}
@@ -93,29 +122,35 @@ func (g *Guard) isTop(d *gitDir, path string) bool {
 }
 
 // guardModules guards the repositories of submodules, which may have their own.
-func (g *Guard) guardModules(d *gitDir) {
+func (g *Guard) guardModules(d *gitDir, modules string) {
 	left := mostModules
 	var walk func(rel string, level int)
 	walk = func(rel string, level int) {
 		dir, err := g.beneath(d.base, rel)
-		if err != nil || level > 6 {
+		if errors.Is(err, unix.ELOOP) {
+			g.protectLink(d.base, d.to, rel)
+		}
+		if err != nil {
 			return
 		}
 		entries, err := g.list(dir)
 		dir.Close()
-		if err != nil || len(entries) > 16*mostModules {
+		if err != nil || len(entries) > 16*mostModules || level > 6 {
 			g.protect(d.base, d.to, rel) // as a whole, where it cannot be looked at
 			return
 		}
 		for _, e := range entries {
+			at := filepath.Join(rel, e.name)
+			if e.kind == unix.DT_LNK {
+				g.protectLink(d.base, d.to, at)
+			}
 			if e.kind != unix.DT_DIR && e.kind != unix.DT_UNKNOWN {
 				continue
 			}
 			if left--; left < 0 {
-				g.protect(d.base, d.to, filepath.Join(d.rel, "modules"))
+				g.protect(d.base, d.to, filepath.Join(d.rel, modules))
 				return
 			}
-			at := filepath.Join(rel, e.name)
 			m, err := g.beneath(d.base, at)
 			if err != nil || !m.IsDir() {
 				continue
@@ -127,17 +162,14 @@ func (g *Guard) guardModules(d *gitDir) {
 			}
 		}
 	}
-	walk(filepath.Join(d.rel, "modules"), 0)
+	walk(filepath.Join(d.rel, modules), 0)
 }
 
 // findNested guards repositories that lie directly in the shared directory: a directory of clones. A file .git there
-// leads to a submodule's repository, and is protected as it is.
+// leads to a submodule's or linked work tree's repository, and is protected as it is.
 func (g *Guard) findNested(entries []entry) {
 	guarded := 0
-	for i, e := range entries {
-		if i >= mostLooked {
-			return
-		}
+	for _, e := range entries {
 		if e.kind != unix.DT_DIR && e.kind != unix.DT_UNKNOWN || e.name == ".git" {
 			continue
 		}
@@ -146,11 +178,14 @@ func (g *Guard) findNested(entries []entry) {
 		if !g.has(g.dir, rel, &st) {
 			continue
 		}
-		if guarded++; guarded > mostNested {
-			g.known[handle.ID{Dev: st.Dev, Ino: st.Ino}] = false
+		if guarded++; guarded <= mostNested {
+			g.guardNested(rel)
 			continue
 		}
-		g.guardNested(rel)
+		// As a whole: each that is guarded in its parts is six mounts, and as many descriptors.
+		g.known[handle.ID{Dev: st.Dev, Ino: st.Ino}] = true
+		g.protect(g.dir, &g.Inside, rel)
+		g.Whole++
 	}
 }
 
@@ -160,15 +195,20 @@ func (g *Guard) guardNested(rel string) {
 		g.protect(g.dir, &g.Inside, rel)
 		return
 	}
-	if !h.IsDir() {
-		g.known[h.ID] = true
-		g.protect(g.dir, &g.Inside, rel)
+	top, err := g.beneath(g.dir, filepath.Dir(rel))
+	if err != nil {
 		h.Close()
 		return
 	}
-	top, err := g.beneath(g.dir, filepath.Dir(rel))
-	if err != nil {
+	if h.IsDir() {
+		g.guardGitDir(&gitDir{Handle: h, base: g.dir, to: &g.Inside, rel: rel, top: top})
 		return
 	}
-	g.guardGitDir(&gitDir{Handle: h, base: g.dir, to: &g.Inside, rel: rel, top: top})
+	g.known[h.ID] = true
+	g.protect(g.dir, &g.Inside, rel)
+	h.Close()
+	if git := gitFile(g, top); git != nil {
+		common, _ := g.common(git)
+		g.guardInside(git, common, top)
+	}
 }

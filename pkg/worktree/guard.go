@@ -20,17 +20,21 @@ type Guard struct {
 	InGit    string   // the git directory, or other place that git obeys, that dir is a part of; "" for none
 	Moving   string   // this program, which could not be protected
 	Closed   string   // what is closed to the caller, who owns it: a command may open it and write what is in it
+	Whole    int      // clones of which all is read-only, for they are many
 	Linked   []string // what is read-only and has other names
 	Tree     *Dir     // the whole work tree that dir is a part of; nil where there is none, or dir is all of it
 	GitDirs  []*Dir   // git directories that lie outside of dir, with what is protected in them
 	Inside   []Part   // of dir
 	missing  []missing
+	absent   []absent
 	fixed    []fixed
 	bases    map[*handle.Handle]*handle.Handle
 	links    []link
 	known    map[handle.ID]bool // repositories that were there at the start
 	watched  watch
 	followed int              // links
+	tops     []string         // work trees of what is guarded
+	isNow    string           // see now
 	pending  map[program]bool // what would run programs at the start, of what is under way
 	wantsEnv []string
 	opened   []opened // of a guard that was written down
@@ -55,7 +59,7 @@ type Ask struct {
 	Except  []string // absolute paths that are not protected
 	None    bool     // nothing is
 	Binary  *handle.Handle
-	Hooks   string             // core.hooksPath of the caller's own configuration
+	Own     []OwnConfig        // the caller's own configuration, in git's order
 	Home    string             // what ~ stands for
 	Hidden  map[handle.ID]bool // directories that the command does not get to see, wherever they lie
 	// May says whether a directory above the shared one may be shown to the command.
@@ -130,6 +134,7 @@ func find(dir *handle.Handle, ask Ask) *Guard {
 	}
 	g.findGit(has)
 	g.findNested(names)
+	g.followOwn()
 	for _, path := range ask.Protect {
 		if rel, ok := below(path, dir.Path); ok && rel != "." {
 			g.protect(dir, &g.Inside, rel)
@@ -249,7 +254,7 @@ func (g *Guard) protectBehind(dir *handle.Handle, to *[]Part, at, rest, target s
 		if !filepath.IsAbs(target) {
 			target = filepath.Join(dir.Path, filepath.Dir(at), target)
 		}
-		g.protectPath(filepath.Join(target, rest), area{dir, to})
+		g.protectPath(filepath.Join(target, rest))
 		return
 	}
 	defer real.Close()

@@ -18,7 +18,7 @@ import (
 //	dir, git DEV INO PATH     the shared directory, and git directories outside of it
 //	known, seen DEV INO       repositories that were there, guarded and not
 //	hidden DEV INO            directories that the command does not see
-//	missing, except 0 0 PATH
+//	missing, absent, except 0 0 PATH
 //	fixed, repo DEV INO PATH  what was read-only, and repositories that were guarded
 //	link 0 LENGTH PATHTARGET  LENGTH is the path's
 //	pending DEV INO TEXT      what would run programs in such a git directory
@@ -51,6 +51,9 @@ func (g *Guard) Note() (n Note) {
 	}
 	for _, m := range g.missing {
 		add("missing", 0, 0, filepath.Join(m.dir.Path, m.name))
+	}
+	for _, a := range g.absent {
+		add("absent", 0, 0, filepath.Join(a.base.Path, a.rel))
 	}
 	for _, f := range g.fixed {
 		add("fixed", f.id.Dev, f.id.Ino, filepath.Join(f.base.Path, f.rel))
@@ -220,6 +223,10 @@ func (g *Guard) remember(bases []*handle.Handle, l line) {
 		}
 		if !in || rel == "." {
 			continue
+		}
+		if l.kind == "absent" {
+			g.absent = append(g.absent, absent{g.base(base), rel, g.shown(base, rel)})
+			return
 		}
 		if l.kind == "fixed" {
 			g.fixed = append(g.fixed, fixed{g.base(base), rel, g.shown(base, rel), handle.ID{Dev: l.a, Ino: l.b}, nil})

@@ -14,11 +14,15 @@ const mostRead = 256 << 10
 var errTooLarge = errors.New("larger than any such file")
 
 // readBelow reads a regular file below a directory; a link is not followed, a FIFO not waited for.
-func readBelow(dir *handle.Handle, name string) ([]byte, error) { return readUpTo(dir, name, mostRead) }
+func readBelow(dir *handle.Handle, name string) ([]byte, error) {
+	return readUpTo(dir, name, mostRead, noLinks)
+}
 
-// readUpTo is that with a bound of its own.
-func readUpTo(dir *handle.Handle, name string, most int) ([]byte, error) {
-	const resolve = unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS
+// noLinks keeps a path below its directory, and from links.
+const noLinks = unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS
+
+// readUpTo is that with a bound, and ways to go, of its own.
+func readUpTo(dir *handle.Handle, name string, most int, resolve uint64) ([]byte, error) {
 	fd, err := dir.OpenAt(name, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, resolve)
 	if errors.Is(err, unix.EAGAIN) {
 		// Somebody has a lease on it (fcntl(2), F_SETLEASE), to keep us from reading; the kernel takes it away from who

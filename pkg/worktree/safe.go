@@ -9,7 +9,6 @@ import (
 // SafeConfig is what of a person's git configuration may be known to everybody.
 type SafeConfig struct {
 	Config []byte // a file in git's format
-	Hooks  string // core.hooksPath
 	Ignore string // core.excludesFile below the home directory, "" for the usual one
 }
 
@@ -34,8 +33,6 @@ func Safe(files [][]byte) (s SafeConfig) {
 		vars, _ := parseConfig(data)
 		for _, v := range vars {
 			switch {
-			case v.section == "core" && v.key == "hookspath":
-				s.Hooks = v.value
 			case v.section == "core" && v.key == "excludesfile":
 				s.Ignore = strings.TrimPrefix(v.value, "~/")
 				if strings.HasPrefix(v.value, "/") || s.Ignore == v.value {
@@ -66,4 +63,19 @@ func write(b *strings.Builder, v variable) {
 	}
 	value := strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\t", `\t`, "\b", `\b`).Replace(v.value)
 	fmt.Fprintf(b, "[%s]\n\t%s = \"%s\"\n", header, v.key, value)
+}
+
+// Variable is a configuration file that sets one variable, by its whole name.
+func Variable(name, value string) []byte {
+	section, rest, ok := strings.Cut(name, ".")
+	if !ok {
+		return nil
+	}
+	v := variable{section: strings.ToLower(section), key: rest, value: value}
+	if i := strings.LastIndexByte(rest, '.'); i >= 0 {
+		v.subsection, v.key = rest[:i], rest[i+1:]
+	}
+	var b strings.Builder
+	write(&b, v)
+	return []byte(b.String())
 }

@@ -44,7 +44,7 @@ func pendings(git *handle.Handle) (list []pending) {
 			continue
 		}
 		read := func(name string, find func([]byte) []string) {
-			data, err := readUpTo(dir, name, mostLines)
+			data, err := readUpTo(dir, name, mostLines, noLinks)
 			file := filepath.Join(u.dir, name)
 			if errors.Is(err, unix.ENOENT) {
 				return
