@@ -65,7 +65,7 @@ func (g *Guard) Check() (told []string) {
 		if err == nil && m.dir == g.dir && !names[m.name] {
 			continue
 		}
-		switch _, err := g.stat(m.dir, m.name); {
+		switch _, err := g.statx(m.dir, m.name); {
 		case errors.Is(err, unix.EACCES):
 			if m.dir.UID == uint32(os.Geteuid()) { // else the command could not look either
 				told = append(told, Quote(m.path)+" cannot be looked at: do so before you go on")
@@ -86,67 +86,6 @@ func (g *Guard) Check() (told []string) {
 	told = append(told, g.checkState()...)
 	told = append(told, g.checkNested()...)
 	return append(told, g.watched.tell(g)...)
-}
-
-// checkFixed looks at what was read-only and was replaced by somebody outside, after which the command could write it.
-func (g *Guard) checkFixed() (told []string) {
-	for _, f := range g.fixed {
-		id, err := g.stat(f.base, f.rel)
-		if errors.Is(err, unix.ENOENT) || err == nil && id == f.id {
-			continue
-		}
-		if errors.Is(err, unix.EACCES) {
-			told = append(told, Quote(f.path)+" cannot be looked at: do so before you go on")
-			continue
-		}
-		if f.keys == nil {
-			told = append(told, fmt.Sprintf("%s was replaced while the command ran, by something outside or by the command: look at it before you go on", Quote(f.path)))
-			continue
-		}
-		if f.added() {
-			if dir, name, ok := g.parent(f.base, f.rel); ok {
-				told = append(told, moved(missing{dir, name, f.path}, "was replaced while the command ran, and says more that runs programs"))
-			}
-		}
-	}
-	return told
-}
-
-// stat is the file of a name, a link too; the zero ID for one that came into being since the start, whatever its number: a
-// file system gives out the number of a file that is gone again. Another command may close directories and open them
-// again: it is asked often enough to see one of them open.
-func (g *Guard) stat(dir *handle.Handle, name string) (handle.ID, error) {
-	for try := 0; ; try++ {
-		var st unix.Statx_t
-		err := unix.Statx(dir.FD, name, unix.AT_SYMLINK_NOFOLLOW, unix.STATX_INO|unix.STATX_BTIME, &st)
-		switch {
-		case errors.Is(err, unix.EACCES) && try < 100:
-			time.Sleep(10 * time.Microsecond)
-		case err != nil || g.born(&st):
-			return handle.ID{}, err
-		default:
-			return id(&st), nil
-		}
-	}
-}
-
-func id(st *unix.Statx_t) handle.ID {
-	return handle.ID{Dev: unix.Mkdev(st.Dev_major, st.Dev_minor), Ino: st.Ino}
-}
-
-// added says whether a git configuration says more than it did that is not plain; one that cannot be read may.
-func (f *fixed) added() bool {
-	data, err := readBelow(f.base, f.rel)
-	for try := 0; errors.Is(err, unix.EACCES) && try < 100; try++ {
-		data, err = readBelow(f.base, f.rel)
-	}
-	vars, syntax := parseConfig(data)
-	for _, v := range vars {
-		if !plain(v) && !f.keys[v.name()+"="+v.value] {
-			return true
-		}
-	}
-	return err != nil || syntax != nil
 }
 
 // move renames a file out of the way, within its directory, and says so. to is its name then, "" for one that could not be moved.

@@ -13,10 +13,15 @@ import (
 
 // guardGitDir protects what git outside obeys: configuration, hooks, and what leads it to others of either.
 func (g *Guard) guardGitDir(d *gitDir) {
-	if g.known[d.ID] {
+	if g.known[d.ID] || g.half[d.ID] {
 		return
 	}
-	g.known[d.ID] = true // a look that finds something closed counts for nothing, see Find
+	// One that is none yet is guarded, and not known: an earlier command may have made all of it but a name.
+	if filepath.Base(d.rel) == ".git" || isGitDir(d.Handle) {
+		g.known[d.ID] = true
+	} else {
+		g.half[d.ID] = true
+	}
 	if own, err := d.Dup(); err == nil {
 		g.watched.dirs = append(g.watched.dirs, own)
 	}

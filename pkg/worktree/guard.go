@@ -31,6 +31,7 @@ type Guard struct {
 	bases    map[*handle.Handle]*handle.Handle
 	links    []link
 	known    map[handle.ID]bool // repositories that were there at the start
+	half     map[handle.ID]bool // what was guarded and was none
 	watched  watch
 	followed int              // links
 	tops     []string         // work trees of what is guarded
@@ -107,7 +108,7 @@ func Find(dir *handle.Handle, ask Ask) *Guard {
 }
 
 func find(dir *handle.Handle, ask Ask) *Guard {
-	g := &Guard{dir: dir, ask: ask, known: map[handle.ID]bool{}}
+	g := &Guard{dir: dir, ask: ask, known: map[handle.ID]bool{}, half: map[handle.ID]bool{}}
 	if own, err := dir.Dup(); err == nil {
 		g.dir, dir = own, own
 	}
@@ -308,7 +309,7 @@ func add(to *[]Part, p Part) {
 // covered says whether a path lies in a part that is read-only as a whole, or where that is not asked for, is one itself.
 func covered(parts []Part, rel string, readOnly bool) bool {
 	for _, p := range parts {
-		if _, in := below("/"+rel, "/"+p.Rel); in && (p.ReadOnly || !readOnly && p.Rel == rel) {
+		if p.Rel == rel && (p.ReadOnly || !readOnly) || p.ReadOnly && len(rel) > len(p.Rel) && rel[len(p.Rel)] == '/' && rel[:len(p.Rel)] == p.Rel {
 			return true
 		}
 	}

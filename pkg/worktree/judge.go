@@ -167,15 +167,10 @@ func (w *walk) link(l *level, name string) bool {
 // state decides about what is under way in a repository that nobody knew.
 func (w *walk) state(git *handle.Handle, path string) {
 	for _, p := range pendings(git) {
-		if p.bad || w.changed(git, p.file) {
+		if p.bad || w.g.anew(git, p.file) {
 			w.told = append(w.told, p.move(git, path))
 		}
 	}
-}
-
-func (w *walk) changed(git *handle.Handle, name string) bool {
-	var st unix.Statx_t
-	return unix.Statx(git.FD, name, unix.AT_SYMLINK_NOFOLLOW, unix.STATX_CTIME, &st) != nil || w.g.during(st.Ctime)
 }
 
 // excepted says whether a path, as people know it, is one that may change.
