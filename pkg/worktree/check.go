@@ -83,7 +83,6 @@ func (g *Guard) Check() (told []string) {
 	}
 	told = append(told, g.checkAbsent()...)
 	told = append(told, g.checkFixed()...)
-	told = append(told, g.checkState()...)
 	told = append(told, g.checkNested()...)
 	return append(told, g.watched.tell(g)...)
 }

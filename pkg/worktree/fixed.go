@@ -3,6 +3,7 @@ package worktree
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -45,7 +46,8 @@ func (g *Guard) changed(f *fixed, st *unix.Statx_t) bool {
 		return true
 	}
 	defer dir.Close()
-	if hasName(dir, "HEAD") { // of a git directory, which its owner may be working in
+	entries, err := list(dir, make([]byte, 4<<10))
+	if slices.ContainsFunc(entries, func(e entry) bool { return e.name == "HEAD" }) { // a git directory, in which its owner may be working
 		for _, name := range append([]string{"config", "hooks"}, leading...) {
 			if g.anew(dir, name) {
 				return true
@@ -56,7 +58,6 @@ func (g *Guard) changed(f *fixed, st *unix.Statx_t) bool {
 	if g.during(st.Ctime) {
 		return true
 	}
-	entries, err := list(dir, make([]byte, 4<<10))
 	for _, e := range entries {
 		if e.kind != unix.DT_DIR && g.anew(dir, e.name) {
 			return true

@@ -57,12 +57,24 @@ func (g *Guard) followOwn() {
 
 // followFile is follow for a file that is named, which is protected itself.
 func (g *Guard) followFile(s scope, path string, level int) {
-	g.protectPath(path)
-	data, err := g.readNamed(path)
-	if err == nil && level <= mostIncludes {
+	if level > mostIncludes {
+		return
+	}
+	data, err := []byte(nil), error(unix.ELOOP)
+	if _, _, in := g.lies(path); !in {
+		data, err = readUpTo(here, path, mostRead, unix.RESOLVE_NO_SYMLINKS)
+	}
+	if errors.Is(err, unix.ELOOP) { // or shared
+		g.protectPath(path)
+		data, err = g.readNamed(path)
+	}
+	if err == nil {
 		g.follow(s, path, data, level)
 	}
 }
+
+// here is where absolute paths begin, too.
+var here = &handle.Handle{FD: unix.AT_FDCWD}
 
 // follow protects what a configuration file names inside of what is shared: files that it includes, under whatever
 // condition, the directory of hooks, programs. path is the file's, as git opens it.
@@ -229,6 +241,12 @@ func (g *Guard) now() string {
 // real follows the links on the way to a path, up to the first name that is not there or lies in what is shared: what comes
 // then is looked up from the shared directory's own descriptor.
 func (g *Guard) real(path string) string {
+	if fd, err := here.OpenAt(path, unix.O_PATH, unix.RESOLVE_NO_SYMLINKS); !errors.Is(err, unix.ELOOP) {
+		if err == nil {
+			unix.Close(fd)
+		}
+		return path
+	}
 	at, rest := "/", strings.TrimPrefix(filepath.Clean(path), "/")
 	for links := 0; rest != "" && links < 40; {
 		part, after, _ := strings.Cut(rest, "/")
@@ -274,7 +292,7 @@ func (g *Guard) readNamed(path string) ([]byte, error) {
 		return nil, unix.EINVAL
 	}
 	// It is open, and only to be read by its name in /proc.
-	data, err := readUpTo(&handle.Handle{FD: unix.AT_FDCWD}, h.Name(), mostRead, 0)
+	data, err := readUpTo(here, h.Name(), mostRead, 0)
 	if a, rel, ok := g.where(path); ok {
 		g.note(err, a.dir, rel)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -28,26 +29,59 @@ func (g *Guard) guardGitDir(d *gitDir) {
 	if d.rel != "." && !g.pin(d.base, d.to, d.rel) {
 		return
 	}
+	has := g.listed(d.Handle, "config", "hooks", "config.worktree", "commondir", "worktrees", "modules")
 	for _, name := range []string{"config", "hooks", "config.worktree", "commondir"} {
-		var st unix.Stat_t
-		if g.has(d.Handle, name, &st) {
+		if has[name] {
 			g.protect(d.base, d.to, filepath.Join(d.rel, name))
 		} else {
 			g.miss(d.Handle, name, g.shown(d.Handle, name))
 		}
 	}
-	config, err := g.read(d.Handle, "config")
-	if errors.Is(err, unix.ELOOP) {
-		config, _ = g.readNamed(filepath.Join(d.Path, "config"))
+	var config, more []byte
+	if has["config"] {
+		var err error
+		if config, err = g.read(d.Handle, "config"); errors.Is(err, unix.ELOOP) {
+			config, _ = g.readNamed(filepath.Join(d.Path, "config"))
+		}
 	}
-	more, _ := g.read(d.Handle, "config.worktree")
-	tops := append([]string{topOf(d, config, more)}, g.guardWorktrees(d)...)
+	if has["config.worktree"] {
+		more, _ = g.read(d.Handle, "config.worktree")
+	}
+	tops := []string{topOf(d, config, more)}
+	if has["worktrees"] {
+		tops = append(tops, g.guardWorktrees(d)...)
+	}
 	g.tops = append(g.tops, tops...)
-	g.hookLinks(filepath.Join(d.Path, "hooks"))
+	if has["hooks"] {
+		g.hookLinks(filepath.Join(d.Path, "hooks"))
+	}
 	g.follow(scope{true, tops}, filepath.Join(d.Path, "config"), config, 0)
 	g.follow(scope{true, tops[:1]}, filepath.Join(d.Path, "config.worktree"), more, 0)
-	g.noteState(d.Handle)
-	g.guardModules(d, "modules")
+	if slices.ContainsFunc(underWay, func(u way) bool { return has[u.dir] }) {
+		g.noteState(d.Handle)
+	}
+	if has["modules"] {
+		g.guardModules(d, "modules")
+	}
+}
+
+// listed are the names in a directory; where it can be entered and not listed, some of them.
+func (g *Guard) listed(dir *handle.Handle, some ...string) map[string]bool {
+	has := map[string]bool{}
+	entries, err := g.list(dir)
+	for _, e := range entries {
+		has[e.name] = true
+	}
+	if err != nil {
+		for _, u := range underWay {
+			some = append(some, u.dir)
+		}
+		var st unix.Stat_t
+		for _, name := range some {
+			has[name] = has[name] || g.has(dir, name, &st)
+		}
+	}
+	return has
 }
 
 // topOf is the work tree of a repository: a submodule's says where that is.
@@ -105,13 +139,17 @@ func (g *Guard) guardWorktrees(d *gitDir) (tops []string) {
 		switch {
 		case err != nil || !in && !g.isTop(d, top):
 			g.protect(d.base, d.to, filepath.Join(d.rel, rel))
-			continue
+			continue // nor is anything new under way there
 		case in: // it is shared, and works
 			for _, name := range leading {
 				g.protect(d.base, d.to, filepath.Join(d.rel, rel, name))
 			}
 		}
 		g.guardModules(d, filepath.Join(rel, "modules"))
+		if h, err := g.beneath(dir, e.name); err == nil {
+			g.noteState(h)
+			h.Close()
+		}
 	}
 	return tops
 }

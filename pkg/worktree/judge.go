@@ -3,6 +3,7 @@ package worktree
 import (
 	"errors"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -26,7 +27,7 @@ func (w *walk) dotGit(l *level, name string) {
 		var text string
 		text, m.name = move(m, why)
 		w.told = append(w.told, text)
-		if at = inGit; m.name == "" {
+		if at = movedAside; m.name == "" {
 			m.name = name // it is told, and stays
 		}
 	}
@@ -59,7 +60,6 @@ func (w *walk) against(l *level, st *unix.Statx_t, m missing) string {
 	if !harmless(git) {
 		return "was changed, and its configuration or hooks run programs"
 	}
-	w.state(git, m.path)
 	return ""
 }
 
@@ -112,7 +112,6 @@ func (w *walk) self(l *level) {
 	case inModules:
 		if !w.g.born(&st) && !w.touched(dir, ".") || harmless(dir) {
 			l.at = gitTop
-			w.state(dir, w.in(l, ""))
 			return
 		}
 		w.module(l)
@@ -121,7 +120,7 @@ func (w *walk) self(l *level) {
 			l.at = gitTop
 			return
 		}
-	default:
+	case movedAside:
 		if harmless(dir) {
 			return
 		}
@@ -164,12 +163,23 @@ func (w *walk) link(l *level, name string) bool {
 	return true
 }
 
-// state decides about what is under way in a repository that nobody knew.
-func (w *walk) state(git *handle.Handle, path string) {
+// state decides about what is under way in a git directory: in one that was known, what was not at the start; in another,
+// what was written since.
+func (w *walk) state(l *level) {
+	git := &handle.Handle{ID: l.id, FD: l.fd}
+	shown := w.in(l, "")
+	if slices.ContainsFunc(w.g.fixed, func(f fixed) bool { return f.path == shown }) {
+		return // the command could not write there
+	}
+	_, known := w.g.known[l.id]
+	moved := map[string]bool{}
 	for _, p := range pendings(git) {
-		if p.bad || w.g.anew(git, p.file) {
-			w.told = append(w.told, p.move(git, path))
+		path := w.in(l, p.file)
+		if moved[p.file] || w.excepted(path) || !p.bad && (known && w.g.pending[p.in(git)] || !known && !w.g.anew(git, p.file)) {
+			continue
 		}
+		moved[p.file] = true
+		w.told = append(w.told, p.move(git, path))
 	}
 }
 

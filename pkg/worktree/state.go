@@ -20,10 +20,16 @@ type pending struct {
 
 // underWay are the directories in which git keeps what it has under way, and the files there that can name programs: lines
 // "exec" (git-rebase(1)), and strategies, which are programs called git-merge-NAME (sequencer.c, builtin/rebase.c).
-var underWay = []struct{ dir, lines, options string }{
+var underWay = []way{
 	{"rebase-merge", "git-rebase-todo", ""},
 	{"rebase-apply", "", ""},
 	{"sequencer", "todo", "opts"},
+}
+
+type way struct{ dir, lines, options string }
+
+func isUnderWay(e entry) bool {
+	return slices.ContainsFunc(underWay, func(u way) bool { return strings.EqualFold(u.dir, e.name) })
 }
 
 // mostLines bounds what is read of the lines of a rebase, in bytes. One of 10 000 commits has 1 MB.
@@ -121,9 +127,8 @@ func foreignOptions(data []byte) (list []string) {
 	return list
 }
 
-// move moves aside what a pending thing is told in. shown is the git directory, for people.
-func (p pending) move(git *handle.Handle, shown string) string {
-	path := filepath.Join(shown, p.file)
+// move moves aside what a pending thing is told in, which people know by a path.
+func (p pending) move(git *handle.Handle, path string) string {
 	why := "would run programs that it would not before"
 	if p.bad {
 		why = "is not what git makes there, and may run programs"
@@ -134,25 +139,6 @@ func (p pending) move(git *handle.Handle, shown string) string {
 	}
 	defer dir.Close()
 	return moved(missing{dir, filepath.Base(p.file), path}, why)
-}
-
-// underWayIn are the git directories of one repository that can have something under way: its own, and those of its linked
-// work trees.
-func underWayIn(git *handle.Handle) (dirs []*handle.Handle) {
-	trees, err := git.Beneath("worktrees")
-	if err != nil {
-		return nil
-	}
-	defer trees.Close()
-	entries, _ := list(trees, make([]byte, 4<<10))
-	for _, e := range entries {
-		if h, err := git.Beneath(filepath.Join("worktrees", e.name)); err == nil && h.IsDir() {
-			dirs = append(dirs, h)
-		} else if err == nil {
-			h.Close()
-		}
-	}
-	return dirs
 }
 
 // program is a pending one that was there at the start.
@@ -171,24 +157,4 @@ func (g *Guard) noteState(git *handle.Handle) {
 		}
 		g.pending[p.in(git)] = true
 	}
-}
-
-// checkState moves aside what would run programs that it would not at the start.
-func (g *Guard) checkState() (told []string) {
-	for _, d := range g.watched.dirs {
-		trees := underWayIn(d)
-		for _, git := range append([]*handle.Handle{d}, trees...) {
-			moved := map[string]bool{}
-			for _, p := range pendings(git) {
-				if shown := g.shown(git, ""); !moved[p.file] && (p.bad || !g.pending[p.in(git)]) && !g.excepted(filepath.Join(git.Path, p.file)) {
-					moved[p.file] = true
-					told = append(told, p.move(git, shown))
-				}
-			}
-		}
-		for _, h := range trees {
-			h.Close()
-		}
-	}
-	return told
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,6 +28,7 @@ const (
 	inModules                // where the repositories of submodules lie
 	inWorktrees              // where a repository keeps what it needs of its linked work trees
 	aWorktree                // one of those
+	movedAside               // a git directory that was moved aside, and is one still
 )
 
 // walk looks at all that is below some directories, without recursion: a command may make directories in each other until
@@ -41,6 +43,7 @@ type walk struct {
 	told  []string
 	way   []level
 	links map[string]bool // links that were there at the start
+	euid  uint32
 }
 
 // level is a directory on the way to where the walk is.
@@ -61,7 +64,7 @@ type child struct {
 // checkNested looks for repositories in what is shared that came into being, or that were changed where git outside obeys
 // them.
 func (g *Guard) checkNested() []string {
-	w := &walk{g: g, buf: make([]byte, 8<<10), until: time.Now().Add(patience), links: map[string]bool{}}
+	w := &walk{g: g, buf: make([]byte, 8<<10), until: time.Now().Add(patience), links: map[string]bool{}, euid: uint32(os.Geteuid())}
 	for _, l := range g.links {
 		w.links[l.path] = true
 	}
@@ -143,7 +146,7 @@ const subordinate = 1 << 16
 func (w *walk) shut(fd int, path string) {
 	var st unix.Statx_t
 	err := unix.Statx(fd, "", unix.AT_EMPTY_PATH, unix.STATX_BASIC_STATS, &st)
-	if err == nil && st.Uid != uint32(os.Geteuid()) && st.Uid < subordinate && !w.g.during(st.Ctime) {
+	if err == nil && st.Uid != w.euid && st.Uid < subordinate && !w.g.during(st.Ctime) {
 		return
 	}
 	w.told = append(w.told, Quote(path)+" cannot be looked at: do so before you run git there")
@@ -163,7 +166,7 @@ func (w *walk) enter(fd int, c child, mode uint32) {
 		return
 	}
 	l := level{fd: fd, id: handle.ID{Dev: st.Dev, Ino: st.Ino}, name: c.name, at: c.at, mode: mode}
-	own := st.Uid == uint32(os.Geteuid())
+	own := st.Uid == w.euid
 	if own && st.Mode&0o700 != 0o700 && unix.Fchmod(fd, st.Mode&0o7777|0o700) == nil {
 		l.mode = st.Mode&0o7777 | closedMode
 	}
@@ -248,15 +251,19 @@ func (w *walk) look(l *level, entries []entry) {
 		w.self(l)
 	}
 	seen := false
+	if l.at == gitTop && slices.ContainsFunc(entries, isUnderWay) {
+		w.state(l)
+	}
 	for _, e := range entries {
 		switch dir := e.kind == unix.DT_DIR || e.kind == unix.DT_UNKNOWN; {
 		case strings.EqualFold(e.name, ".git"): // some file systems do not tell them apart, and git obeys
 			seen = true
 			w.dotGit(l, e.name)
 		case e.kind != unix.DT_DIR && w.below(l, e.name) == inModules && w.link(l, e.name):
-		case dir && l.at == inObjects && len(e.name) == 2 && w.stale(l.fd, e.name):
 		case dir:
-			l.next = append(l.next, child{e.name, w.below(l, e.name)})
+			if at := w.below(l, e.name); at != inGit || !w.stale(l.fd, e.name) {
+				l.next = append(l.next, child{e.name, at})
+			}
 		}
 	}
 	if foreign && !seen && hasName(&handle.Handle{FD: l.fd}, ".git") { // by a name that the file system folds into this
@@ -275,7 +282,7 @@ func ascii(name string) bool {
 
 // below is what a directory of a level is for git.
 func (w *walk) below(l *level, name string) place {
-	top := l.at == gitTop || l.at == inTree && w.g.known[l.id]
+	top := l.at == gitTop || l.at == movedAside || l.at == inTree && w.g.known[l.id]
 	switch {
 	case top && name == "modules":
 		return inModules
@@ -293,7 +300,8 @@ func (w *walk) below(l *level, name string) place {
 	return inGit
 }
 
-// stale says whether a directory of loose objects holds none itself and was not changed since the start. There are 256.
+// stale says whether a directory below a git directory has none in it and was not changed since the start: there are 256
+// of loose objects. What was in it then was looked at when it came there.
 func (w *walk) stale(fd int, name string) bool {
 	var st unix.Statx_t
 	err := unix.Statx(fd, name, unix.AT_SYMLINK_NOFOLLOW, unix.STATX_TYPE|unix.STATX_NLINK|unix.STATX_CTIME, &st)
