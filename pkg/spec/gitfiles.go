@@ -60,6 +60,17 @@ func (b *builder) ownGitConfig() (own gitConfig) {
 	return own
 }
 
+// memory is where it is kept what was not looked at when a command had ended: in a home that is the caller's own, which under
+// sudo $HOME need not be.
+func (b *builder) memory() string {
+	for _, home := range b.everybody().own {
+		if home.UID == b.caller.UID {
+			return filepath.Join(home.Path, worktree.Doubts)
+		}
+	}
+	return ""
+}
+
 // gitConfigs are the files that git reads wherever it is called, in its order, and what it takes from the environment. The
 // usual ones are among them where variables name others, for those may be set in this shell only.
 func (b *builder) gitConfigs() (files []worktree.OwnConfig) {

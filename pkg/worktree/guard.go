@@ -62,6 +62,7 @@ type Ask struct {
 	Binary  *handle.Handle
 	Own     []OwnConfig        // the caller's own configuration, in git's order
 	Home    string             // what ~ stands for
+	Memory  string             // the file of what was not looked at, see Doubts; "" for none
 	Hidden  map[handle.ID]bool // directories that the command does not get to see, wherever they lie
 	// May says whether a directory above the shared one may be shown to the command.
 	May func(*handle.Handle) bool
@@ -136,6 +137,9 @@ func find(dir *handle.Handle, ask Ask) *Guard {
 	g.findGit(has)
 	g.findNested(names)
 	g.followOwn()
+	if _, _, in := g.lies(ask.Memory); in {
+		g.protectPath(ask.Memory)
+	}
 	for _, path := range ask.Protect {
 		if rel, ok := below(path, dir.Path); ok && rel != "." {
 			g.protect(dir, &g.Inside, rel)

@@ -39,7 +39,7 @@ func (w *walk) dotGit(l *level, name string) {
 // against is what speaks against a .git, "" for nothing.
 func (w *walk) against(l *level, st *unix.Statx_t, m missing) string {
 	guarded, known := w.g.known[id(st)] // or seen at the start, and not guarded: there were too many
-	known = known && !w.g.born(st)
+	known = known && !w.born(st)
 	switch {
 	case guarded && known:
 		return ""
@@ -47,7 +47,7 @@ func (w *walk) against(l *level, st *unix.Statx_t, m missing) string {
 		return "lies in a git directory, where git has none, and git outside would obey it"
 	case !known && w.g.born(st):
 		return "was not there before, and git outside would obey it"
-	case !w.g.during(st.Ctime) && !w.touched(m.dir, m.name):
+	case !w.during(st.Ctime) && !w.touched(m.dir, m.name):
 		return ""
 	case uint32(st.Mode)&unix.S_IFMT != unix.S_IFDIR:
 		return "is new or was changed, and leads git outside elsewhere"
@@ -66,8 +66,7 @@ func (w *walk) against(l *level, st *unix.Statx_t, m missing) string {
 // touched says whether something in a git directory that git outside obeys was changed since the start.
 func (w *walk) touched(parent *handle.Handle, name string) bool {
 	for _, in := range []string{".", "HEAD", "config", "hooks", "commondir", "config.worktree", "modules", "objects", "refs"} {
-		var st unix.Statx_t
-		if unix.Statx(parent.FD, filepath.Join(name, in), unix.AT_SYMLINK_NOFOLLOW, unix.STATX_CTIME, &st) == nil && w.g.during(st.Ctime) {
+		if w.anew(parent, filepath.Join(name, in)) {
 			return true
 		}
 	}
@@ -80,7 +79,7 @@ func (w *walk) touched(parent *handle.Handle, name string) bool {
 	entries, err := list(hooks, make([]byte, 4<<10))
 	for _, e := range entries {
 		var st unix.Statx_t
-		if unix.Statx(hooks.FD, e.name, 0, unix.STATX_CTIME, &st) != nil || w.g.during(st.Ctime) {
+		if unix.Statx(hooks.FD, e.name, 0, unix.STATX_CTIME, &st) != nil || w.during(st.Ctime) {
 			return true
 		}
 	}
@@ -98,7 +97,7 @@ func (w *walk) self(l *level) {
 		return
 	}
 	_, known := w.g.known[id(&st)]
-	if known = known && !w.g.born(&st); known || w.excepted(w.in(l, "")) {
+	if known = known && !w.born(&st); known || w.excepted(w.in(l, "")) {
 		if l.at != inTree {
 			l.at = gitTop
 		}
@@ -110,7 +109,7 @@ func (w *walk) self(l *level) {
 			return
 		}
 	case inModules:
-		if !w.g.born(&st) && !w.touched(dir, ".") || harmless(dir) {
+		if !w.born(&st) && !w.touched(dir, ".") || harmless(dir) {
 			l.at = gitTop
 			return
 		}
@@ -175,7 +174,7 @@ func (w *walk) state(l *level) {
 	moved := map[string]bool{}
 	for _, p := range pendings(git) {
 		path := w.in(l, p.file)
-		if moved[p.file] || w.excepted(path) || !p.bad && (known && w.g.pending[p.in(git)] || !known && !w.g.anew(git, p.file)) {
+		if moved[p.file] || w.excepted(path) || !p.bad && (known && w.g.pending[p.in(git)] || !known && !w.anew(git, p.file)) {
 			continue
 		}
 		moved[p.file] = true

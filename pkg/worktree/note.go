@@ -18,7 +18,7 @@ import (
 //	dir, git DEV INO PATH     the shared directory, and git directories outside of it
 //	known, seen DEV INO       repositories that were there, guarded and not
 //	hidden DEV INO            directories that the command does not see
-//	missing, absent, except 0 0 PATH
+//	missing, absent, except, memory 0 0 PATH
 //	fixed, repo DEV INO PATH  what was read-only, and repositories that were guarded
 //	link 0 LENGTH PATHTARGET  LENGTH is the path's
 //	pending DEV INO TEXT      what would run programs in such a git directory
@@ -71,6 +71,7 @@ func (g *Guard) Note() (n Note) {
 	for _, path := range g.ask.Except {
 		add("except", 0, 0, path)
 	}
+	add("memory", 0, 0, g.ask.Memory)
 	return n
 }
 
@@ -138,6 +139,8 @@ func (n Note) Open() (*Guard, error) {
 				g.pending = map[program]bool{}
 			}
 			g.pending[program{id, l.text}] = true
+		case "memory":
+			g.ask.Memory = l.text
 		case "except":
 			g.ask.Except = append(g.ask.Except, l.text)
 		default:

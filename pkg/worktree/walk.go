@@ -38,12 +38,15 @@ type walk struct {
 	buf   []byte
 	until time.Time
 	seen  int
+	most  int
 	over  bool // something was left out
+	shuts bool // and the command may have closed it
 	full  bool // nothing more is looked at
 	told  []string
 	way   []level
 	links map[string]bool // links that were there at the start
 	euid  uint32
+	since unix.Timespec // what was written later counts as the command's
 }
 
 // level is a directory on the way to where the walk is.
@@ -63,21 +66,42 @@ type child struct {
 
 // checkNested looks for repositories in what is shared that came into being, or that were changed where git outside obeys
 // them.
-func (g *Guard) checkNested() []string {
-	w := &walk{g: g, buf: make([]byte, 8<<10), until: time.Now().Add(patience), links: map[string]bool{}, euid: uint32(os.Geteuid())}
+func (g *Guard) checkNested() []string { return g.walk(mostDirs) }
+
+// walk is that with a bound on the directories that are looked at.
+func (g *Guard) walk(most int) []string {
+	w := &walk{g: g, buf: make([]byte, 8<<10), most: most, until: time.Now().Add(patience), links: map[string]bool{}, euid: uint32(os.Geteuid())}
 	for _, l := range g.links {
 		w.links[l.path] = true
 	}
+	w.since = g.doubtful()
 	w.from(g.dir, "", inTree)
 	for _, d := range g.watched.dirs {
 		if _, in := below(d.Path, g.dir.Path); !in {
 			w.from(d, d.Path, gitTop)
 		}
 	}
-	if w.over {
-		w.told = append(w.told, fmt.Sprintf("not all of %s was looked at for repositories that the command may have made: it is too large (%d directories were looked at): find and remove what it made before you run git there", Quote(g.dir.Path), w.seen))
-	}
+	w.finish()
 	return w.told
+}
+
+// finish tells what was left out, and has the next look here begin where this one did.
+func (w *walk) finish() {
+	if !w.over && !w.shuts {
+		if w.since != w.g.since {
+			_ = w.g.keepDoubt(w.since, true) // else it is looked at once more
+		}
+		return
+	}
+	err := w.g.keepDoubt(w.since, false)
+	if !w.over {
+		return // it is told
+	}
+	text := fmt.Sprintf("not all of %s was looked at for repositories that the command may have made: it is too large (%d directories were looked at): look for what it made before you run git there", Quote(w.g.dir.Path), w.seen)
+	if err != nil {
+		text += fmt.Sprintf("; nor will the next look begin here, for %s cannot be written: %v", Quote(w.g.ask.Memory), err)
+	}
+	w.told = append(w.told, text)
 }
 
 const openDir = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_CLOEXEC
@@ -146,7 +170,8 @@ const subordinate = 1 << 16
 func (w *walk) shut(fd int, path string) {
 	var st unix.Statx_t
 	err := unix.Statx(fd, "", unix.AT_EMPTY_PATH, unix.STATX_BASIC_STATS, &st)
-	if err == nil && st.Uid != w.euid && st.Uid < subordinate && !w.g.during(st.Ctime) {
+	w.shuts = w.shuts || err != nil || w.during(st.Ctime)
+	if err == nil && st.Uid != w.euid && st.Uid < subordinate && !w.during(st.Ctime) {
 		return
 	}
 	w.told = append(w.told, Quote(path)+" cannot be looked at: do so before you run git there")
@@ -156,7 +181,7 @@ func (w *walk) shut(fd int, path string) {
 // opened up.
 func (w *walk) enter(fd int, c child, mode uint32) {
 	var st unix.Stat_t
-	if w.seen++; w.seen > mostDirs || w.seen%256 == 0 && time.Now().After(w.until) {
+	if w.seen++; w.seen > w.most || w.seen%256 == 0 && time.Now().After(w.until) {
 		w.over, w.full = true, true
 	}
 	if w.full || unix.Fstat(fd, &st) != nil || w.g.ask.Hidden[handle.ID{Dev: st.Dev, Ino: st.Ino}] {
@@ -305,5 +330,21 @@ func (w *walk) below(l *level, name string) place {
 func (w *walk) stale(fd int, name string) bool {
 	var st unix.Statx_t
 	err := unix.Statx(fd, name, unix.AT_SYMLINK_NOFOLLOW, unix.STATX_TYPE|unix.STATX_NLINK|unix.STATX_CTIME, &st)
-	return err == nil && uint32(st.Mode)&unix.S_IFMT == unix.S_IFDIR && st.Nlink == 2 && !w.g.during(st.Ctime)
+	return err == nil && uint32(st.Mode)&unix.S_IFMT == unix.S_IFDIR && st.Nlink == 2 && !w.during(st.Ctime)
+}
+
+// during says whether a time is one of the command's, or of one before it of which not all was looked at.
+func (w *walk) during(t unix.StatxTimestamp) bool {
+	return later(unix.Timespec{Sec: t.Sec, Nsec: int64(t.Nsec)}, w.since)
+}
+
+// born says whether a file came into being since then.
+func (w *walk) born(st *unix.Statx_t) bool {
+	return st.Mask&unix.STATX_BTIME != 0 && w.during(st.Btime)
+}
+
+// anew says whether there is something of a name that was changed since then.
+func (w *walk) anew(dir *handle.Handle, name string) bool {
+	var st unix.Statx_t
+	return unix.Statx(dir.FD, name, unix.AT_SYMLINK_NOFOLLOW, unix.STATX_CTIME, &st) == nil && w.during(st.Ctime)
 }
