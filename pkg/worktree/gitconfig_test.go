@@ -103,7 +103,7 @@ func TestPlain(t *testing.T) {
 	for text, want := range map[string]bool{
 		"[core]\nbare=false\nfilemode=true\n[remote \"origin\"]\nurl=https://h/r\nfetch=+refs/heads/*:refs/remotes/origin/*\n": true,
 		"[remote \"o\"]\nurl=ext::sh -c x\n": false, "[remote \"o\"]\nurl=--upload-pack=x\n": false, "[core]\nfsmonitor=x\n": false, "[include]\npath=x\n": false,
-		"[filter \"x\"]\nclean=y\n": false, "[alias]\nx=y\n": false, "[gc]\nrecentObjectsHook=x\n": false, "[pack]\nthreads=1\n": true, "[color]\npager=$(x)\n": false, "[core]\nworktree=/\n": false, "[submodule \"x\"]\nupdate=!y\n": false,
+		"[filter \"x\"]\nclean=y\n": false, "[alias]\nx=y\n": false, "[init]\ntemplatedir=t\n": false, "[init]\ndefaultbranch=m\n": true, "[gc]\nrecentObjectsHook=x\n": false, "[pack]\nthreads=1\n": true, "[color]\npager=$(x)\n": false, "[core]\nworktree=/\n": false, "[submodule \"x\"]\nupdate=!y\n": false,
 	} {
 		list, err := parseConfig([]byte(text))
 		if err != nil {

@@ -31,9 +31,13 @@ func (w *walk) dotGit(l *level, name string) {
 			m.name = name // it is told, and stays
 		}
 	}
-	if uint32(st.Mode)&unix.S_IFMT == unix.S_IFDIR {
-		l.next = append(l.next, child{m.name, at})
+	if uint32(st.Mode)&unix.S_IFMT != unix.S_IFDIR {
+		return
 	}
+	if !w.g.known[id(&st)] && at == gitTop {
+		w.deeper(l, name)
+	}
+	l.next = append(l.next, child{m.name, at})
 }
 
 // against is what speaks against a .git, "" for nothing.

@@ -67,7 +67,9 @@ func plain(v variable) bool {
 		return v.key == "active" || v.key == "url" && !strings.Contains(v.value, "::") && !strings.HasPrefix(v.value, "-")
 	case "extensions":
 		return slices.Contains([]string{"objectformat", "partialclone", "refstorage", "noop"}, v.key)
-	case "pack", "index", "status", "color", "advice", "pull", "push", "fetch", "init", "lfs":
+	case "init":
+		return v.key == "defaultbranch" // and not what a new repository begins with
+	case "pack", "index", "status", "color", "advice", "pull", "push", "fetch", "lfs":
 		return v.subsection == "" && !strings.ContainsAny(v.value, "/!$`;|&")
 	}
 	return false

@@ -192,7 +192,7 @@ func (w *walk) enter(fd int, c child, mode uint32) {
 	}
 	l := level{fd: fd, id: handle.ID{Dev: st.Dev, Ino: st.Ino}, name: c.name, at: c.at, mode: mode}
 	own := st.Uid == w.euid
-	if own && st.Mode&0o700 != 0o700 && unix.Fchmod(fd, st.Mode&0o7777|0o700) == nil {
+	if own && st.Mode&0o500 != 0o500 && unix.Fchmod(fd, st.Mode&0o7777|0o700) == nil {
 		l.mode = st.Mode&0o7777 | closedMode
 	}
 	entries, err := listFD(fd, w.buf)
