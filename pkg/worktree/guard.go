@@ -33,7 +33,7 @@ type Guard struct {
 	known    map[handle.ID]bool // repositories that were there at the start
 	half     map[handle.ID]bool // what was guarded and was none
 	watched  watch
-	followed int              // links
+	followed int              // links that one path went through
 	tops     []string         // work trees of what is guarded
 	isNow    string           // see now
 	pending  map[program]bool // what would run programs at the start, of what is under way
@@ -250,8 +250,9 @@ func (g *Guard) protectLink(dir *handle.Handle, to *[]Part, rel string) {
 
 // protectBehind protects what lies behind a link, in dir or in what else is shared; rest is the way from there.
 func (g *Guard) protectBehind(dir *handle.Handle, to *[]Part, at, rest, target string) {
-	if g.followed++; g.followed > 64 {
-		return // links to each other
+	defer func() { g.followed-- }()
+	if g.followed++; g.followed > 40 {
+		return // links to each other, which the kernel does not follow either
 	}
 	real, err := dir.Inside(at)
 	g.note(err, dir, at)
