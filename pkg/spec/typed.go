@@ -166,7 +166,7 @@ func (b *builder) obeyed(h *handle.Handle) bool {
 	}
 	defer dir.Close()
 	b.everybody()
-	g := worktree.Find(dir, worktree.Ask{Hooks: b.ownGitConfig().hooks, Home: b.caller.Home})
+	g := worktree.Find(dir, worktree.Ask{Own: b.ownGitConfig().files, Home: b.caller.Home})
 	defer g.Drop()
 	return g.Obeyed(name, !b.wish.Tree)
 }
