@@ -83,7 +83,10 @@ func (g *Guard) Check() (told []string) {
 	}
 	told = append(told, g.checkAbsent()...)
 	told = append(told, g.checkFixed()...)
-	told = append(told, g.checkNested()...)
+	if err != nil || len(told) > 0 {
+		entries = nil // something has another name by now
+	}
+	told = append(told, g.checkNested(entries)...)
 	return append(told, g.watched.tell(g)...)
 }
 

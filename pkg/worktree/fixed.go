@@ -41,12 +41,13 @@ func (g *Guard) changed(f *fixed, st *unix.Statx_t) bool {
 	if uint32(st.Mode)&unix.S_IFMT != unix.S_IFDIR {
 		return g.during(st.Ctime)
 	}
-	dir, err := f.base.Beneath(f.rel)
+	fd, err := f.base.OpenAt(f.rel, unix.O_RDONLY|unix.O_DIRECTORY, noLinks)
 	if err != nil {
 		return true
 	}
-	defer dir.Close()
-	entries, err := list(dir, make([]byte, 4<<10))
+	defer unix.Close(fd)
+	dir := &handle.Handle{FD: fd}
+	entries, err := listFD(fd, make([]byte, 4<<10))
 	if slices.ContainsFunc(entries, func(e entry) bool { return e.name == "HEAD" }) { // a git directory, in which its owner may be working
 		for _, name := range append([]string{"config", "hooks"}, leading...) {
 			if g.anew(dir, name) {

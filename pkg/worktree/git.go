@@ -30,10 +30,10 @@ const mostLevels = 64
 
 // findGit finds the repository that the shared directory belongs to, as git does: in it, or in the nearest directory above.
 func (g *Guard) findGit(has map[string]uint8) {
-	switch _, git := has[".git"]; {
+	switch kind, git := has[".git"]; {
 	case git:
 		var st unix.Stat_t
-		if g.has(g.dir, ".git", &st) && st.Mode&unix.S_IFMT != unix.S_IFDIR {
+		if kind != unix.DT_DIR && g.has(g.dir, ".git", &st) && st.Mode&unix.S_IFMT != unix.S_IFDIR {
 			g.known[handle.ID{Dev: st.Dev, Ino: st.Ino}] = true
 		}
 		g.openGit(g.dir)

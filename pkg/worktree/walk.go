@@ -39,6 +39,7 @@ type walk struct {
 	until time.Time
 	seen  int
 	most  int
+	top   []entry
 	over  bool // something was left out
 	shuts bool // and the command may have closed it
 	full  bool // nothing more is looked at
@@ -65,12 +66,12 @@ type child struct {
 }
 
 // checkNested looks for repositories in what is shared that came into being, or that were changed where git outside obeys
-// them.
-func (g *Guard) checkNested() []string { return g.walk(mostDirs) }
+// them. top are the names in the shared directory, nil where they have to be listed.
+func (g *Guard) checkNested(top []entry) []string { return g.walk(mostDirs, top) }
 
 // walk is that with a bound on the directories that are looked at.
-func (g *Guard) walk(most int) []string {
-	w := &walk{g: g, buf: make([]byte, 8<<10), most: most, until: time.Now().Add(patience), links: map[string]bool{}, euid: uint32(os.Geteuid())}
+func (g *Guard) walk(most int, top []entry) []string {
+	w := &walk{g: g, buf: make([]byte, 8<<10), most: most, top: top, until: time.Now().Add(patience), links: map[string]bool{}, euid: uint32(os.Geteuid())}
 	for _, l := range g.links {
 		w.links[l.path] = true
 	}
@@ -195,7 +196,10 @@ func (w *walk) enter(fd int, c child, mode uint32) {
 	if own && st.Mode&0o500 != 0o500 && unix.Fchmod(fd, st.Mode&0o7777|0o700) == nil {
 		l.mode = st.Mode&0o7777 | closedMode
 	}
-	entries, err := listFD(fd, w.buf)
+	entries, err := w.top, error(nil)
+	if w.top = nil; entries == nil {
+		entries, err = listFD(fd, w.buf)
+	}
 	if err != nil || !own && unreadable(fd, entries) {
 		w.shut(fd, w.path(c.name))
 	}

@@ -57,7 +57,7 @@ func TestDeep(t *testing.T) {
 		at = next
 	}
 	at.Close()
-	told := g.checkNested()
+	told := g.checkNested(nil)
 	if n := strings.Count(strings.Join(told, "\n"), "/.git was not there before"); n != 3 || strings.Contains(strings.Join(told, "\n"), "not all of") {
 		t.Errorf("%d were found: %q", n, told)
 	}
@@ -84,7 +84,7 @@ func TestDoubt(t *testing.T) {
 		if write != nil {
 			write(h.Path)
 		}
-		return strings.Join(g.walk(most), "\n")
+		return strings.Join(g.walk(most, nil), "\n")
 	}
 	first := run(2, ".", func(path string) {
 		for i := range 3 {
