@@ -97,7 +97,7 @@ func (g *Guard) follow(s scope, path string, data []byte, level int) {
 			}
 		case runs(v):
 			g.followCommand(s, v)
-		case !s.repo, v.section == "branch", v.section == "user", v.key == "url", v.key == "pushurl", v.key == "fetch", v.key == "push":
+		case !s.repo, plain(v), v.section == "branch", v.section == "user", v.key == "url", v.key == "pushurl", v.key == "fetch", v.key == "push":
 		default:
 			for _, word := range strings.Fields(v.value) {
 				g.followWord(s, word, false)
@@ -153,26 +153,35 @@ func (g *Guard) protectHooks(path string) {
 }
 
 func (g *Guard) hookLinks(path string) {
-	hooks, err := g.openNamed(path)
+	fd, err := g.openDirNamed(path)
 	if err != nil {
 		return
 	}
-	defer hooks.Close()
-	if !hooks.IsDir() {
-		return
-	}
-	entries, _ := g.list(hooks)
+	defer unix.Close(fd)
+	entries, _ := listFD(fd, make([]byte, 4<<10))
 	for _, e := range entries {
 		if e.kind != unix.DT_LNK && e.kind != unix.DT_UNKNOWN {
 			continue
 		}
-		if target, err := readlink(hooks.FD, e.name); err == nil {
+		if target, err := readlink(fd, e.name); err == nil {
 			if !filepath.IsAbs(target) {
-				target = filepath.Join(hooks.Now(), target)
+				target = filepath.Join((&handle.Handle{FD: fd}).Now(), target)
 			}
 			g.protectPath(filepath.Clean(target))
 		}
 	}
+}
+
+// openDirNamed opens the directory that a path leads to, to list it.
+func (g *Guard) openDirNamed(path string) (int, error) {
+	const how = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NONBLOCK
+	if a, rel, ok := g.lies(path); ok {
+		fd, err := a.dir.OpenAt(rel, how, unix.RESOLVE_BENEATH|unix.RESOLVE_NO_MAGICLINKS)
+		if g.note(err, a.dir, rel); !errors.Is(err, unix.EXDEV) {
+			return fd, err
+		}
+	}
+	return here.OpenAt(path, how, 0)
 }
 
 // named are the paths that a configuration means, relative ones in each of some directories.

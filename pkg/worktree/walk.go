@@ -271,12 +271,11 @@ func (w *walk) path(name string) string {
 
 // look decides about the names in a directory, and which of them are gone into.
 func (w *walk) look(l *level, entries []entry) {
-	head, foreign := false, false
-	for _, e := range entries {
-		head = head || strings.EqualFold(e.name, "HEAD")
-		foreign = foreign || !ascii(e.name)
+	has := func(name string) bool {
+		return slices.ContainsFunc(entries, func(e entry) bool { return strings.EqualFold(e.name, name) })
 	}
-	if head || foreign {
+	foreign := slices.ContainsFunc(entries, func(e entry) bool { return !ascii(e.name) })
+	if foreign || has("HEAD") && (has("commondir") || has("objects") && has("refs")) {
 		w.self(l)
 	}
 	seen := false
