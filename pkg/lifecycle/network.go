@@ -2,6 +2,8 @@ package lifecycle
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -29,6 +31,9 @@ func (r *Runtime) offerNetwork(d *state.Dir, o *Options) error {
 		return err
 	}
 	o.network = w
+	if names := opens(o.Spec.Process); names != "" && w.Granted() && !w.HostLoopback() {
+		r.Tell("with " + names + " the command reaches this host's loopback, for it may send its network's packets itself: leave that out, or take --network none")
+	}
 	w.Names.Hostname = o.Spec.Hostname
 	view := network.View{Spec: o.Spec, Paths: o.Paths, Bundle: o.Bundle, Warn: r.Warn, StandIn: func(name string) string {
 		return r.Root.StandIn(o.Paths, unix.S_IFREG, o.ID, state.NetworkDir, name)
@@ -59,4 +64,18 @@ func freshNetwork(s *specs.Spec) bool {
 		}
 	}
 	return false
+}
+
+// opens are the capabilities of a process with which it gets around what its network keeps from it: slirp4netns and pasta
+// connect to whatever address a packet has.
+func opens(p *specs.Process) string {
+	var names []string
+	if p != nil && p.Capabilities != nil {
+		for _, name := range []string{"CAP_NET_RAW", "CAP_NET_ADMIN"} {
+			if slices.Contains(p.Capabilities.Bounding, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	return strings.Join(names, " and ")
 }

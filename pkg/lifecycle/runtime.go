@@ -81,7 +81,10 @@ func New(root string) (*Runtime, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.Root.Path, r.Root.Own, r.Notice = dir, true, notice
+	r.Root.Path, r.Root.Own = dir, true
+	if r.Self.InitialUserns() { // inside of another container there is no session, and /tmp is as good
+		r.Notice = notice
+	}
 	return r, nil
 }
 

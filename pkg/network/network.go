@@ -166,5 +166,8 @@ func (w *Network) Open(pid int, own bool) error {
 	return nil
 }
 
+// HostLoopback says whether the host's loopback is meant to be reached.
+func (w *Network) HostLoopback() bool { return w.job.HostLoopback }
+
 // Granted says whether packets are to be carried, and as was meant.
 func (w *Network) Granted() bool { return w != nil && w.Short == nil && w.job.Kind != slirp.None }
