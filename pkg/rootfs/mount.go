@@ -111,9 +111,20 @@ func (m *mount) finish(t *Tree) error {
 			m.of = t.facts.Paths[m.lower]
 		}
 	}
-	m.grouped = m.fstype == "cgroup2" && t.facts.Group != nil
+	if m.grouped = m.fstype == "cgroup2" && t.facts.Group != nil; m.fstype == "cgroup2" && !m.grouped {
+		t.othersGroup(m)
+	}
 	t.label(m)
 	return nil
+}
+
+// othersGroup makes a cgroup2 read-only that does not show a group of the container's own, but that of whoever started it: to
+// write there ends or stops their processes (cgroup.kill, cgroup.freeze).
+func (t *Tree) othersGroup(m *mount) {
+	if m.attr.set&unix.MOUNT_ATTR_RDONLY == 0 {
+		m.attr.set |= unix.MOUNT_ATTR_RDONLY
+		t.losses.Degrade(kernel.FeatMounts, m.dest+" is read-only", kernel.New(kernel.CgroupDelegated, "it shows the cgroup of whoever started the container"))
+	}
 }
 
 // sealLater puts off what would keep us from making devices and mount points in
