@@ -34,10 +34,14 @@ func TestDeep(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range 3 * mostHeld {
+		closed := func(name string) { // until the test has ended
+			t.Cleanup(func() { _ = os.Chmod(filepath.Join(dir.Path, strings.Repeat("d/", i), name), 0o700) })
+		}
 		for _, name := range []string{"a", "b", "d"} {
 			mode := uint32(0o755)
 			if name != "d" && i == 2*mostHeld {
 				mode = 0o100
+				closed(name)
 			}
 			if err := unix.Mkdirat(at.FD, name, mode); err != nil {
 				t.Fatal(err)
@@ -52,6 +56,7 @@ func TestDeep(t *testing.T) {
 			if err := os.Chmod(filepath.Join(at.Name(), "a"), 0o300); err != nil {
 				t.Fatal(err)
 			}
+			closed("a")
 		}
 		at.Close()
 		at = next
