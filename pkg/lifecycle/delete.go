@@ -103,6 +103,9 @@ func (r *Runtime) Remove(c *Container) {
 		if !errors.Is(err, state.ErrNotExist) {
 			r.Warn("remove the container's state: " + err.Error())
 		}
+		if c.Cgroup.Owned && c.OwnPID { // somebody has moved its directory, which nobody will find again
+			_ = c.Cgroup.Remove(r.Groups)
+		}
 		return
 	}
 	// Another container may have taken the name since.
