@@ -256,11 +256,7 @@ func (a *app) wished(r *lifecycle.Runtime, f *runFlags, form form, args []string
 	for _, f := range f.made.Files {
 		o.Files = append(o.Files, lifecycle.File(f))
 	}
-	o.Before = func() {
-		for _, g := range f.made.Guards {
-			g.Pass()
-		}
-	}
+	o.Before = func() { beforeCommand(f.made.Guards, o.Spec.Process.Args) }
 	for _, g := range f.made.Guards {
 		if n := g.Note(); n != nil {
 			o.Guards = append(o.Guards, n)
