@@ -22,6 +22,6 @@ func (l *hostLook) Views(homes []kernel.Place, shared kernel.Place) ([]kernel.Pl
 func (l *hostLook) Kernels() ([]kernel.Place, []string) { return l.mounts().Kernels() }
 func (l *hostLook) Plain() bool                         { return l.mounts().Plain() }
 func (l *hostLook) Below(path string) []kernel.Place    { return l.mounts().Below(path) }
-func (l *hostLook) Seconds(paths []string) []string     { return l.mounts().Seconds(paths) }
+func (l *hostLook) OtherPaths(paths []string) []string  { return l.mounts().OtherPaths(paths) }
 func (l *hostLook) Err() error                          { return l.mounts().Err() }
 func (l *hostLook) Again()                              { l.mounts().Again() }

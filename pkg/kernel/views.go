@@ -88,7 +88,7 @@ func (t *Table) Views(homes []Place, shared Place) (views []Place, over []string
 			}
 			view, whole := m.point, under(inFS, m.root)
 			if whole {
-				view = filepath.Join(m.point, strings.TrimPrefix(inFS, strings.TrimSuffix(m.root, "/")))
+				view = m.shows(inFS)
 			} else if home.Whole || !under(m.root, inFS) || !home.All && cwd != nil && cwd.dev == m.dev && under(m.root, inCwd) {
 				continue
 			}
@@ -113,6 +113,11 @@ func (t *Table) inFS(p Place) (own *mount, path string, ok bool) {
 	own = &t.mounts[i]
 	ok = p.Path != "" && under(p.Path, own.point)
 	return own, filepath.Join(own.root, strings.TrimPrefix(p.Path, strings.TrimSuffix(own.point, "/"))), ok
+}
+
+// shows is where a path of its file system, which it has, can be seen.
+func (m *mount) shows(inFS string) string {
+	return filepath.Join(m.point, strings.TrimPrefix(inFS, strings.TrimSuffix(m.root, "/")))
 }
 
 // Below returns the places of mounts directly in a directory whose file systems are mounted in another place too. To look at

@@ -36,7 +36,7 @@ func TestViews(t *testing.T) {
 	for path, want := range map[string]string{
 		"/var/lib/x/s.sock": "/mnt/root/var/lib/x/s.sock", "/var/log/s": "/mnt/root/var/log/s /mnt/log/s", "/mnt/log/s": "/var/log/s /mnt/root/var/log/s", "/srv/over/s": "",
 	} {
-		if got := strings.Join(table.Seconds([]string{path}), " "); got != want {
+		if got := strings.Join(table.OtherPaths([]string{path}), " "); got != want {
 			t.Errorf("%s is also at %q, want %q", path, got, want)
 		}
 	}

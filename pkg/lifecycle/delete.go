@@ -65,7 +65,7 @@ func (r *Runtime) deleteLeftover(id string, d *state.Dir, err error, force bool)
 // deleteForced removes a directory whose record says nothing.
 func (r *Runtime) deleteForced(d *state.Dir, err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
-		if err := d.Leftover(); err != nil {
+		if err := d.OnlyOurs(); err != nil {
 			d.Close()
 			return err
 		}

@@ -11,7 +11,7 @@
 // its last gate, a socket in that directory; start is one byte to it and works
 // when every other process has died.
 //
-// Side of the fork: the parent. It composes the steps of rootfs and confine
-// into one plan (program.go) and has userns run it. It must not import cobra or
+// Side of the fork: the parent. It composes the steps of world, rootfs and
+// confine into one plan (program.go) and has userns run it. It must not import cobra or
 // image.
 package lifecycle

@@ -45,7 +45,7 @@ func (r *Runtime) sweep(d *state.Dir) {
 
 // clear removes a directory without a record, and what it leads to, and closes it. tell hears what could not be removed.
 func (r *Runtime) clear(d *state.Dir, tell func(string)) error {
-	if err := d.Leftover(); err != nil {
+	if err := d.OnlyOurs(); err != nil {
 		d.Close()
 		return err
 	}

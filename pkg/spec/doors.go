@@ -43,7 +43,7 @@ func (b *builder) closeDoors() error {
 	var dirs []string
 	for _, p := range b.doors() {
 		if p = filepath.Clean(p); !given[p] {
-			b.closeSeconds(p)
+			b.closeInMounts(p)
 			dir := filepath.Dir(p)
 			if in[dir] == nil {
 				dirs = append(dirs, dir)
@@ -65,8 +65,8 @@ func (b *builder) closeDoors() error {
 	return nil
 }
 
-// closeSeconds hides a tool's socket where a mount of the caller's shows it at another path than outside.
-func (b *builder) closeSeconds(p string) {
+// closeInMounts hides a tool's socket where a mount of the caller's shows it at another path than outside.
+func (b *builder) closeInMounts(p string) {
 	for _, m := range b.theirs {
 		if rel, in := strings.CutPrefix(p, m.Source+"/"); in && m.Type == "bind" && m.Source != m.Destination && innerDoor(p) && b.kind(p) == unix.S_IFSOCK {
 			b.spec.Linux.MaskedPaths = append(b.spec.Linux.MaskedPaths, filepath.Join(m.Destination, rel))
@@ -113,7 +113,7 @@ func (b *builder) doors() (list []string) {
 		list = append(list, b.caller.Sockets()...)
 	}
 	if table := b.caller.Mounts; table != nil && !table.Plain() {
-		list = append(list, table.Seconds(list)...)
+		list = append(list, table.OtherPaths(list)...)
 	}
 	seen := map[string]bool{}
 	unique := list[:0:0]

@@ -109,11 +109,11 @@ func (t hostTable) Views([]kernel.Place, kernel.Place) ([]kernel.Place, []string
 func (t hostTable) Kernels() ([]kernel.Place, []string) {
 	return t.places(t.kernels, t.host, false), t.over
 }
-func (t hostTable) Plain() bool                 { return false }
-func (t hostTable) Again()                      {}
-func (t hostTable) Seconds([]string) []string   { return nil }
-func (t hostTable) Below(string) []kernel.Place { return nil }
-func (t hostTable) Err() error                  { return nil }
+func (t hostTable) Plain() bool                  { return false }
+func (t hostTable) Again()                       {}
+func (t hostTable) OtherPaths([]string) []string { return nil }
+func (t hostTable) Below(string) []kernel.Place  { return nil }
+func (t hostTable) Err() error                   { return nil }
 
 // TestElsewhere: what is the kernel's, or a home's, is covered in all of the tree, and before anything is taken out of it.
 func TestElsewhere(t *testing.T) {

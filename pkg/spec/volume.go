@@ -231,11 +231,6 @@ func (b *builder) overlay(v volume, source *handle.Handle) (specs.Mount, error) 
 		if err == nil {
 			err = isDir(h)
 		}
-		if now := ""; err == nil {
-			if now = h.Now(); now != b.onHost(b.abs(layer.dir)) && b.obeyed(h) {
-				err = b.leadsOut(b.abs(layer.dir))
-			}
-		}
 		if err != nil {
 			return m, statError(b.abs(layer.dir), err)
 		}

@@ -76,7 +76,7 @@ type MountTable interface {
 	Views(homes []kernel.Place, shared kernel.Place) (places []kernel.Place, over []string) // where else these, or parts of them, can be seen
 	Kernels() (places []kernel.Place, over []string)                                        // through which the kernel is told things
 	Below(path string) []kernel.Place                                                       // mounts below a path
-	Seconds(paths []string) []string                                                        // where else files can be seen
+	OtherPaths(paths []string) []string                                                     // where else files can be seen
 	Err() error                                                                             // why not all of it is known
 	Again()                                                                                 // looks once more
 }

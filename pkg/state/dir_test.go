@@ -22,7 +22,7 @@ func newRoot(t *testing.T) *Root {
 
 // room makes room where a start was killed.
 func room(d *Dir) error {
-	if err := d.Leftover(); d.Recorded() || err != nil {
+	if err := d.OnlyOurs(); d.Recorded() || err != nil {
 		d.Close()
 		return errors.Join(errors.New("container with given ID already exists"), err)
 	}

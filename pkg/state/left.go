@@ -76,9 +76,9 @@ var ours = []string{
 // ErrNotLeft is a directory that no start of ours has left.
 var ErrNotLeft = errors.New("is no container's directory")
 
-// Leftover is an error where there is anything in the directory that no start makes: somebody's work, in a state root that
+// OnlyOurs is an error where there is anything in the directory that no start makes: somebody's work, in a state root that
 // is his directory of projects.
-func (d *Dir) Leftover() error {
+func (d *Dir) OnlyOurs() error {
 	names, err := d.names()
 	if err != nil {
 		return fmt.Errorf("look at %s: %w", d.Path, err)

@@ -1,8 +1,6 @@
 package userns
 
 import (
-	"fmt"
-	"os"
 	"runtime"
 	"syscall"
 	"unsafe"
@@ -24,91 +22,6 @@ func afterFork()
 
 //go:linkname afterForkInChild syscall.runtime_AfterForkInChild
 func afterForkInChild()
-
-// Packets from the child. One packet is one message on a SOCK_SEQPACKET
-// socket: kind, step, errno as native 32-bit words, and for a failure the
-// words of the step, for a reader that does not have the plan.
-const (
-	packetGate = 1 + iota
-	packetNote
-	packetFail
-	packetFile // with an fd; sent by a step, see HandOver
-)
-
-// Exit statuses of a child that never became its payload.
-const (
-	exitFailed = 125 // a step failed and was reported
-	exitAlone  = 124 // nobody answered at a gate
-)
-
-const header = 12
-
-// Signals of the kernel's, and the handler that is SIG_IGN.
-const (
-	signals = 64
-	ignored = 1
-)
-
-// opVfork is a fork whose new process uses the old one's memory and stack while
-// the old one sleeps. When that has become another program, the old one begins
-// [child] anew at the step it was to go to.
-const opVfork plan.Op = 255
-
-// op is a step with every pointer resolved and every label a number.
-type op struct {
-	kind          plan.Op
-	nr            uintptr
-	args          [6]uintptr
-	regs          [6]int32 // register that replaces the argument; 0 none
-	out           int32
-	zero, nonzero int32 // step to go to; -1 none
-	handlers      []handler
-	word          *uint32 // Store, Load, Check
-	mask, value   uint32
-	errno         syscall.Errno
-	words         []byte
-}
-
-type handler struct {
-	errno syscall.Errno
-	to    int32
-}
-
-// program is what the child has: the steps and all that they name. A child with
-// memory of its own has nothing else, see [memory].
-type program struct {
-	ops    []op
-	regs   []uintptr
-	packet [3]uint32 // kind, step, errno
-	answer [4]byte
-	iov    [2]unix.Iovec
-	msg    unix.Msghdr
-	report uintptr // the fd that gates, notes and failures go to
-	other  uintptr // the parent's end of it, of which the child has a copy
-
-	stacked bool       // the child begins on a stack of its own, without the runtime's help
-	resets  bool       // and has handlers of the runtime's to forget
-	action  [4]uintptr // struct sigaction of the kernel
-	mask    uint64     // signals that were blocked before the fork
-	top     uintptr    // the end of its stack
-	entry   uintptr    // where the code of [child] begins
-	fault   *uint32    // always nil
-	start   int32      // the step to begin with
-	forget  []span     // memory that the child lets go of first
-	wipe    span       // or, where it cannot, the environment that it overwrites
-}
-
-// launch is a program with what its parent needs to begin it.
-type launch struct {
-	*program
-	plan     *plan.Plan
-	memory   memory
-	stack    []byte // of a child that begins on its own
-	pidfd    int32  // the kernel writes it; not on our stack, which may move
-	clone    clone3Args
-	group    uint64 // the cgroup that CLONE_INTO_CGROUP means
-	launches bool   // the child shares our memory, and makes another one that does
-}
 
 // prepare turns a plan into a program. Everything the child will read lies in
 // memory reachable from the program, which the caller keeps alive until the
@@ -140,23 +53,8 @@ func prepare(p *plan.Plan, report, other int) (*launch, error) {
 	return l, nil
 }
 
-// forgetful has a child with memory of its own let go of what it does not need, or at
-// least of the environment.
-func (l *launch) forgetful() {
-	begin := address(l.memory.mapped)
-	if l.memory.mapped != nil {
-		list := others(span{begin, begin + uintptr(len(l.memory.mapped))})
-		l.forget = append(room[span](&l.memory, maxSpans)[:0], list...)
-	}
-	if l.plan.Private && len(l.forget) == 0 {
-		l.wipe = environment()
-	}
-}
-
 // begin is [child] as a value, whose first word is where its code is.
 var begin = child
-
-const stackSize = 16 << 10
 
 // makeStack makes the stack of a child that does not begin on ours.
 func (l *launch) makeStack() {
@@ -202,45 +100,6 @@ func (l *launch) compile(o *op, s *plan.Step, i int) {
 		l.launches = true
 	}
 }
-
-func (l *launch) target(to plan.Label, i int) int32 {
-	if to == 0 {
-		return -1
-	}
-	return int32(l.plan.Target(to, i))
-}
-
-// memory is where a program lies: our heap for a child that works in it, and for one
-// that gets a copy a mapping of its own. That child gets nothing else, or lets go of it
-// first (advise, forget), so that nothing of the caller's is in a process that a payload
-// may come to look into: no environment, no command line, no configuration, no records.
-// It is also less to copy, for us and for the forks of such a child, and no page of ours
-// is shared with it, to be copied when we write to it.
-type memory struct{ mapped, left []byte }
-
-func (m *memory) open(size int) error {
-	size = (size + os.Getpagesize() - 1) &^ (os.Getpagesize() - 1)
-	// Populated: a fault for each page would cost more than all the rest of it.
-	b, err := unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_POPULATE)
-	if err != nil {
-		return fmt.Errorf("make memory for the child: %w", err)
-	}
-	m.mapped, m.left = b, b
-	return nil
-}
-
-// close gives a mapping back; the child has its copy.
-func (m *memory) close() {
-	if m.mapped != nil {
-		_ = unix.Munmap(m.mapped)
-		m.mapped, m.left = nil, nil
-	}
-}
-
-// grain is the alignment of everything in a mapping.
-const grain = 16
-
-func grained(n int) int { return (n + grain - 1) &^ (grain - 1) }
 
 // room makes a slice that the child will find.
 func room[T any](m *memory, n int) []T {
@@ -292,18 +151,6 @@ func size(p *plan.Plan) int {
 	return n
 }
 
-func measure(b *plan.Mem) int {
-	if b == nil {
-		return 0
-	}
-	b.Child = nil
-	n := grained(len(b.Data))
-	for _, q := range b.Ptrs {
-		n += measure(q.To)
-	}
-	return n
-}
-
 // image is where our text and data are, by the program headers that the kernel
 // names (AT_PHDR); the first page of it has them.
 func image(headers, size, count uintptr) span {
@@ -323,43 +170,8 @@ func image(headers, size, count uintptr) span {
 	return span{begin, begin + uintptr(end-lowest&^uint64(page()-1))}
 }
 
-// lengthOf is that of a string at an address of the kernel's, with its NUL.
-func lengthOf(text uintptr) (n uintptr) {
-	for *(*byte)(at(text + n)) != 0 {
-		n++
-	}
-	return n + 1
-}
-
 // at is an address that the kernel has told, of memory that Go knows nothing of.
 func at(address uintptr) unsafe.Pointer { return *(*unsafe.Pointer)(unsafe.Pointer(&address)) }
-
-// clone3Args is struct clone_args of clone3(2), third version (Linux 5.7).
-type clone3Args struct {
-	flags, pidfd, childTID, parentTID, exitSignal, stack, stackSize, tls uint64
-	setTID, setTIDSize, cgroup                                           uint64
-}
-
-// fork makes the child and lets it run the program. Only the parent returns:
-// the child's pid and its pidfd.
-func (l *launch) fork(flags uintptr) (int, int, syscall.Errno) {
-	defer l.memory.close()
-	if !ownStack || !l.plan.Private && flags&unix.CLONE_NEWTIME != 0 {
-		return l.forkCopy(flags)
-	}
-	pid, pidfd, errno := l.forkStacked(flags)
-	// Outer seccomp filters often refuse clone3(2), with either errno.
-	if errno != syscall.ENOSYS && errno != syscall.EPERM {
-		return pid, pidfd, errno
-	}
-	if l.plan.Private && flags&needClone3 == 0 {
-		return l.forkOld(flags)
-	}
-	return l.forkCopy(flags)
-}
-
-// needClone3 are the flags that clone(2) has no bit for.
-const needClone3 = unix.CLONE_NEWTIME | unix.CLONE_INTO_CGROUP
 
 // forkStacked makes a child that begins on a stack of its own. Unless the plan is
 // private it works in our memory until its exec: a copy would cost a page fault for
@@ -398,13 +210,6 @@ func (l *launch) begin(call, a, b, c uintptr) (int, int, syscall.Errno) {
 	runtime.KeepAlive(l)
 	l.stacked = errno == 0
 	return int(pid), int(l.pidfd), syscall.Errno(errno)
-}
-
-// advise tells the kernel what not to copy: it is what the child would let go of.
-func (l *launch) advise(advice uintptr) {
-	for _, s := range l.forget {
-		syscall.RawSyscall6(unix.SYS_MADVISE, s.begin, s.end-s.begin, advice, 0, 0, 0)
-	}
 }
 
 // forkCopy makes a child with a copy of our memory that goes on on a copy of our

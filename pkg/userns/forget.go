@@ -91,3 +91,11 @@ func environment() span {
 	}
 	return span{uintptr(s.EnvBegin), uintptr(s.EnvEnd)}
 }
+
+// lengthOf is that of a string at an address of the kernel's, with its NUL.
+func lengthOf(text uintptr) (n uintptr) {
+	for *(*byte)(at(text + n)) != 0 {
+		n++
+	}
+	return n + 1
+}
