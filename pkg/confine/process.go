@@ -30,8 +30,9 @@ type Process struct {
 	Lost    Set      // capabilities asked for that we do not have ourselves
 	Limited []string // rlimits that were cut
 
-	umask plan.Reg
-	held  Set // see Hold
+	umask   plan.Reg
+	entered plan.Reg // nonzero: in the working directory
+	held    Set      // see Hold
 }
 
 // New reads the process's confinement.
@@ -155,12 +156,27 @@ func (c *Process) groups(p *plan.Plan) {
 	p.Here(done)
 }
 
-// Cwd appends the change to the payload's working directory, with the
-// payload's own rights.
+// Enter appends the change to the payload's working directory with our rights, before [Process.Drop]: the payload may be
+// in a directory that only root can enter. What our rights do not open either is left to [Process.Cwd], as in a user
+// namespace a directory of an id without a mapping is.
+func (c *Process) Enter(p *plan.Plan) {
+	c.aboutCwd(p)
+	c.entered = p.Reg("entered")
+	closed := p.Label("closed to us")
+	p.Set(c.entered, plan.C(0))
+	p.Chdir(c.spec.Cwd).On(unix.EACCES, closed)
+	p.Set(c.entered, plan.C(1))
+	p.Here(closed)
+}
+
+// Cwd appends the change to the payload's working directory with the payload's own rights, where [Process.Enter] has
+// not come in.
 func (c *Process) Cwd(p *plan.Plan) {
-	p.Act("change to the working directory %s", c.spec.Cwd)
-	p.About(kernel.Attempt{Field: "process.cwd"})
+	c.aboutCwd(p)
+	there := p.Label("in the working directory")
+	p.Set(c.entered, plan.R(c.entered)).IfNonzero(there)
 	p.Chdir(c.spec.Cwd)
+	p.Here(there)
 	// /proc/self/fd/N in it could still lead to a directory of the host that the
 	// caller passes in (CVE-2024-21626): its path does not begin with "/" as
 	// seen from here, or there is none (getcwd(2)).
@@ -168,4 +184,9 @@ func (c *Process) Cwd(p *plan.Plan) {
 	p.Do("getcwd", unix.SYS_GETCWD, plan.M(path), plan.C(len(path.Data)))
 	word := binary.NativeEndian.Uint32
 	p.Expect(path, 0, word([]byte{0xff, 0, 0, 0}), word([]byte{'/', 0, 0, 0}), unix.ENOENT)
+}
+
+func (c *Process) aboutCwd(p *plan.Plan) {
+	p.Act("change to the working directory %s", c.spec.Cwd)
+	p.About(kernel.Attempt{Field: "process.cwd"})
 }

@@ -59,6 +59,7 @@ func (x *execution) outside() error {
 	if err := confine.Tune(p, x.tuning().Plain()); err != nil {
 		return err
 	}
+	x.proc.Enter(p)
 	scope(p, x.proc, x.rec.Scoped && x.run.scopes())
 	return nil
 }

@@ -51,6 +51,7 @@ func (g *program) payload() error {
 	if err := confine.Tune(p, tuning(g.Spec)); err != nil {
 		return err
 	}
+	g.proc.Enter(p)
 	scope(p, g.proc, g.Scoped && g.run.scopes())
 	g.proc.Cwd(p)
 	program := g.proc.Find(p)

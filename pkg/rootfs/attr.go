@@ -38,6 +38,16 @@ func setAttr(p *plan.Plan, tree plan.Reg, a attribute, recursive bool, dest stri
 	p.Here(done)
 }
 
+// clearOthers makes a bind of a bundle whose options name any flag have those and no other of its source, as the mount(2) of
+// runc and crun leaves it, where none is locked. Modes of access times stay, unless one is named.
+func (t *Tree) clearOthers(p *plan.Plan, m *mount) {
+	if !m.flagged || t.typed() {
+		return
+	}
+	const flags = unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC | unix.MOUNT_ATTR_NOSYMFOLLOW
+	p.SetAttr(m.tree, 0, flags&^m.attr.set&^m.rattr.set, 0, false).Ignore(unix.EPERM)
+}
+
 func spread(p *plan.Plan, tree plan.Reg, kinds []uint64) {
 	for _, k := range kinds {
 		p.SetAttr(tree, 0, 0, k&^unix.MS_REC, k&unix.MS_REC != 0)
@@ -69,6 +79,7 @@ func (t *Tree) change(p *plan.Plan, m *mount) {
 	setAttr(p, at, m.attr, false, m.dest, about)
 	setAttr(p, at, m.rattr, true, m.dest, about)
 	spread(p, at, m.spread)
+	p.Close(at)
 }
 
 // reconfigure changes the filesystem below a mount.

@@ -3,8 +3,6 @@ package rootfs
 import (
 	"encoding/binary"
 	"path/filepath"
-	"slices"
-	"strconv"
 
 	"golang.org/x/sys/unix"
 
@@ -18,13 +16,13 @@ import (
 // the same from inside.
 func (t *Tree) createCopyUp(p *plan.Plan, m *mount) {
 	t.scratch(p)
-	below := t.find(p, m.dest, true, m.placeFlags)
-	if !slices.ContainsFunc(m.data, func(o option) bool { return o.key == "mode" }) {
-		m.data = append(m.data, option{"mode", strconv.FormatUint(uint64(t.modeOf(m)), 8)})
-	}
 	readonly := m.attr.set & unix.MOUNT_ATTR_RDONLY
 	m.attr.set &^= readonly // until the layers are in it
 	t.create(p, m)
+	if !m.saysMode() {
+		t.likeCovered(p, m, m.tree)
+	}
+	below := t.find(p, m.dest, true, m.placeFlags)
 	p.Act("let the tmpfs on %s begin with what is there", m.dest)
 	p.About(m.attempt(kernel.MountOverlay))
 	full, done := p.Label("copy "+m.dest), p.Label("have "+m.dest)
@@ -41,7 +39,12 @@ func (t *Tree) createCopyUp(p *plan.Plan, m *mount) {
 	at := p.OpenAt(plan.R(t.upper), dir, unix.O_PATH|unix.O_DIRECTORY, 0).To("copy place")
 	p.MoveMount(m.tree, at)
 	m.attr.set |= readonly
-	t.overlay(p, m, below, m.tree, filepath.Join(t.facts.Scratch.within(), dir), t.modeOf(m))
+	up := t.overlay(p, m, below, m.tree, filepath.Join(t.facts.Scratch.within(), dir), m.mode())
+	if uid, gid, said := m.owner(); said {
+		p.Fchownat(up, uid, gid)
+	}
+	t.chmodLike(p, m.tree, up)
+	p.Close(up)
 	t.finishOverlay(p, m)
 	p.Set(tree, plan.R(m.tree))
 	p.Here(done)
@@ -88,24 +91,4 @@ func named(p *plan.Plan, entries *plan.Mem, off int, name string, other plan.Lab
 			p.Expect(entries, off+16+half, m, word(text[half:]), unix.ENOTEMPTY).On(unix.ENOTEMPTY, other)
 		}
 	}
-}
-
-// modeOf is the mode of a tmpfs's root: the option's, or the directory's own.
-func (t *Tree) modeOf(m *mount) uint32 {
-	for _, o := range m.data {
-		if mode, err := strconv.ParseUint(o.value, 8, 12); o.key == "mode" && err == nil {
-			return uint32(mode)
-		}
-	}
-	if root := t.facts.Paths[t.path]; root != nil {
-		fd, err := root.OpenAt(inside(m.dest), unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW, unix.RESOLVE_IN_ROOT|unix.RESOLVE_NO_MAGICLINKS)
-		if err == nil {
-			defer unix.Close(fd)
-			var st unix.Stat_t
-			if unix.Fstat(fd, &st) == nil {
-				return st.Mode & 0o7777
-			}
-		}
-	}
-	return 0o1777
 }

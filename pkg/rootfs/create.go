@@ -85,6 +85,7 @@ func (t *Tree) finish(p *plan.Plan, m *mount) {
 		p.Set(m.made, plan.R(m.made)).IfZero(instead)
 	}
 	m.fall(p.Fsmount(m.context, m.attr.set), instead).Into(m.tree)
+	p.Close(m.context)
 	spread(p, m.tree, m.spread)
 	t.mapFresh(p, m)
 	if !bound {

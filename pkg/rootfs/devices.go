@@ -107,6 +107,7 @@ func (t *Tree) prepareDevices(p *plan.Plan) {
 		p.Act("take the host's %s", n.host)
 		p.About(copying(n.host))
 		n.source = t.clone(p, Copy{Path: n.host, IDs: -1, Device: true, Of: n.of}, "")
+		t.shelf.put(p, n.source)
 	}
 }
 
@@ -133,12 +134,14 @@ func (t *Tree) makeDevices(p *plan.Plan) {
 		n := &t.nodes[i]
 		p.Act("make device %s", n.path)
 		p.About(n.attempt())
+		t.shelf.take(p, n.source)
 		dir, name := path.Split(n.path)
 		parent := dev
 		if dir != "/dev/" {
 			parent = t.find(p, dir, true, 0)
 		}
 		t.makeNode(p, n, parent, name)
+		closeBut(p, parent, dev)
 	}
 	p.Act("make the links of /dev")
 	links := devLinks
@@ -158,7 +161,7 @@ func (t *Tree) makeNode(p *plan.Plan, n *node, parent plan.Reg, name string) {
 	at := p.Reg("node")
 	if t.dev == parent && !t.mounted(n.path) {
 		p.OpenAt(plan.R(parent), name, unix.O_CREAT|unix.O_EXCL|unix.O_RDONLY|unix.O_NOFOLLOW, 0o666).Into(at)
-		p.MoveMount(n.source, at)
+		n.attach(p, at)
 		return
 	}
 	have, exists := p.Label("have "+n.path), p.Label("reopen "+n.path)
@@ -167,7 +170,14 @@ func (t *Tree) makeNode(p *plan.Plan, n *node, parent plan.Reg, name string) {
 	p.Here(exists)
 	p.OpenAt(plan.R(parent), name, unix.O_PATH|unix.O_NOFOLLOW, 0).Into(at)
 	p.Here(have)
+	n.attach(p, at)
+}
+
+// attach puts the caller's node in its place.
+func (n *node) attach(p *plan.Plan, at plan.Reg) {
 	p.MoveMount(n.source, at)
+	p.Close(n.source)
+	p.Close(at)
 }
 
 func (t *Tree) mounted(path string) bool {
@@ -183,6 +193,7 @@ func (t *Tree) mknod(p *plan.Plan, n *node, parent plan.Reg, name string) {
 	if n.uid != 0 || n.gid != 0 {
 		fd := p.OpenAt(plan.R(parent), name, unix.O_PATH|unix.O_NOFOLLOW, 0).To("node")
 		p.Fchownat(fd, n.uid, n.gid).About(n.owner())
+		p.Close(fd)
 	}
 	p.Goto(done)
 	p.Here(exists)

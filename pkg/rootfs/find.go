@@ -71,9 +71,12 @@ func (t *Tree) findShared(p *plan.Plan, m *mount, name string, dir bool, kind in
 			p.OpenInside(m.tree, path, unix.O_PATH|unix.O_DIRECTORY).Into(found)
 		default:
 			p.Mkdirat(plan.R(parent), part, 0o755).Ignore(unix.EEXIST)
+			up := parent
 			parent = p.OpenInside(m.tree, path, unix.O_PATH|unix.O_DIRECTORY).To("directory")
+			closeBut(p, up, m.tree)
 		}
 	}
+	closeBut(p, parent, m.tree)
 	p.Here(have)
 }
 
@@ -102,14 +105,24 @@ func (t *Tree) make(p *plan.Plan, name string, dir bool, found plan.Reg, flags i
 			// read-only (EBUSY).
 			p.OpenAt(plan.R(parent), part, unix.O_CREAT|unix.O_EXCL|unix.O_RDONLY|unix.O_NOFOLLOW, 0o644).Ignore(unix.EEXIST)
 			p.OpenInRoot(t.root, path, unix.O_PATH|flags).Into(found)
-			return
+			break
 		}
 		p.Mkdirat(plan.R(parent), part, 0o755).Ignore(unix.EEXIST)
 		if last {
 			p.OpenInRoot(t.root, path, unix.O_PATH|unix.O_DIRECTORY|flags).Into(found)
-			return
+			break
 		}
+		up := parent
 		parent = p.OpenInRoot(t.root, path, unix.O_PATH|unix.O_DIRECTORY).To("directory")
+		closeBut(p, up, t.root)
+	}
+	closeBut(p, parent, t.root)
+}
+
+// closeBut closes a directory on the way from a tree's root, but not that.
+func closeBut(p *plan.Plan, dir, root plan.Reg) {
+	if dir != root {
+		p.Close(dir)
 	}
 }
 
@@ -124,7 +137,8 @@ func (t *Tree) Put(p *plan.Plan, path string, data []byte, uid, gid uint32) {
 	p.Fchownat(fd, uid, gid).Ignore(unix.EPERM, unix.EINVAL)
 	p.Close(fd)
 	p.Here(done)
+	p.Close(dir)
 }
 
 // Make makes a directory in the container where it is missing.
-func (t *Tree) Make(p *plan.Plan, path string) { t.find(p, path, true, 0) }
+func (t *Tree) Make(p *plan.Plan, path string) { p.Close(t.find(p, path, true, 0)) }

@@ -53,12 +53,15 @@ func (t *Tree) readonly(p *plan.Plan, path string, about kernel.Attempt) {
 		return
 	}
 	if of := t.facts.Paths.Shown(path); of != nil && in == nil {
-		t.bindReadonly(p, t.below(p, path, of))
+		at := t.below(p, path, of)
+		p.Close(t.bindReadonly(p, at))
+		p.Close(at)
 		return
 	}
 	done := p.Label("done with " + path)
 	at := p.OpenInRoot(t.from(in), name, unix.O_PATH).On(unix.ENOENT, done).On(unix.ENOTDIR, done).To("place")
-	t.bindReadonly(p, at)
+	p.Close(t.bindReadonly(p, at))
+	p.Close(at)
 	p.Here(done)
 }
 
@@ -101,9 +104,16 @@ func (t *Tree) mask(p *plan.Plan, path string, about kernel.Attempt) {
 	p.Goto(done)
 	p.Here(file)
 	p.OpenInRoot(root, name, unix.O_PATH).On(unix.ENOENT, done).On(unix.ENOTDIR, done).Into(at)
+	t.hideFile(p, at)
+	p.Here(done)
+}
+
+// hideFile covers a file with the null device, and closes it.
+func (t *Tree) hideFile(p *plan.Plan, at plan.Reg) {
 	null := p.CloneTree(plan.R(t.nulls), "", false).To("null copy")
 	p.MoveMount(null, at)
-	p.Here(done)
+	p.Close(null)
+	p.Close(at)
 }
 
 // socket says whether a path is a socket of the host's tree, of which there may be hundreds. One that has become something
@@ -117,10 +127,7 @@ func (t *Tree) socket(path string) bool {
 func (t *Tree) maskSocket(p *plan.Plan, path, name string) {
 	done := p.Label("done with " + path)
 	at := p.OpenInRoot(t.root, name, unix.O_PATH).On(unix.ENOENT, done).On(unix.ENOTDIR, done).To("place")
-	null := p.CloneTree(plan.R(t.nulls), "", false).To("null copy")
-	p.MoveMount(null, at)
-	p.Close(null)
-	p.Close(at)
+	t.hideFile(p, at)
 	p.Here(done)
 }
 

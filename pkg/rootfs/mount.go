@@ -25,6 +25,7 @@ type mount struct {
 	source    string // bind: absolute path in the caller's tree
 	recursive bool   // rbind
 	attr      attribute
+	flagged   bool      // by an option of attr
 	rattr     attribute // rro and its kin
 	spread    []uint64  // propagation, MS_REC included, in the order they were said
 	data      []option
@@ -52,13 +53,14 @@ type mount struct {
 	context plan.Reg       // of a filesystem being made
 	made    plan.Reg       // zero where the kernel has refused to make it
 	file    bool           // bind of something that is no directory
+	inner   string         // bind of what earlier mounts show there, from the root on; "" for what is the host's
 }
 
 func (m *mount) bind() bool { return m.fstype == "" && !m.remount }
 
 func (t *Tree) parseMount(i int, s specs.Mount) (*mount, error) {
 	m := &mount{
-		spec: s, field: fmt.Sprintf("mounts[%d]", i), dest: filepath.Clean("/" + s.Destination),
+		spec: s, field: fmt.Sprintf("mounts[%d]", i), dest: t.destination(s.Destination),
 		fstype: s.Type, source: s.Source, ids: -1, remount: slices.Contains(s.Options, "remount"),
 	}
 	if s.Type == "bind" {
@@ -184,6 +186,9 @@ func (m *mount) finishBind(t *Tree) error {
 	if !filepath.IsAbs(m.source) {
 		m.source = filepath.Join(t.facts.Bundle, m.source)
 	}
+	if m.inner = t.inRoot(m); m.inner != "" {
+		return nil
+	}
 	if err := m.lookAtSource(t); err != nil {
 		var at *fs.PathError
 		if errors.As(err, &at) {
@@ -281,10 +286,7 @@ func mapsGID(f Facts, value string) bool {
 // early says whether a bind, or the filesystem of a mount, can be made before the id map exists: nothing
 // in it belongs to an id that we choose.
 func (m *mount) early() bool {
-	if m.remount || m.lower != "" || m.copyUp {
-		return false
-	}
-	if m.grouped {
+	if m.remount || m.lower != "" || m.copyUp || m.grouped || m.inner != "" {
 		return false
 	}
 	owned := slices.ContainsFunc(m.data, func(o option) bool { return o.key == "gid" || o.key == "uid" })
@@ -303,6 +305,7 @@ func (t *Tree) prepare(p *plan.Plan, m *mount) {
 		p.About(copying(m.source))
 		m.tree = t.clone(p, Copy{Path: m.source, Recursive: m.recursive, Link: m.sourceLink, IDs: m.ids, MapBelow: m.mapBelow, Of: m.of}, m.field)
 		if m != t.mounts[0] || !t.rooms() {
+			t.clearOthers(p, m)
 			m.setAttrs(p)
 		}
 		if len(m.spread) == 0 && t.shared() {
@@ -311,7 +314,11 @@ func (t *Tree) prepare(p *plan.Plan, m *mount) {
 			spread(p, m.tree, []uint64{unix.MS_SLAVE | unix.MS_REC})
 		}
 		spread(p, m.tree, m.spread)
-	default:
+		if m != t.mounts[0] || t.covers != 0 {
+			t.shelf.put(p, m.tree)
+		}
+	case t.begun < crowd:
+		t.begun++
 		t.begin(p, m)
 	}
 }
@@ -319,12 +326,16 @@ func (t *Tree) prepare(p *plan.Plan, m *mount) {
 // attach puts the mount in its place, after making it where that had to wait
 // for the id map or for what is mounted before it.
 func (t *Tree) attach(p *plan.Plan, m *mount) {
+	t.shelf.take(p, m.tree)
 	switch {
 	case m.remount:
 		t.change(p, m)
 		return
 	case m.link != "":
 		t.makeLink(p, m)
+		return
+	case m.inner != "":
+		t.bindInner(p, m)
 		return
 	case m.lower != "":
 		t.createOverlay(p, m)
@@ -335,7 +346,9 @@ func (t *Tree) attach(p *plan.Plan, m *mount) {
 		return
 	case t.room(m):
 		t.createRoom(p, m)
-	case !m.early():
+	case m.fstype == "tmpfs":
+		t.createTmpfs(p, m)
+	case !m.early(), !m.bind() && m.context == 0:
 		t.create(p, m)
 	case !m.bind():
 		t.finish(p, m)
@@ -346,12 +359,23 @@ func (t *Tree) attach(p *plan.Plan, m *mount) {
 	if over == nil && m.source == m.dest {
 		over = t.facts.Paths.Taken(m.dest)
 	}
+	var at plan.Reg
 	if over != nil && !t.inRoom(m.dest) { // where nothing is the host's
-		p.MoveMount(m.tree, t.below(p, m.dest, over))
+		at = t.below(p, m.dest, over)
 	} else {
-		p.MoveMount(m.tree, t.find(p, m.dest, !m.file, m.placeFlags))
+		at = t.find(p, m.dest, !m.file, m.placeFlags)
 	}
+	t.moveTo(p, m, at)
+}
+
+// moveTo puts a mount in its place.
+func (t *Tree) moveTo(p *plan.Plan, m *mount, at plan.Reg) {
+	p.MoveMount(m.tree, at)
+	p.Close(at)
 	t.place(m)
+	if !t.keep(m) {
+		p.Close(m.tree)
+	}
 }
 
 // makeLink makes a link like the source (option copy-symlink). What is there

@@ -23,8 +23,8 @@ var attributes = map[string]attribute{
 	"strictatime":   {set: unix.MOUNT_ATTR_STRICTATIME, clear: unix.MOUNT_ATTR__ATIME},
 	"relatime":      {clear: unix.MOUNT_ATTR__ATIME},
 	"atime":         {clear: unix.MOUNT_ATTR__ATIME},
-	"norelatime":    {clear: unix.MOUNT_ATTR__ATIME},
-	"nostrictatime": {clear: unix.MOUNT_ATTR__ATIME},
+	"norelatime":    {}, // either leaves the mode as it is, which may be a third
+	"nostrictatime": {},
 }
 
 var propagations = map[string]uint64{
@@ -76,6 +76,7 @@ var words = map[string]func(*mount) error{
 func (m *mount) option(o string) error {
 	if a, ok := attributes[o]; ok {
 		m.attr.add(a)
+		m.flagged = true
 		return nil
 	}
 	if a, ok := attributes[strings.TrimPrefix(o, "r")]; ok && strings.HasPrefix(o, "r") {

@@ -37,7 +37,7 @@ func (t *Tree) createOverlay(p *plan.Plan, m *mount) {
 	about := m.making()
 	about.Field = "" // the words have it
 	p.About(about)
-	t.overlay(p, m, m.tree, t.upper, t.facts.Scratch.within(), 0o755)
+	p.Close(t.overlay(p, m, m.tree, t.upper, t.facts.Scratch.within(), 0o755))
 	for _, o := range m.data {
 		if o.key != "lowerdir" && o.value != "" {
 			about.Detail = o.detail()
@@ -51,10 +51,13 @@ func (t *Tree) createOverlay(p *plan.Plan, m *mount) {
 // room, which is at path. The lower layer is named relative to the working
 // directory and the upper one by a path of our own: no path of the caller's
 // that could hold a ":" or "," is ever parsed as an option.
-func (t *Tree) overlay(p *plan.Plan, m *mount, below, room plan.Reg, path string, mode uint32) {
+//
+// It returns the directory of the upper layer, whose owner and mode the overlay's root has.
+func (t *Tree) overlay(p *plan.Plan, m *mount, below, room plan.Reg, path string, mode uint32) plan.Reg {
 	up, work := "upper"+t.number(m), "work"+t.number(m)
 	p.Mkdirat(plan.R(room), up, mode)
 	p.Mkdirat(plan.R(room), work, 0o700)
+	top := p.OpenAt(plan.R(room), up, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0).To("upper layer")
 	p.Fchdir(below)
 	m.context = p.Fsopen("overlay").To("overlay context")
 	p.FsString(m.context, "lowerdir", ".")
@@ -63,6 +66,7 @@ func (t *Tree) overlay(p *plan.Plan, m *mount, below, room plan.Reg, path string
 	// Without real root only user.* attributes can record whiteouts
 	// (Linux 5.11, commit 2d2f2d7322ff).
 	p.FsFlag(m.context, "userxattr")
+	return top
 }
 
 // layers are an overlay's options with the directories that were looked at named by their descriptors. The kernel takes
@@ -91,6 +95,7 @@ func (t *Tree) layers(p *plan.Plan, m *mount) []option {
 func (t *Tree) finishOverlay(p *plan.Plan, m *mount) {
 	p.FsCreate(m.context)
 	m.tree = p.Fsmount(m.context, m.attr.set).To("overlay")
+	p.Close(m.context)
 	spread(p, m.tree, m.spread)
 	p.Chdir("/")
 }

@@ -105,6 +105,7 @@ func (t *Tree) given(p *plan.Plan, c Copy, fd int) plan.Reg {
 	given, have := p.Label("take the given copy of "+c.Path), p.Label("have "+c.Path)
 	p.CloneTree(plan.Cwd(), c.name(), c.Recursive).On(unix.EACCES, given).On(unix.EINVAL, given).Into(r)
 	t.same(p, r, c.Of)
+	p.CloseNumber(fd)
 	p.Goto(have)
 	p.Here(given)
 	p.Set(r, plan.C(fd))

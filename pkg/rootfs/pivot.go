@@ -27,12 +27,12 @@ func (t *Tree) shared() bool { return t.propagation()&unix.MS_SHARED != 0 }
 
 // detachFromHost sets how the caller's mounts propagate while the tree is made:
 // slave, so that they can be given new ones later, unless the spec cuts that
-// too or wants both ways.
+// too or wants both ways. "private" speaks of the root's mount alone (mount(2)).
 func (t *Tree) detachFromHost(p *plan.Plan) {
 	p.Act("keep mount events of the container away from the host")
 	kind := uintptr(unix.MS_SLAVE)
 	switch {
-	case t.propagation()&unix.MS_PRIVATE != 0:
+	case t.propagation() == unix.MS_PRIVATE|unix.MS_REC:
 		kind = unix.MS_PRIVATE
 	case t.shared():
 		p.Act("share mount events with the host")
@@ -173,20 +173,23 @@ func (t *Tree) hideWhole(p *plan.Plan) {
 }
 
 // propagate sets linux.rootfsPropagation on the new root, and with its "r" form
-// on what is below, except where a mount has said something itself.
+// on what is below, except where a mount has said something itself: what has been made
+// private receives nothing again, whatever it becomes.
 func (t *Tree) propagate(p *plan.Plan) {
 	o := t.propagation()
 	if o == 0 {
 		return
 	}
 	p.Act("make the root %s", t.spec.Linux.RootfsPropagation)
-	p.Propagation("/", uintptr(o))
-	if o&unix.MS_REC == 0 {
+	said := func(m *mount) bool { return !m.remount && m.tree != 0 && len(m.spread) > 0 }
+	if o&unix.MS_REC == 0 || !slices.ContainsFunc(t.mounts, said) {
+		p.Propagation("/", uintptr(o))
 		return
 	}
+	p.Propagation("/", uintptr(o&^unix.MS_REC))
 	for i, m := range t.mounts {
-		if i != t.covers && !m.remount && m.tree != 0 {
-			spread(p, m.tree, m.spread)
+		if i != t.covers && !m.remount && m.tree != 0 && !said(m) {
+			spread(p, m.tree, []uint64{o})
 		}
 	}
 }

@@ -27,20 +27,12 @@ func (t *Tree) room(m *mount) bool {
 func (t *Tree) createRoom(p *plan.Plan, m *mount) {
 	t.scratch(p)
 	p.Act("make an empty directory for %s", m.dest)
-	mode, ids := uint64(0o1777), [2]uint64{}
-	owned := false
-	for _, o := range m.data {
-		switch o.key {
-		case "mode":
-			mode, _ = strconv.ParseUint(o.value, 8, 32)
-		case "uid", "gid":
-			n, _ := strconv.ParseUint(o.value, 10, 32)
-			ids[map[string]int{"uid": 0, "gid": 1}[o.key]], owned = n, true
+	m.tree = t.newRoom(p, t.number(m), m.mode(), func(dir plan.Reg) {
+		if uid, gid, said := m.owner(); said {
+			p.Fchownat(dir, uid, gid)
 		}
-	}
-	m.tree = t.newRoom(p, t.number(m), uint32(mode), func(dir plan.Reg) {
-		if owned {
-			p.Fchownat(dir, uint32(ids[0]), uint32(ids[1]))
+		if !m.saysMode() {
+			t.likeCovered(p, m, dir)
 		}
 	})
 	if extra := m.attr.set &^ (unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV); extra != 0 {

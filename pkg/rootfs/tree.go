@@ -91,6 +91,8 @@ type Tree struct {
 	dev       plan.Reg            // a tmpfs on /dev that nobody but us has written to; 0 none
 	nodes     []node
 	upper     plan.Reg // the scratch tmpfs
+	shelf     shelf    // of binds and devices that are prepared
+	begun     int      // filesystems that are
 }
 
 // New reads the spec. Errors name the field.
@@ -189,6 +191,15 @@ func (t *Tree) Prepare(p *plan.Plan) {
 		t.findTaken(p)
 	}
 	t.prepareDevices(p)
+}
+
+// typed says whether the spec is made of what somebody has typed, and is no bundle's.
+func (t *Tree) typed() bool { return t.facts.NoDevices }
+
+// keep says whether something is still to be done with a mount after it is attached, by its descriptor. All others are closed:
+// a plan of any number of steps has few open.
+func (t *Tree) keep(m *mount) bool {
+	return m.sealed || m.fstype == "proc" || m.fstype == "sysfs" || inside(m.dest) == "dev" || t.typed() || t.propagation()&unix.MS_REC != 0
 }
 
 // Assemble appends what happens as the container's root.

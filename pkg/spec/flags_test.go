@@ -24,21 +24,21 @@ func mountFor(t *testing.T, s *specs.Spec, destination string) string {
 
 func TestVolumes(t *testing.T) {
 	tests := []struct{ volume, destination, want string }{
-		{"/srv:/x", "/x", "bind /srv rbind,rprivate,nosuid,nodev,rw"},
-		{"/srv:/x:rw", "/x", "bind /srv rbind,rprivate,nosuid,nodev,rw"},
-		{"/srv:/x:ro", "/x", "bind /srv rbind,rprivate,nosuid,nodev,rro"},
+		{"/srv:/x", "/x", "bind /srv rbind,rprivate,rnosuid,rnodev,rw"},
+		{"/srv:/x:rw", "/x", "bind /srv rbind,rprivate,rnosuid,rnodev,rw"},
+		{"/srv:/x:ro", "/x", "bind /srv rbind,rprivate,rnosuid,rnodev,rro"},
 		{"/srv:/x:ro,bind", "/x", "bind /srv bind,rprivate,nosuid,nodev,ro"},
-		{"/srv:/x:rslave,suid,dev,noexec,copy", "/x", "bind /srv rbind,rslave,suid,dev,noexec,rw"},
-		{"/srv:/x:z", "/x", "bind /srv rbind,rprivate,nosuid,nodev,rw"},
-		{"/srv:/x:", "/x", "bind /srv rbind,rprivate,nosuid,nodev,rw"},
-		{"/srv", "/srv", "bind /srv rbind,rprivate,nosuid,nodev,rw"},
-		{"/srv/", "/srv", "bind /srv rbind,rprivate,nosuid,nodev,rw"},
-		{".", "/home/ann/src", "bind /home/ann/src rbind,rprivate,nosuid,nodev,rw"},
-		{"../src:/x/../y/", "/y", "bind /home/ann/src rbind,rprivate,nosuid,nodev,rw"},
+		{"/srv:/x:rslave,suid,dev,noexec,copy", "/x", "bind /srv rbind,rslave,suid,dev,rnoexec,rw"},
+		{"/srv:/x:z", "/x", "bind /srv rbind,rprivate,rnosuid,rnodev,rw"},
+		{"/srv:/x:", "/x", "bind /srv rbind,rprivate,rnosuid,rnodev,rw"},
+		{"/srv", "/srv", "bind /srv rbind,rprivate,rnosuid,rnodev,rw"},
+		{"/srv/", "/srv", "bind /srv rbind,rprivate,rnosuid,rnodev,rw"},
+		{".", "/home/ann/src", "bind /home/ann/src rbind,rprivate,rnosuid,rnodev,rw"},
+		{"../src:/x/../y/", "/y", "bind /home/ann/src rbind,rprivate,rnosuid,rnodev,rw"},
 		{"/srv:/x:O", "/x", "overlay overlay nosuid,nodev,lowerdir=/srv"},
 		{"/srv:/x:O,upperdir=/srv/up,workdir=/srv/work", "/x", "overlay overlay nosuid,nodev,lowerdir=/srv,upperdir=/srv/up,workdir=/srv/work"},
-		{"/etc/hosts:/etc/hosts:ro", "/etc/hosts", "bind /etc/hosts rbind,rprivate,nosuid,nodev,rro"},
-		{"/srv:/tmp", "/tmp", "bind /srv rbind,rprivate,nosuid,nodev,rw"},
+		{"/etc/hosts:/etc/hosts:ro", "/etc/hosts", "bind /etc/hosts rbind,rprivate,rnosuid,rnodev,rro"},
+		{"/srv:/tmp", "/tmp", "bind /srv rbind,rprivate,rnosuid,rnodev,rw"},
 	}
 	for _, tt := range tests {
 		s := specOf(t, Wish{Tree: true, Volumes: []string{tt.volume}}, kept())
@@ -77,12 +77,12 @@ func TestVolumeErrors(t *testing.T) {
 
 func TestMountFlag(t *testing.T) {
 	tests := []struct{ mount, destination, want string }{
-		{"type=bind,src=/srv,dst=/x", "/x", "bind /srv rbind,rprivate,nosuid,nodev,rw"},
-		{"type=bind,source=/srv,target=/x,readonly", "/x", "bind /srv rbind,rprivate,nosuid,nodev,rro"},
+		{"type=bind,src=/srv,dst=/x", "/x", "bind /srv rbind,rprivate,rnosuid,rnodev,rw"},
+		{"type=bind,source=/srv,target=/x,readonly", "/x", "bind /srv rbind,rprivate,rnosuid,rnodev,rro"},
 		{"destination=/x,type=bind,source=/srv,ro=true,bind-nonrecursive", "/x", "bind /srv bind,rprivate,nosuid,nodev,ro"},
-		{"type=bind,source=/srv,dst=/x,ro=false,bind-propagation=shared", "/x", "bind /srv rbind,shared,nosuid,nodev,rw"},
-		{"type=bind,source=/srv,dst=/x,rw=false,relabel=shared,U=false", "/x", "bind /srv rbind,rprivate,nosuid,nodev,rro"},
-		{"type=bind,source=/srv,dst=/x,suid,consistency=cached", "/x", "bind /srv rbind,rprivate,suid,nodev,rw"},
+		{"type=bind,source=/srv,dst=/x,ro=false,bind-propagation=shared", "/x", "bind /srv rbind,shared,rnosuid,rnodev,rw"},
+		{"type=bind,source=/srv,dst=/x,rw=false,relabel=shared,U=false", "/x", "bind /srv rbind,rprivate,rnosuid,rnodev,rro"},
+		{"type=bind,source=/srv,dst=/x,suid,consistency=cached", "/x", "bind /srv rbind,rprivate,suid,rnodev,rw"},
 		{"type=tmpfs,dst=/x", "/x", "tmpfs tmpfs rprivate,nosuid,nodev,rw"},
 		{"type=tmpfs,dst=/x,tmpfs-size=1m,tmpfs-mode=0700,ro,noexec", "/x", "tmpfs tmpfs rprivate,nosuid,nodev,noexec,ro,size=1m,mode=0700"},
 		{"type=tmpfs,dst=/x,notmpcopyup", "/x", "tmpfs tmpfs rprivate,nosuid,nodev,rw"},

@@ -30,8 +30,8 @@ func wordLine(word string) int {
 }
 
 // mountOptions lays the given words over the default ones: one of each line at most. The order is that of
-// mountWords, so that the same wish makes the same spec. A read-only recursive bind is made
-// recursively read-only (rro): with ro alone, what is mounted below would stay writable.
+// mountWords, so that the same wish makes the same spec. What a recursive bind must not do holds for the mounts below too
+// (rro, rnosuid): with ro alone, they would stay writable.
 func mountOptions(given, defaults []string) ([]string, error) {
 	lines := mountWords()
 	chosen := make([]string, len(lines))
@@ -52,8 +52,8 @@ func mountOptions(given, defaults []string) ([]string, error) {
 	}
 	var options []string
 	for _, word := range chosen {
-		if word == "ro" && chosen[0] == "rbind" {
-			word = "rro"
+		if chosen[0] == "rbind" && oneOf(word, "ro nosuid nodev noexec") {
+			word = "r" + word
 		}
 		if word != "" {
 			options = append(options, word)

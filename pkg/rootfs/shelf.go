@@ -1,0 +1,88 @@
+package rootfs
+
+import (
+	"encoding/binary"
+
+	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/plan"
+)
+
+// shelf keeps what is prepared as the caller and attached much later, where that is more than a process may have open: in
+// messages to ourselves, whose descriptors nobody counts among ours (unix(7), SCM_RIGHTS). What is put there first comes
+// back first.
+type shelf struct {
+	from, to plan.Reg   // the ends of a connection to ourselves; 0 before the first message
+	waiting  []plan.Reg // held
+	queued   []message
+}
+
+// message is what was put aside together.
+type message struct {
+	fds  []plan.Reg
+	sent plan.Reg // 0: it was not, for the user has too many on the way already, and they are still held
+}
+
+// crowd is how many are held without a shelf; it is also what one message carries (at most SCM_MAX_FD, 253).
+const crowd = 24
+
+// put remembers an open descriptor; a crowd of them goes to the shelf.
+func (s *shelf) put(p *plan.Plan, fd plan.Reg) {
+	s.waiting = append(s.waiting, fd)
+	if len(s.waiting) == crowd {
+		s.send(p)
+	}
+}
+
+func (s *shelf) send(p *plan.Plan) {
+	p.Act("put what is prepared aside")
+	if s.from == 0 {
+		pair := plan.Words(0, 0)
+		p.Do("socketpair", unix.SYS_SOCKETPAIR, plan.C(unix.AF_UNIX), plan.C(unix.SOCK_STREAM|unix.SOCK_CLOEXEC), plan.C(0), plan.M(pair))
+		s.from, s.to = p.Get(pair, 0).To("shelf"), p.Get(pair, 4).To("way to the shelf")
+	}
+	msg, control := rights(len(s.waiting))
+	for i, fd := range s.waiting {
+		p.Put(control, headerSize+4*i, fd)
+	}
+	sent, held := p.Reg("sent"), p.Label("hold them")
+	p.Set(sent, plan.C(0))
+	p.Do("sendmsg", unix.SYS_SENDMSG, plan.R(s.to), plan.M(msg), plan.C(unix.MSG_DONTWAIT)).On(unix.ETOOMANYREFS, held).On(unix.EAGAIN, held).Into(sent)
+	for _, fd := range s.waiting {
+		p.Close(fd)
+	}
+	p.Here(held)
+	s.queued, s.waiting = append(s.queued, message{s.waiting, sent}), nil
+}
+
+// take makes a descriptor usable again, with the others of its message. They are to be asked for in the order of put.
+func (s *shelf) take(p *plan.Plan, fd plan.Reg) {
+	if len(s.queued) == 0 || s.queued[0].fds[0] != fd {
+		return
+	}
+	first, held := s.queued[0], p.Label("they are held")
+	p.Set(first.sent, plan.R(first.sent)).IfZero(held)
+	msg, control := rights(len(first.fds))
+	p.Do("recvmsg", unix.SYS_RECVMSG, plan.R(s.from), plan.M(msg), plan.C(unix.MSG_CMSG_CLOEXEC|unix.MSG_DONTWAIT))
+	for i, r := range first.fds {
+		p.Get(control, headerSize+4*i).Into(r)
+	}
+	p.Here(held)
+	s.queued = s.queued[1:]
+}
+
+// headerSize is that of struct cmsghdr: length, level and type (cmsg(3)).
+const headerSize = 16
+
+// rights is a message of one byte, which a connection does not merge with the next, and n descriptors.
+func rights(n int) (msg, control *plan.Mem) {
+	size := headerSize + 4*n
+	words := make([]uint64, (size+7)/8)
+	words[0] = uint64(size)
+	control = plan.Longs(words...)
+	binary.NativeEndian.PutUint32(control.Data[8:], unix.SOL_SOCKET)
+	binary.NativeEndian.PutUint32(control.Data[12:], unix.SCM_RIGHTS)
+	text := plan.Bytes(make([]byte, 8))
+	iov := plan.Longs(0, 1).Point(0, text)
+	return plan.Longs(0, 0, 0, 1, 0, uint64(size), 0, 0).Point(16, iov).Point(32, control), control
+}
