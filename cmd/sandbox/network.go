@@ -4,12 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"sandbox/pkg/lifecycle"
+	"sandbox/pkg/spec"
 )
 
 // networkFlags are podman's.
@@ -49,36 +49,34 @@ func (n *networkFlags) add(f *pflag.FlagSet) {
 }
 
 // joined says whether the network is somebody else's, so that there is nothing to
-// set up but files.
-func (n *networkFlags) joined() bool {
-	return n.mode == "host" || strings.HasPrefix(string(n.mode), "ns:") || n.another() != ""
+// set up but files; another is the container whose it is, "" for none.
+func (n *networkFlags) joined() (joined bool, another string) {
+	switch form, of := spec.ReadMode(string(n.mode)); form {
+	case spec.ModeHost, spec.ModePath:
+		return true, ""
+	case spec.ModeContainer:
+		return of != "", of
+	}
+	return false, ""
 }
 
 // namespace is the network as a namespace.
 func (n *networkFlags) namespace() string {
-	if n.joined() && n.another() == "" {
+	if joined, another := n.joined(); joined && another == "" {
 		return string(n.mode)
 	}
 	return "private"
-}
-
-// another is the container whose network it is, "" for none.
-func (n *networkFlags) another() string {
-	id, _ := strings.CutPrefix(string(n.mode), "container:")
-	if id == string(n.mode) {
-		return ""
-	}
-	return id
 }
 
 // ask puts what was typed into the options. A bundle says itself what its network
 // is, and gets one from us only when asked for.
 func (n *networkFlags) ask(r *lifecycle.Runtime, o *lifecycle.Options, bundle bool) error {
 	given := n.net.Names.Given()
-	n.net.Mode = string(n.mode)
+	joined, another := n.joined()
+	n.net.Mode, n.net.Shared = string(n.mode), joined
 	switch {
-	case n.joined():
-		return n.join(r, o, bundle, given)
+	case joined:
+		return n.join(r, o, bundle, given, another)
 	case n.mode == "private":
 		n.net.Mode = ""
 	case bundle && n.mode == "" && len(n.net.Publish) == 0:
@@ -91,8 +89,8 @@ func (n *networkFlags) ask(r *lifecycle.Runtime, o *lifecycle.Options, bundle bo
 	return nil
 }
 
-func (n *networkFlags) join(r *lifecycle.Runtime, o *lifecycle.Options, bundle bool, given string) error {
-	switch another := n.another(); {
+func (n *networkFlags) join(r *lifecycle.Runtime, o *lifecycle.Options, bundle bool, given, another string) error {
+	switch {
 	case bundle:
 		return fmt.Errorf("--network %s: a bundle says in linux.namespaces which network it joins", n.mode)
 	case len(n.net.Publish) > 0:

@@ -262,7 +262,7 @@ func (a *app) wished(r *lifecycle.Runtime, f *runFlags, form form, args []string
 			o.Guards = append(o.Guards, n)
 		}
 	}
-	o.Scoped = w.Network == "host" || w.PID == "host"
+	o.Scoped = w.SharesHost()
 	if w.Tree {
 		o.Contract = append(o.Contract, doorGroups(r)...)
 	}

@@ -22,7 +22,7 @@ func (r *Runtime) offerNetwork(d *state.Dir, o *Options) error {
 	if o.Network == nil {
 		return nil
 	}
-	if !o.Network.Shared() && !freshNetwork(o.Spec) {
+	if !o.Network.Shared && !freshNetwork(o.Spec) {
 		return fmt.Errorf("--network: linux.namespaces has no network namespace of the container's own")
 	}
 	h := network.Host{Helpers: &r.Helpers, Kernel: &r.Kernel}

@@ -28,7 +28,7 @@ func (w *Network) Start(init int, rootID, attached bool, warn func(string)) {
 }
 
 // MakesSocket says whether the carrier makes its API's socket in a directory of the caller's.
-func (w *Network) MakesSocket() bool { return w.job.Handler == slirp.Own }
+func (w *Network) MakesSocket() bool { return w.job.MakesSocket() }
 
 func (w *Network) run() error {
 	text, err := json.Marshal(&w.job)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"strings"
 
 	"sandbox/pkg/helper"
 	"sandbox/pkg/kernel"
@@ -22,7 +21,8 @@ const networkLog = "log"
 
 // Wish is what was asked for about a container's network.
 type Wish struct {
-	Mode    string   // slirp4netns, pasta or none, with options; "" is what this host can do; host or ns:PATH for the files alone
+	Mode    string   // a carrier, with options; "" is what this host can do
+	Shared  bool     // the network is another's, and only the files are ours
 	Publish []string // ports, as typed
 	Names   slirp.Names
 }
@@ -57,7 +57,7 @@ func (h *Host) Decide(n *Wish, seen bool) (*Network, error) {
 	if err := n.Names.Validate(); err != nil {
 		return nil, err
 	}
-	if n.Shared() {
+	if n.Shared {
 		w.job.Config = *slirp.Shared()
 		return w, w.job.CheckNames(&n.Names)
 	}
@@ -98,18 +98,11 @@ func (h *Host) Decide(n *Wish, seen bool) (*Network, error) {
 // Reserve takes the ports now, so that the helper finds them free. Where something
 // else will listen it can only look.
 func (w *Network) Reserve() (err error) {
-	if w.held, err = slirp.Reserve(w.job.Ports); err != nil {
+	if w.held, err = w.job.Reserve(w.job.Ports); err != nil {
 		return fmt.Errorf("--publish: %w", err)
-	}
-	if w.job.Handler != slirp.Builtin {
-		slirp.Release(w.held)
-		w.held = nil
 	}
 	return nil
 }
-
-// Shared says whether the network is another's, and only the files are ours.
-func (n *Wish) Shared() bool { return n.Mode == "host" || strings.HasPrefix(n.Mode, "ns:") }
 
 // choose is what is to carry packets, and by which program, if it can work
 // here. Where the container sees us nothing is chosen for it; what was asked for is
@@ -123,13 +116,13 @@ func (h *Host) choose(mode string, seen bool) (config *slirp.Config, carrier *he
 	} else {
 		config, err = slirp.ParseMode(mode)
 	}
-	if err != nil || config.Kind == slirp.None {
+	if err != nil || !config.Carries() {
 		return config, nil, err
 	}
 	if carrier, err = config.Program(h.Helpers); err != nil {
 		return nil, nil, fmt.Errorf("--network %s: %w", config.Kind, err)
 	}
-	if err := slirp.OpenTun(); err != nil {
+	if err := config.OpenTun(); err != nil {
 		return nil, nil, h.Kernel.Because(kernel.Op{Do: kernel.OpenTun, Path: slirp.Tun}, fmt.Errorf("--network %s: %w", config.Kind, err))
 	}
 	return config, carrier, nil
@@ -137,7 +130,7 @@ func (h *Host) choose(mode string, seen bool) (config *slirp.Config, carrier *he
 
 // Needed says whether there is anything to do beside the child.
 func (w *Network) Needed() bool {
-	return w != nil && (w.job.Kind != slirp.None || len(w.job.Ports) > 0)
+	return w != nil && (w.job.Carries() || len(w.job.Ports) > 0)
 }
 
 // Words are the mode and the ports, for people.
@@ -170,4 +163,4 @@ func (w *Network) Open(pid int, own bool) error {
 func (w *Network) HostLoopback() bool { return w.job.HostLoopback }
 
 // Granted says whether packets are to be carried, and as was meant.
-func (w *Network) Granted() bool { return w != nil && w.Short == nil && w.job.Kind != slirp.None }
+func (w *Network) Granted() bool { return w != nil && w.Short == nil && w.job.Carries() }

@@ -5,11 +5,15 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"time"
 )
 
+// apiSocket is slirp4netns's, in the network's directory.
+const apiSocket = "api.sock"
+
 // addForward asks slirp4netns to publish a port (slirp4netns(1), "API socket").
-func addForward(p Port) (int, error) {
+func (h *Helper) addForward(p Port, _ *os.File) error {
 	type arguments struct {
 		Proto    string `json:"proto"`
 		HostAddr string `json:"host_addr,omitempty"`
@@ -25,13 +29,18 @@ func addForward(p Port) (int, error) {
 	}
 	err := ask("add_hostfwd", arguments{p.Proto, ip, p.Host, p.Container}, &reply)
 	if err != nil {
-		return 0, fmt.Errorf("slirp4netns publish %s: %w", p.where(), err)
+		return fmt.Errorf("slirp4netns publish %s: %w", p.where(), err)
 	}
-	return reply.ID, nil
+	h.ids[p] = reply.ID
+	return nil
 }
 
-func removeForward(id int) error {
-	return ask("remove_hostfwd", map[string]int{"id": id}, nil)
+func (h *Helper) removeForward(p Port) error {
+	if err := ask("remove_hostfwd", map[string]int{"id": h.ids[p]}, nil); err != nil {
+		return fmt.Errorf("withdraw port %s: %w", p.where(), err)
+	}
+	delete(h.ids, p)
+	return nil
 }
 
 func ask(execute string, arguments, reply any) error {

@@ -45,6 +45,24 @@ func (h *Helper) newDriver() (*driver, error) {
 	return d, nil
 }
 
+// addToDriver starts the driver with its first port.
+func (h *Helper) addToDriver(p Port, held *os.File) error {
+	if h.driver == nil {
+		d, err := h.newDriver()
+		if err != nil {
+			held.Close()
+			return err
+		}
+		h.driver = d
+	}
+	return h.driver.add(p, held)
+}
+
+func (h *Helper) removeFromDriver(p Port) error {
+	h.driver.remove(p)
+	return nil
+}
+
 func connections(descriptors uint64) int {
 	return max(4, (int(min(descriptors, 1<<20))-ownDescriptors)/perConnection)
 }

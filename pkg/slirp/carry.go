@@ -1,27 +1,27 @@
 package slirp
 
 import (
-	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// carrier is slirp4netns or pasta at work.
-type carrier struct {
+// tapDevice is the container's, unless the caller's own options name it.
+const tapDevice = "tap0"
+
+// running is a carrier at work.
+type running struct {
 	*process
-	kind    string
 	program Program
 	said    tail
 	silent  chan struct{} // closed when it cannot say any more
 }
 
 // carry starts the carrier and returns when it carries.
-func (h *Helper) carry() (*carrier, error) {
-	c := &carrier{kind: h.Kind, silent: make(chan struct{})}
+func (h *Helper) carry() (*running, error) {
+	c := &running{silent: make(chan struct{})}
 	r, w, err := os.Pipe()
 	if err != nil {
 		return nil, err
@@ -35,11 +35,7 @@ func (h *Helper) carry() (*carrier, error) {
 		c.said.listen(r)
 		close(c.silent)
 	}()
-	start := h.startSlirp
-	if h.Kind == Pasta {
-		start = h.startPasta
-	}
-	if err := start(c); err != nil {
+	if err := h.carrier().start(h, c); err != nil {
 		return nil, err
 	}
 	if err := h.shut(); err != nil {
@@ -68,7 +64,7 @@ func (h *Helper) shut() error {
 }
 
 // spawn starts it.
-func (h *Helper) spawn(c *carrier) error {
+func (h *Helper) spawn(c *running) error {
 	p, err := h.start(&c.program)
 	c.program.Stderr.Close()
 	if err != nil {
@@ -77,7 +73,7 @@ func (h *Helper) spawn(c *carrier) error {
 	c.process = p
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.carrier = c
+	h.running = c
 	clear(h.ids)
 	if h.stopping { // between the look and the start
 		p.kill()
@@ -86,7 +82,7 @@ func (h *Helper) spawn(c *carrier) error {
 }
 
 // last is what it has said, when it has ended.
-func (c *carrier) last() string {
+func (c *running) last() string {
 	select {
 	case <-c.silent:
 	case <-time.After(100 * time.Millisecond): // a child of its own may hold the pipe
@@ -95,19 +91,19 @@ func (c *carrier) last() string {
 }
 
 // keep starts another carrier when one has ended, until none stays.
-func (h *Helper) keep(c *carrier) {
+func (h *Helper) keep(c *running) {
 	var r retry
 	for c != nil {
 		<-c.gone
 		if h.ending() {
 			return
 		}
-		h.say("%s has ended (%v): starting it again%s", c.kind, c.how, c.last())
+		h.say("%s has ended (%v): starting it again%s", h.Kind, c.how, c.last())
 		c = h.again(&r, time.Since(c.began))
 	}
 }
 
-func (h *Helper) again(r *retry, lived time.Duration) *carrier {
+func (h *Helper) again(r *retry, lived time.Duration) *running {
 	for {
 		pause, ok := r.next(lived)
 		if !ok {
@@ -147,57 +143,19 @@ func initGone() bool {
 // milliseconds; a loaded machine may need a second.
 const patience = 20 * time.Second
 
-// startSlirp waits for slirp4netns's word. Its own sandbox wants root of a user
-// namespace; where the container has none, it is left to its filter alone.
-func (h *Helper) startSlirp(c *carrier) error {
-	readyR, readyW, err := os.Pipe()
-	if err != nil {
-		return err
-	}
-	defer readyR.Close()
-	p := &c.program
-	p.Files = []*os.File{readyW, os.NewFile(dup(FdNet), "net")}
-	user := -1
-	switch {
-	case h.Userns && h.RootID:
-		p.User = true
-	case h.Userns:
-		p.Files, user = append(p.Files, os.NewFile(dup(FdUser), "user")), 5
-	}
-	p.Args = append([]string{Slirp4netns}, h.slirpArgs(3, 4, user)...)
-	err = h.spawn(c)
-	for _, f := range p.Files {
-		f.Close()
-	}
-	if err != nil {
-		return err
-	}
-	_ = readyR.SetReadDeadline(time.Now().Add(patience))
-	if n, err := readyR.Read(make([]byte, 1)); n == 0 {
-		return h.notReady(c, errors.Is(err, os.ErrDeadlineExceeded))
-	}
-	return nil
-}
-
-// notReady ends a carrier that is none.
-func (h *Helper) notReady(c *carrier, late bool) error {
+// notReady ends a carrier that is none. refused is what it means that it refuses an option, "" for nothing; hint is what
+// else may be the cause.
+func (h *Helper) notReady(c *running, late bool, refused, hint string) error {
 	c.kill()
 	<-c.gone
 	last := c.last()
-	if late {
-		return fmt.Errorf("%s was not ready within %s%s", c.kind, patience, last)
-	}
 	switch text := c.said.String(); {
-	case !refusesOption(text):
-	case c.kind == Slirp4netns:
-		return fmt.Errorf("%s is too old for this (1.1 or newer is needed): %s", c.kind, text)
-	case len(h.Extra) > 0:
-		return fmt.Errorf("pasta refuses one of its options (%s): %s", strings.Join(h.Extra, " "), text)
+	case late:
+		return fmt.Errorf("%s was not ready within %s%s", h.Kind, patience, last)
+	case refused != "" && refusesOption(text):
+		return fmt.Errorf("%s: %s", refused, text)
 	}
-	if c.kind == Pasta && !routed("self", "") {
-		last += "; pasta copies the addresses and routes of this host, which has no default route: add one, or take --network slirp4netns"
-	}
-	return fmt.Errorf("%s did not start (%v)%s", c.kind, c.how, last)
+	return fmt.Errorf("%s did not start (%v)%s%s", h.Kind, c.how, last, hint)
 }
 
 // dup makes a copy that a child can inherit and that is closed here afterwards.

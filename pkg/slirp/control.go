@@ -12,6 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// controlSocket is the helper's own, in the network's directory.
+const controlSocket = "control.sock"
+
 // request is one line to a helper, answered with one line.
 type request struct {
 	Add    []Port `json:"add,omitempty"`
@@ -129,17 +132,13 @@ func (h *Helper) addAll(list []Port) error {
 	if err := h.CheckPorts(list); err != nil {
 		return err
 	}
-	held, err := Reserve(list)
+	held, err := h.Reserve(list)
 	if err != nil {
 		return err
 	}
-	if h.Handler != Builtin {
-		Release(held) // it listens itself
-		held = make([]*os.File, len(list))
-	}
 	for i, p := range list {
 		if err := h.publish(p, held[i]); err != nil {
-			Release(held[min(i+1, len(held)):])
+			Release(held[i+1:])
 			return errors.Join(err, h.withdraw(list[:i]))
 		}
 	}

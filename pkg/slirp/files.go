@@ -118,13 +118,10 @@ func (c *Config) CheckNames(n *Names) error {
 		if !strings.HasSuffix(h, ":host-gateway") || c.Host().IsValid() {
 			continue
 		}
-		switch {
-		case c.Shared:
+		if c.Shared {
 			return fmt.Errorf("--add-host %q: in a network that is not the container's own the host has no address of its own; take 127.0.0.1 with --network host", h)
-		case c.Kind == Pasta:
-			return fmt.Errorf("--add-host %q: with --network pasta the host has an address inside only with pasta:allow_host_loopback=true and a default route; slirp4netns gives it one", h)
 		}
-		return fmt.Errorf("--add-host %q: with --network %s the host has no address inside; slirp4netns gives it one", h, c.Kind)
+		return fmt.Errorf("--add-host %q: with --network %s %s; slirp4netns gives it one", h, c.Kind, c.carrier().noHost)
 	}
 	return nil
 }

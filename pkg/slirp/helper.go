@@ -36,7 +36,7 @@ const (
 	FdUser               // its user namespace; the null device without one
 	FdDir                // the network's directory
 	FdCarrier            // the carrier's program where Job.Own, else another of these
-	FdPorts              // the first of the sockets that listen, for RootlessKit's handler
+	FdPorts              // the first of the sockets that listen, where the handler is ours
 )
 
 // Helper is the process that holds a container's network.
@@ -50,7 +50,7 @@ type Helper struct {
 	said atomic.Pointer[string] // the last that was said, with its time
 
 	mu       sync.Mutex
-	carrier  *carrier
+	running  *running // the carrier
 	holder   *process // that pasta finds the namespaces by
 	stopping bool
 	lost     string // why there is no way out and no port any more
@@ -94,10 +94,7 @@ func (h *Helper) Serve() error {
 // caller's would wait for its end until then. Descriptors that the Go runtime opened are
 // close-on-exec; those that this process inherited are not.
 func (h *Helper) ownDescriptors() {
-	last := FdCarrier
-	if h.Handler == Builtin {
-		last += len(h.Ports)
-	}
+	last := FdCarrier + len(h.Ports)
 	list, _ := os.ReadDir("/proc/self/fd")
 	for _, e := range list {
 		fd, err := strconv.Atoi(e.Name())
@@ -121,7 +118,7 @@ func (h *Helper) open() error {
 	if err != nil {
 		return err
 	}
-	if h.Kind != None {
+	if h.Carries() {
 		c, err := h.carry()
 		if err != nil {
 			return err
@@ -130,7 +127,7 @@ func (h *Helper) open() error {
 	}
 	for i, p := range h.Ports {
 		var held *os.File
-		if h.Handler == Builtin {
+		if h.handler().ours {
 			held = os.NewFile(uintptr(FdPorts+i), "port")
 		}
 		if err := h.publish(p, held); err != nil {
@@ -172,8 +169,8 @@ func (h *Helper) stop() {
 	defer h.mu.Unlock()
 	h.stopping = true
 	all := []*process{h.holder}
-	if h.carrier != nil {
-		all = append(all, h.carrier.process)
+	if h.running != nil {
+		all = append(all, h.running.process)
 	}
 	if h.driver != nil {
 		all = append(all, h.driver.half())
@@ -185,8 +182,8 @@ func (h *Helper) stop() {
 		for _, p := range h.ports {
 			h.driver.remove(p)
 		}
-	} else if h.carrier != nil && len(h.ports) > 0 {
-		h.carrier.bury()
+	} else if h.running != nil && len(h.ports) > 0 {
+		h.running.bury()
 	}
 	_ = os.Remove(controlSocket)
 	for _, p := range all {

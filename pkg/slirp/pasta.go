@@ -1,7 +1,9 @@
 package slirp
 
 import (
+	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"slices"
 	"strconv"
@@ -29,8 +31,8 @@ func (c *Config) pastaArgs(ports []Port, holder int, user bool) []string {
 	if !c.IPv6 {
 		add([]string{"--ipv4-only"}, "-4", "--ipv4-only", "-6", "--ipv6-only")
 	}
-	if d := c.forwarded(); d != "" {
-		args = append(args, "--dns-forward", d)
+	if len(reachable(hostResolver().servers)) == 0 {
+		args = append(args, "--dns-forward", pastaDNS)
 	}
 	add(forwards(ports, "tcp", "-t"), "-t", "--tcp-ports")
 	add(forwards(ports, "udp", "-u"), "-u", "--udp-ports")
@@ -83,7 +85,7 @@ func (c *Config) extraValue(names ...string) (value string, found bool) {
 
 // device is the container's.
 func (c *Config) device() string {
-	if name, ok := c.extraValue("-I", "--ns-ifname"); ok && c.Kind == Pasta {
+	if name, ok := c.extraValue("-I", "--ns-ifname"); ok {
 		return name
 	}
 	return tapDevice
@@ -99,33 +101,65 @@ func (p Port) pasta() string {
 }
 
 // pastaOption takes a word of pasta's own command line, as podman has them behind
-// the colon: a word behind a flag belongs to it. It says whether it was one.
-func (c *Config) pastaOption(word string, after bool) bool {
-	name, _, _ := strings.Cut(word, "=")
+// the colon: a word behind a flag belongs to it.
+func (c *Config) pastaOption(word, before string) error {
 	switch {
 	case word == "--map-gw": // podman's name for what we have one too
 		c.HostLoopback = true
-	case strings.HasPrefix(word, "-"), after && !slices.Contains(commonOptions, name):
+	case strings.HasPrefix(word, "-"), strings.HasPrefix(before, "-"):
 		c.Extra = append(c.Extra, word)
 	default:
-		return false
+		return fmt.Errorf("unknown, want mtu=, enable_ipv6=, allow_host_loopback= or pasta's own flags")
 	}
-	return true
+	return nil
+}
+
+// pastaHost is the gateway inside, which is the host's, and whose packets pasta then takes for this host.
+func (c *Config) pastaHost() netip.Addr {
+	if !c.HostLoopback {
+		return netip.Addr{}
+	}
+	for _, flag := range [][]string{{"--map-host-loopback"}, {"-g", "--gateway"}} {
+		value, _ := c.extraValue(flag...)
+		if a, err := netip.ParseAddr(value); err == nil {
+			return a
+		}
+	}
+	return hostGateway()
+}
+
+// pastaDNS is the address at which pasta answers for resolvers that only the
+// host reaches.
+const pastaDNS = "169.254.1.1"
+
+func pastaResolvers(_ *Config, host []string) []string {
+	if list := reachable(host); len(list) > 0 {
+		return list
+	}
+	return []string{pastaDNS}
+}
+
+// addToPasta takes a port that pasta was started with.
+func (h *Helper) addToPasta(p Port, _ *os.File) error {
+	if slices.Contains(h.Ports, p) {
+		return nil
+	}
+	return errors.New("pasta publishes ports at its start only: --network slirp4netns can add them later")
+}
+
+func (h *Helper) removeFromPasta(Port) error {
+	return errors.New("pasta keeps the ports of its start: --network slirp4netns can remove them")
 }
 
 // startPasta waits for the default route, the last that pasta makes in the
 // container; the file with its pid, which comes then too, is not its to write where
 // AppArmor confines it. pasta finds the namespaces by a process in them, which must
 // be one that it may look at whatever the payload is.
-func (h *Helper) startPasta(c *carrier) error {
+func (h *Helper) startPasta(c *running) error {
 	if err := h.hold(); err != nil {
 		return err
 	}
-	var own []Port
-	if h.Handler == Own {
-		own = h.Ports
-	}
-	c.program.Args = append([]string{Pasta}, h.pastaArgs(own, h.holder.Pid, h.Userns)...)
+	c.program.Args = append([]string{"pasta"}, h.pastaArgs(h.Ports, h.holder.Pid, h.Userns)...)
 	if err := h.spawn(c); err != nil {
 		return err
 	}
@@ -143,11 +177,22 @@ func (h *Helper) startPasta(c *carrier) error {
 		}
 		select {
 		case <-c.gone:
-			return h.notReady(c, false)
+			return h.pastaNotReady(c, false)
 		default:
 		}
 	}
-	return h.notReady(c, true)
+	return h.pastaNotReady(c, true)
+}
+
+func (h *Helper) pastaNotReady(c *running, late bool) error {
+	refused, hint := "", ""
+	if len(h.Extra) > 0 {
+		refused = fmt.Sprintf("pasta refuses one of its options (%s)", strings.Join(h.Extra, " "))
+	}
+	if !routed("self", "") {
+		hint = "; pasta copies the addresses and routes of this host, which has no default route: add one, or take --network slirp4netns"
+	}
+	return h.notReady(c, late, refused, hint)
 }
 
 // settled is how long after its first route pasta has made the last.

@@ -7,8 +7,8 @@ import (
 	"slices"
 )
 
-// publish asks a port's handler for it. held listens already where the handler is
-// RootlessKit's, and is taken.
+// publish asks the handler for a port. held listens already where the handler is ours,
+// and is taken.
 func (h *Helper) publish(p Port, held *os.File) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -18,35 +18,11 @@ func (h *Helper) publish(p Port, held *os.File) error {
 	if slices.Contains(h.ports, p) {
 		return fmt.Errorf("port %s is published already", p.where())
 	}
-	if err := h.handle(p, held); err != nil {
+	if err := h.handler().add(h, p, held); err != nil {
 		return err
 	}
 	h.ports = append(h.ports, p)
 	return nil
-}
-
-func (h *Helper) handle(p Port, held *os.File) error {
-	switch {
-	case h.Handler == Builtin:
-		if h.driver == nil {
-			d, err := h.newDriver()
-			if err != nil {
-				held.Close()
-				return err
-			}
-			h.driver = d
-		}
-		return h.driver.add(p, held)
-	case h.Kind == Slirp4netns:
-		id, err := addForward(p)
-		if err == nil {
-			h.ids[p] = id
-		}
-		return err
-	case slices.Contains(h.Ports, p):
-		return nil // pasta was started with it
-	}
-	return errors.New("pasta publishes ports at its start only: --network slirp4netns can add them later")
 }
 
 // withdraw ends published ports; TCP connections that are there go on.
@@ -54,16 +30,8 @@ func (h *Helper) withdraw(list []Port) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, p := range list {
-		switch {
-		case h.Handler == Builtin:
-			h.driver.remove(p)
-		case h.Kind == Slirp4netns:
-			if err := removeForward(h.ids[p]); err != nil {
-				return fmt.Errorf("withdraw port %s: %w", p.where(), err)
-			}
-			delete(h.ids, p)
-		default:
-			return errors.New("pasta keeps the ports of its start: --network slirp4netns can remove them")
+		if err := h.handler().remove(h, p); err != nil {
+			return err
 		}
 		h.ports = slices.DeleteFunc(h.ports, func(q Port) bool { return p == q })
 	}
@@ -94,10 +62,11 @@ func (h *Helper) named(typed []Port) ([]Port, error) {
 	return found, nil
 }
 
-// republish gives a new slirp4netns the ports of the one before, which has taken
+// republish tells a new carrier of the ports of the one before, which has taken
 // them and their ids with it.
 func (h *Helper) republish() {
-	if h.Handler != Own || h.Kind != Slirp4netns {
+	handler := h.handler()
+	if handler.socket == "" {
 		return
 	}
 	h.mu.Lock()
@@ -106,13 +75,11 @@ func (h *Helper) republish() {
 		if _, fresh := h.ids[p]; fresh {
 			return false
 		}
-		id, err := addForward(p)
+		err := handler.add(h, p, nil)
 		if err != nil {
 			h.say("port %s is published no more: %v", p.where(), err)
-			return true
 		}
-		h.ids[p] = id
-		return false
+		return err != nil
 	})
 }
 

@@ -40,6 +40,16 @@ func Reserve(list []Port) ([]*os.File, error) {
 	return held, nil
 }
 
+// Reserve does it for a handler. Where that one listens itself it finds the ports free, and there are no sockets: all are nil.
+func (c *Config) Reserve(list []Port) ([]*os.File, error) {
+	held, err := Reserve(list)
+	if err == nil && !c.handler().ours {
+		Release(held)
+		clear(held)
+	}
+	return held, err
+}
+
 // Release lets go of reserved ports.
 func Release(held []*os.File) {
 	for _, f := range held {

@@ -8,19 +8,6 @@ import (
 	"strings"
 )
 
-// pastaDNS is the address at which pasta answers for resolvers that only the
-// host reaches.
-const pastaDNS = "169.254.1.1"
-
-// forwarded returns pastaDNS where the container cannot reach any of the host's
-// nameservers itself, and "" elsewhere.
-func (c *Config) forwarded() string {
-	if c.Kind != Pasta || len(reachable(hostResolver().servers)) > 0 {
-		return ""
-	}
-	return pastaDNS
-}
-
 // ResolvFile is /etc/resolv.conf of the container: what was asked for, else the
 // host's, with nameservers that can be reached from inside (resolv.conf(5)). nil
 // leaves it as it is.
@@ -35,14 +22,8 @@ func (c *Config) ResolvFile(n *Names) []byte {
 		servers = n.DNS
 	case c.Shared:
 		servers = h.servers
-	case c.Kind == Slirp4netns:
-		// It asks the host's own, also one on the host's loopback.
-		servers = append([]string{c.nth(3).String()}, reachable(h.servers)...)
-	case c.Kind == Pasta:
-		servers = reachable(h.servers)
-		if len(servers) == 0 {
-			servers = []string{pastaDNS}
-		}
+	default:
+		servers = c.carrier().resolvers(c, h.servers)
 	}
 	search, options := h.search, h.options
 	if len(n.Search) > 0 {

@@ -11,7 +11,42 @@ import (
 	"sandbox/pkg/proc"
 )
 
-// nsMode is what one of --pid --ipc --uts --network says. The zero value is a new namespace.
+// Mode is the form of what one of --pid --ipc --uts --network --cgroupns says.
+type Mode int
+
+// The forms that all of them have in common.
+const (
+	ModeOther     Mode = iota // a word of that flag's own
+	ModePrivate               // private, or nothing: a new namespace
+	ModeHost                  // host: that of this host
+	ModePath                  // ns:PATH: that one
+	ModeContainer             // container:ID: that container's
+)
+
+// ReadMode reads a form, and returns what stands behind its colon: a path or an ID, neither of which it has looked at.
+func ReadMode(value string) (form Mode, of string) {
+	word, of, colon := strings.Cut(value, ":")
+	switch {
+	case value == "" || value == "private":
+		return ModePrivate, ""
+	case value == "host":
+		return ModeHost, ""
+	case word == "ns" && colon:
+		return ModePath, of
+	case word == "container" && colon:
+		return ModeContainer, of
+	}
+	return ModeOther, ""
+}
+
+// SharesHost says whether the network or the processes are this host's.
+func (w *Wish) SharesHost() bool {
+	network, _ := ReadMode(w.Network)
+	processes, _ := ReadMode(w.PID)
+	return network == ModeHost || processes == ModeHost
+}
+
+// nsMode is a namespace as it was asked for. The zero value is a new one.
 type nsMode struct {
 	host bool
 	none bool   // --ipc none: private, and no /dev/shm
@@ -22,17 +57,17 @@ func (m nsMode) private() bool { return !m.host && m.path == "" }
 
 // parseMode knows podman's words. private are the flag's own names for a new namespace.
 func parseMode(flag, value, private string) (nsMode, error) {
-	path, isPath := strings.CutPrefix(value, "ns:")
+	form, path := ReadMode(value)
 	switch {
-	case value == "" || value == "private" || oneOf(value, private):
+	case form == ModePrivate || oneOf(value, private):
 		return nsMode{none: value == "none"}, nil
-	case value == "host":
+	case form == ModeHost:
 		return nsMode{host: true}, nil
-	case isPath && strings.HasPrefix(path, "/") && !strings.ContainsAny(path, "\x00\n"):
+	case form == ModePath && strings.HasPrefix(path, "/") && !strings.ContainsAny(path, "\x00\n"):
 		return nsMode{path: path}, nil
-	case isPath:
+	case form == ModePath:
 		return nsMode{}, fmt.Errorf("%s %q: the path must be absolute, such as ns:/proc/PID/ns/NAME", flag, value)
-	case strings.HasPrefix(value, "container:"):
+	case form == ModeContainer:
 		return nsMode{}, fmt.Errorf("%s %q: other containers cannot be named: use ns:/proc/PID/ns/NAME with that container's pid", flag, value)
 	}
 	words := strings.Join(append([]string{"private", "host", "ns:PATH"}, strings.Fields(private)...), ", ")
