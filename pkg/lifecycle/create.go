@@ -16,6 +16,7 @@ import (
 	"sandbox/pkg/proc"
 	"sandbox/pkg/state"
 	"sandbox/pkg/userns"
+	"sandbox/pkg/world"
 	"sandbox/pkg/worktree"
 )
 
@@ -232,7 +233,7 @@ func (b *birth) openFiles(c *Container) (files []*os.File, err error) {
 		}
 		b.listen, files = int(l.Fd()), append(files, l)
 	}
-	if b.Silent {
+	if b.Silent || len(world.HalfNull()) > 0 {
 		null, err := openNull()
 		if err != nil {
 			return files, err
@@ -304,6 +305,9 @@ func (b *birth) save(c *userns.Child) error {
 	}
 	if err := b.dir.Write(&b.record); err != nil {
 		return b.run.because(kernel.Op{Do: kernel.UseRuntime, Path: b.dir.Path}, fmt.Errorf("record the state: %w", err))
+	}
+	if b.userns() && !b.Silent && b.run.Self.Has(unix.CAP_CHOWN) {
+		world.GiveFiles(c.Payload, b.Spec.Process)
 	}
 	if b.PidFile == "" {
 		return nil

@@ -144,6 +144,12 @@ func (r *Runtime) execIn(rec *state.Record, s *specs.Spec, o *ExecOptions, group
 	}
 	defer labels.close()
 	x := &execution{run: r, labels: labels, rec: rec, spec: s, ExecOptions: o, proc: confine.New(s.Process, facts), where: where, plan: p}
+	if len(world.HalfNull()) > 0 {
+		if x.null, err = openNull(); err != nil {
+			return nil, err
+		}
+		defer x.null.Close()
+	}
 	if err := x.write(); err != nil {
 		return nil, err
 	}

@@ -1,6 +1,8 @@
 package lifecycle
 
 import (
+	"os"
+
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
@@ -22,6 +24,7 @@ type execution struct {
 	where  *world.Entry
 	labels labels
 	plan   *plan.Plan
+	null   *os.File // the null device for standard files that are it already, in one direction
 }
 
 // write appends everything behind the entry.
@@ -48,7 +51,10 @@ func (x *execution) outside() error {
 	if proc.Terminal {
 		world.Standard(p, world.Terminal(p, 0, proc, x.Console, false))
 	}
-	world.OwnPipes(p, proc)
+	world.OwnFiles(p, proc)
+	if x.null != nil {
+		world.Null(p, int(x.null.Fd()), world.HalfNull())
+	}
 	if !x.rec.NoNewKeyring {
 		world.Keyring(p, x.rec.ID)
 	}
@@ -115,6 +121,9 @@ func (x *execution) born(pid int) error {
 		if err := confine.TuneOf(pid, x.tuning()); err != nil {
 			return err
 		}
+	}
+	if x.where.Userns && x.run.Self.Has(unix.CAP_CHOWN) {
+		world.GiveFiles(pid, x.spec.Process)
 	}
 	if err := sendPidfd(x.PidfdSocket, "setns", pid); err != nil {
 		return err

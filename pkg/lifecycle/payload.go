@@ -26,12 +26,12 @@ func (g *program) payload() error {
 	if g.Silent {
 		// The caller's device: what the container has by that name could be a link
 		// to anything (CVE-2026-88265), and this is before the payload's user is.
-		p.Act("leave the caller's standard files")
-		for fd := range 3 {
-			p.Do("dup3", unix.SYS_DUP3, plan.C(g.null), plan.C(fd), plan.C(0))
-		}
+		world.Null(p, g.null, []int{0, 1, 2})
 	} else {
-		world.OwnPipes(p, g.Spec.Process)
+		world.OwnFiles(p, g.Spec.Process)
+		if g.null >= 0 {
+			world.Null(p, g.null, world.HalfNull())
+		}
 	}
 	g.labels.write(p)
 	// Before any path of the container's is followed by a process that may

@@ -56,6 +56,16 @@ func ReadIDMap(path string) IDMap {
 	return m
 }
 
+// Outside is what an id of the user namespace is to the reader; !ok where it has none.
+func (m IDMap) Outside(id uint32) (uint32, bool) {
+	for _, line := range m {
+		if id >= line.Inside && id-line.Inside < line.Count {
+			return line.Outside + id - line.Inside, true
+		}
+	}
+	return 0, false
+}
+
 // Initial says whether it is the one map that only the initial user namespace has.
 // A nested one cannot hold 4294967295 ids, since its parent has no id left to give
 // (-1 is never an id).

@@ -99,7 +99,7 @@ func (t *Tree) mask(p *plan.Plan, path string, about kernel.Attempt) {
 	at := p.Reg("place")
 	p.OpenInRoot(root, name, unix.O_PATH|unix.O_DIRECTORY).
 		On(unix.ENOENT, done).On(unix.ENOTDIR, file).On(unix.EACCES, done).Into(at)
-	p.Close(t.hideDir(p, at)) // a host has one to hide for each processor
+	t.hideAlike(p, at)
 	p.Close(at)
 	p.Goto(done)
 	p.Here(file)
@@ -128,6 +128,20 @@ func (t *Tree) maskSocket(p *plan.Plan, path, name string) {
 	done := p.Label("done with " + path)
 	at := p.OpenInRoot(t.root, name, unix.O_PATH).On(unix.ENOENT, done).On(unix.ENOTDIR, done).To("place")
 	t.hideFile(p, at)
+	p.Here(done)
+}
+
+// hideAlike covers a directory. All that are hidden so have one file system, which is empty and read-only: a host has one to hide
+// for each processor.
+func (t *Tree) hideAlike(p *plan.Plan, at plan.Reg) {
+	first, done := p.Label("the first"), p.Label("hidden")
+	p.Set(t.blank, plan.R(t.blank)).IfZero(first)
+	copied := p.CloneTree(plan.R(t.blank), "", false).To("mask")
+	p.MoveMount(copied, at)
+	p.Close(copied)
+	p.Goto(done)
+	p.Here(first)
+	p.Set(t.blank, plan.R(t.hideDir(p, at)))
 	p.Here(done)
 }
 

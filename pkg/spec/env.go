@@ -3,6 +3,7 @@ package spec
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -51,6 +52,9 @@ func (b *builder) env() error {
 		list = append(list, more...)
 	}
 	b.spec.Process.Env = LastWins(list)
+	if at := slices.Index(b.spec.Process.Env, "HOME="); at >= 0 {
+		b.spec.Process.Env[at] += b.home // empty is none, as with runc
+	}
 	return nil
 }
 

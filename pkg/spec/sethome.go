@@ -10,12 +10,14 @@ import (
 	"sandbox/pkg/handle"
 )
 
-// SetHome gives a process without HOME that of its user in the passwd file of a root, "/" where there is
-// none, as runc does (nil is a root that
-// cannot be looked at): login shells and most tools do not work without.
+// SetHome gives a process without HOME, or with an empty one, that of its user in the passwd file of a root, "/" where there is
+// none, as runc does (nil is a root that cannot be looked at): login shells and most tools do not work without.
 func SetHome(p *specs.Process, root *handle.Handle) {
-	if !slices.ContainsFunc(p.Env, func(e string) bool { return strings.HasPrefix(e, "HOME=") }) {
+	switch at := slices.IndexFunc(p.Env, func(e string) bool { return strings.HasPrefix(e, "HOME=") }); {
+	case at < 0:
 		p.Env = append(p.Env, homeOf(p.User.UID, root))
+	case p.Env[at] == "HOME=":
+		p.Env[at] = homeOf(p.User.UID, root)
 	}
 }
 

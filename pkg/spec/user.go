@@ -15,6 +15,9 @@ import (
 // root, as podman does, unless you asked to be kept (--userns keep-id) or there is no uid 0.
 func (b *builder) user() error {
 	b.home = "/"
+	if b.wish.Tree {
+		b.home = b.caller.PasswdHome
+	}
 	var err error
 	switch {
 	case b.wish.User != "":

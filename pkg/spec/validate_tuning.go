@@ -3,6 +3,7 @@ package spec
 import (
 	"fmt"
 	"maps"
+	"math/bits"
 	"slices"
 	"strings"
 
@@ -109,41 +110,50 @@ func checkLabels(p *specs.Process) error {
 	return nil
 }
 
-// checkMemoryPolicy follows set_mempolicy(2); whether the nodes are there, only the kernel can say.
+// checkMemoryPolicy follows set_mempolicy(2); whether the nodes are there, only the kernel can say. Clients of runc match on
+// "invalid memory policy" and what follows.
 func checkMemoryPolicy(l *specs.Linux) error {
 	m := l.MemoryPolicy
 	if m == nil {
 		return nil
 	}
 	if !oneOf(string(m.Mode), memoryModes) {
-		return invalid("linux.memoryPolicy.mode", "unknown mode %q, want one of %s", m.Mode, memoryModes)
+		return invalid("linux.memoryPolicy.mode", "invalid memory policy mode %q, want one of %s", m.Mode, memoryModes)
 	}
-	if err := checkList("linux.memoryPolicy.nodes", m.Nodes, kernel.MaxNodes); err != nil {
-		return err
+	nodes, err := kernel.ParseList(m.Nodes, kernel.MaxNodes)
+	if err != nil {
+		return invalid("linux.memoryPolicy.nodes", "invalid memory policy nodes: %w", err)
 	}
-	nodes := strings.Trim(m.Nodes, ", \t") != ""
 	switch m.Mode {
 	case specs.MpolDefault, specs.MpolLocal:
-		if nodes {
-			return invalid("linux.memoryPolicy.nodes", "must be empty for %s, is %q", m.Mode, m.Nodes)
+		if n := count(nodes); n > 0 {
+			return invalid("linux.memoryPolicy.nodes", "invalid memory policy: %s mode requires 0 nodes but got %d (%q)", m.Mode, n, m.Nodes)
 		}
 	case specs.MpolPreferred: // with none: the node of the CPU
 	default:
-		if !nodes {
-			return invalid("linux.memoryPolicy.nodes", "missing or empty: %s needs nodes", m.Mode)
+		if len(nodes) == 0 {
+			return invalid("linux.memoryPolicy.nodes", "invalid memory policy nodes: missing or empty: %s needs nodes", m.Mode)
 		}
 	}
 	seen := map[specs.MemoryPolicyFlagType]bool{}
 	for i, f := range m.Flags {
 		if !oneOf(string(f), memoryFlags) {
-			return invalid(fmt.Sprintf("linux.memoryPolicy.flags[%d]", i), "unknown flag %q, want one of %s", f, memoryFlags)
+			return invalid(fmt.Sprintf("linux.memoryPolicy.flags[%d]", i), "invalid memory policy flag %q, want one of %s", f, memoryFlags)
 		}
 		seen[f] = true
 	}
 	if seen[specs.MpolFStaticNodes] && seen[specs.MpolFRelativeNodes] {
-		return invalid("linux.memoryPolicy.flags", "MPOL_F_STATIC_NODES and MPOL_F_RELATIVE_NODES exclude each other")
+		return invalid("linux.memoryPolicy.flags", "invalid memory policy flags: MPOL_F_STATIC_NODES and MPOL_F_RELATIVE_NODES exclude each other")
 	}
 	return nil
+}
+
+// count is how many bits a mask has.
+func count(mask []uint64) (n int) {
+	for _, word := range mask {
+		n += bits.OnesCount64(word)
+	}
+	return n
 }
 
 func checkPersonality(l *specs.Linux) error {

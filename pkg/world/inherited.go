@@ -3,7 +3,6 @@ package world
 import (
 	"os"
 
-	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/plan"
@@ -60,22 +59,6 @@ func RestoreFiles(p *plan.Plan, files unix.Rlimit) {
 	}
 	p.Act("restore the soft limit of open files")
 	p.Do("prlimit64", unix.SYS_PRLIMIT64, plan.C(0), plan.C(unix.RLIMIT_NOFILE), plan.M(plan.Longs(files.Cur, files.Max)), plan.C(0))
-}
-
-// OwnPipes gives the payload the pipes it inherits, so that it may open
-// /dev/stdout again by name. Only pipes: a file or terminal of the caller's
-// stays the caller's.
-func OwnPipes(p *plan.Plan, proc *specs.Process) {
-	if proc.User.UID == 0 || proc.Terminal {
-		return
-	}
-	for fd := 0; fd < 3; fd++ {
-		var st unix.Stat_t
-		if unix.Fstat(fd, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFIFO {
-			p.Act("give the payload its pipe %d", fd)
-			p.Do("fchown", unix.SYS_FCHOWN, plan.C(fd), plan.C(int(proc.User.UID)), plan.C(-1)).Ignore(unix.EPERM, unix.EINVAL)
-		}
-	}
 }
 
 // Memfile is an anonymous file with that content, at its beginning, for a child to inherit.

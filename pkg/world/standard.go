@@ -1,0 +1,79 @@
+package world
+
+import (
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/plan"
+	"sandbox/pkg/proc"
+)
+
+// OwnFiles gives the payload the standard files it inherits, so that it may open /dev/stdout again by name: pipes, and files
+// that it is to write to. A terminal of the caller's, and what is only read, stays the caller's. Where the child has not the
+// right to, [GiveFiles] has it.
+func OwnFiles(p *plan.Plan, process *specs.Process) {
+	if process.Terminal {
+		return
+	}
+	for fd := range 3 {
+		if st, given := givenFile(fd); given && st.Uid != process.User.UID {
+			p.Act("give the payload its standard file %d", fd)
+			p.Do("fchown", unix.SYS_FCHOWN, plan.C(fd), plan.C(int(process.User.UID)), plan.C(-1)).Ignore(unix.EPERM, unix.EINVAL, unix.EROFS)
+		}
+	}
+}
+
+// GiveFiles is OwnFiles of a caller that has rights over ids which the payload's user namespace has not: those of root's own
+// files. pid is a process in that namespace.
+func GiveFiles(pid int, process *specs.Process) {
+	if process.Terminal {
+		return
+	}
+	owner, ok := proc.ReadIDMap(proc.Dir(pid) + "/uid_map").Outside(process.User.UID)
+	if !ok {
+		return
+	}
+	for fd := range 3 {
+		if st, given := givenFile(fd); given && st.Uid != owner {
+			_ = unix.Fchown(fd, int(owner), -1) // a file system that has no owners; the payload can still write
+		}
+	}
+}
+
+// givenFile says whether a standard file is one for the payload to own.
+func givenFile(fd int) (st unix.Stat_t, given bool) {
+	if unix.Fstat(fd, &st) != nil {
+		return st, false
+	}
+	switch st.Mode & unix.S_IFMT {
+	case unix.S_IFIFO:
+		return st, true
+	case unix.S_IFREG:
+		flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
+		return st, err == nil && flags&unix.O_ACCMODE != unix.O_RDONLY
+	}
+	return st, false
+}
+
+// HalfNull lists the standard files that are the null device, open for one direction only: containerd opens it for reading,
+// as all three. A payload that writes to such a file fails, with runc it does not.
+func HalfNull() (list []int) {
+	for fd := range 3 {
+		var st unix.Stat_t
+		if unix.Fstat(fd, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFCHR || st.Rdev != unix.Mkdev(1, 3) {
+			continue
+		}
+		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0); err == nil && flags&unix.O_ACCMODE != unix.O_RDWR {
+			list = append(list, fd)
+		}
+	}
+	return list
+}
+
+// Null makes the null device, open for both directions, of standard files.
+func Null(p *plan.Plan, null int, files []int) {
+	for _, fd := range files {
+		p.Act("make the null device of standard file %d", fd)
+		p.Do("dup3", unix.SYS_DUP3, plan.C(null), plan.C(fd), plan.C(0))
+	}
+}
