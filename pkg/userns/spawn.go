@@ -142,7 +142,7 @@ type birth struct {
 }
 
 func (b *birth) run() error {
-	if b.New != 0 || !b.forks() {
+	if !b.forks() { // else the first process has no ids to be mapped, and is not the one to be recorded
 		if err := b.born(b.first); err != nil {
 			return err
 		}
