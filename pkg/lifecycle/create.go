@@ -16,8 +16,8 @@ import (
 	"sandbox/pkg/proc"
 	"sandbox/pkg/state"
 	"sandbox/pkg/userns"
-	"sandbox/pkg/world"
 	"sandbox/pkg/worktree"
+	"sandbox/pkg/world"
 )
 
 // Options say how a container is to be started; what it is, the spec says.

@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -301,13 +302,17 @@ func finish(child *userns.Child, timeout *int, out *os.File) error {
 	if late != nil && !late.Stop() {
 		return fmt.Errorf("no end within %d seconds", *timeout)
 	}
-	if code := exitStatus(status); code != 0 {
-		if said := tail(out); said != "" {
-			return fmt.Errorf("exit status %d, output: %s", code, said)
-		}
-		return fmt.Errorf("exit status %d", code)
+	if exitStatus(status) == 0 {
+		return nil
 	}
-	return nil
+	how := fmt.Sprintf("exit status %d", status.ExitStatus())
+	if status.Signaled() {
+		how = "signal: " + status.Signal().String()
+	}
+	if said := tail(out); said != "" {
+		how += ", output: " + said
+	}
+	return errors.New(how)
 }
 
 // tail is the end of what a hook said, on one line.

@@ -34,7 +34,7 @@ func (r *Runtime) compileFilter(l *specs.Linux, proc *confine.Process) (filter, 
 	if c.Path != "" {
 		var st unix.Stat_t
 		if err := unix.Stat(c.Path, &st); err != nil {
-			return filter{}, fmt.Errorf("linux.seccomp.listenerPath: %w", &os.PathError{Op: "stat", Path: c.Path, Err: err})
+			return filter{}, fmt.Errorf("linux.seccomp.listenerPath: failed to connect with seccomp agent: %w", &os.PathError{Op: "stat", Path: c.Path, Err: err})
 		}
 	}
 	// A program at address 0 cannot be read (EFAULT); whatever is refused for
@@ -136,7 +136,7 @@ func (f filter) relay(listener *os.File, pid int, rec *state.Record, status stat
 		err = sendListener(f.Path, text, int(listener.Fd()))
 	}
 	if err != nil {
-		return fmt.Errorf("linux.seccomp.listenerPath: hand the listener to %s: %w", f.Path, err)
+		return fmt.Errorf("linux.seccomp.listenerPath: failed to connect with seccomp agent %s: %w", f.Path, err)
 	}
 	return nil
 }

@@ -95,25 +95,45 @@ func (t *Tree) mask(p *plan.Plan, path string, about kernel.Attempt) {
 		return
 	}
 	root := t.from(in)
-	file, done := p.Label(path+" is a file"), p.Label("done with "+path)
-	at := p.Reg("place")
+	file, attach, done := p.Label(path+" is a file"), p.Label("mask "+path), p.Label("done with "+path)
+	at, mask := p.Reg("place"), p.Reg("mask")
 	p.OpenInRoot(root, name, unix.O_PATH|unix.O_DIRECTORY).
 		On(unix.ENOENT, done).On(unix.ENOTDIR, file).On(unix.EACCES, done).Into(at)
-	t.hideAlike(p, at)
-	p.Close(at)
-	p.Goto(done)
+	t.copyBlank(p, mask)
+	p.Goto(attach)
 	p.Here(file)
 	p.OpenInRoot(root, name, unix.O_PATH).On(unix.ENOENT, done).On(unix.ENOTDIR, done).Into(at)
-	t.hideFile(p, at)
+	p.CloneTree(plan.R(t.nulls), "", false).Into(mask)
+	p.Here(attach)
+	p.MoveMount(mask, at)
+	p.Close(mask)
+	p.Close(at)
 	p.Here(done)
 }
 
-// hideFile covers a file with the null device, and closes it.
-func (t *Tree) hideFile(p *plan.Plan, at plan.Reg) {
-	null := p.CloneTree(plan.R(t.nulls), "", false).To("null copy")
-	p.MoveMount(null, at)
-	p.Close(null)
-	p.Close(at)
+// blankFlags are those of an empty directory over one that is hidden.
+const blankFlags = unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC
+
+// copyBlank makes a mount of an empty directory: of one file system for all of them, but for SELinux, whose label is the file
+// system's.
+func (t *Tree) copyBlank(p *plan.Plan, mask plan.Reg) {
+	if t.blank == 0 {
+		p.Set(mask, plan.R(t.newBlank(p)))
+		return
+	}
+	p.CloneTree(plan.R(t.blank), "", false).Into(mask)
+	p.SetAttr(mask, blankFlags, 0, 0, false)
+}
+
+// makeBlank makes the one empty directory that masked ones show: a host has one to hide for each processor.
+func (t *Tree) makeBlank(p *plan.Plan) {
+	if t.mountLabel() != "" {
+		return
+	}
+	t.scratch(p)
+	p.Act("make an empty directory for masks")
+	p.Mkdirat(plan.R(t.upper), "blank", 0o755)
+	t.blank = p.OpenAt(plan.R(t.upper), "blank", unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0).To("empty directory")
 }
 
 // socket says whether a path is a socket of the host's tree, of which there may be hundreds. One that has become something
@@ -127,30 +147,25 @@ func (t *Tree) socket(path string) bool {
 func (t *Tree) maskSocket(p *plan.Plan, path, name string) {
 	done := p.Label("done with " + path)
 	at := p.OpenInRoot(t.root, name, unix.O_PATH).On(unix.ENOENT, done).On(unix.ENOTDIR, done).To("place")
-	t.hideFile(p, at)
+	null := p.CloneTree(plan.R(t.nulls), "", false).To("null copy")
+	p.MoveMount(null, at)
+	p.Close(null)
+	p.Close(at)
 	p.Here(done)
 }
 
-// hideAlike covers a directory. All that are hidden so have one file system, which is empty and read-only: a host has one to hide
-// for each processor.
-func (t *Tree) hideAlike(p *plan.Plan, at plan.Reg) {
-	first, done := p.Label("the first"), p.Label("hidden")
-	p.Set(t.blank, plan.R(t.blank)).IfZero(first)
-	copied := p.CloneTree(plan.R(t.blank), "", false).To("mask")
-	p.MoveMount(copied, at)
-	p.Close(copied)
-	p.Goto(done)
-	p.Here(first)
-	p.Set(t.blank, plan.R(t.hideDir(p, at)))
-	p.Here(done)
-}
-
+// hideDir covers a directory with a file system of its own.
 func (t *Tree) hideDir(p *plan.Plan, at plan.Reg) plan.Reg {
+	empty := t.newBlank(p)
+	p.MoveMount(empty, at)
+	return empty
+}
+
+func (t *Tree) newBlank(p *plan.Plan) plan.Reg {
 	fs := p.Fsopen("tmpfs").To("mask context")
 	t.maskLabel(p, fs)
 	p.FsCreate(fs)
-	empty := p.Fsmount(fs, unix.MOUNT_ATTR_RDONLY|unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC).To("mask")
-	p.MoveMount(empty, at)
+	empty := p.Fsmount(fs, blankFlags).To("empty directory")
 	p.Close(fs)
 	return empty
 }

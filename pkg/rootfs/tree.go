@@ -88,7 +88,7 @@ type Tree struct {
 	rootAt    plan.Reg            // the root in it
 	covers    int                 // index of a mount on "/" that stands for the root; -1 none
 	nulls     plan.Reg            // the caller's /dev/null
-	blank     plan.Reg            // a mask over a directory, once there is one
+	blank     plan.Reg            // what masks of directories show
 	dev       plan.Reg            // a tmpfs on /dev that nobody but us has written to; 0 none
 	nodes     []node
 	upper     plan.Reg // the scratch tmpfs
@@ -304,8 +304,9 @@ func (t *Tree) Seal(p *plan.Plan) {
 		for i, path := range l.ReadonlyPaths {
 			t.readonly(p, path, list("linux.readonlyPaths", i, kernel.Op{Do: kernel.Attach, Path: path}))
 		}
-		t.blank = p.Reg("empty directory")
-		p.Set(t.blank, plan.C(0)) // which mask is the first over a directory that is there, only the child sees
+		if len(l.MaskedPaths) > 0 {
+			t.makeBlank(p)
+		}
 		for i, path := range l.MaskedPaths {
 			t.mask(p, path, list("linux.maskedPaths", i, kernel.Op{Do: kernel.Attach, Path: path}))
 		}

@@ -31,6 +31,7 @@ func Flags() (known, supported []string) {
 		name specs.LinuxSeccompFlag
 		bits uintptr
 	}{
+		{"SECCOMP_FILTER_FLAG_TSYNC", 0},
 		{specs.LinuxSeccompFlagLog, unix.SECCOMP_FILTER_FLAG_LOG},
 		{specs.LinuxSeccompFlagSpecAllow, unix.SECCOMP_FILTER_FLAG_SPEC_ALLOW},
 		{specs.LinuxSeccompFlagWaitKillableRecv, unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV | unix.SECCOMP_FILTER_FLAG_NEW_LISTENER},

@@ -78,7 +78,7 @@ func (r *reader) add(s *specs.LinuxSyscall, i int) error {
 		if notifies(ret) && name == "write" {
 			// runc hands the listener over with it, and such a profile would
 			// hang there.
-			return fmt.Errorf(field+"syscalls[%d].action: SCMP_ACT_NOTIFY cannot be used for write", i)
+			return fmt.Errorf(field+"syscalls[%d].action: SCMP_ACT_NOTIFY cannot be used for the write syscall", i)
 		}
 		at := row(name)
 		if at < 0 {

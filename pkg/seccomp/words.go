@@ -83,7 +83,8 @@ func passes(ret uint32) bool { return stricter(ret, unix.SECCOMP_RET_USER_NOTIF)
 // notifies says whether an answer is the listener's.
 func notifies(ret uint32) bool { return ret == unix.SECCOMP_RET_USER_NOTIF }
 
-// flagsOf are the flags of seccomp(2) that a profile asks for.
+// flagsOf are the flags of seccomp(2) that a profile asks for. One that has no list of them has SPEC_ALLOW, as with runc: the
+// mitigation that it leaves out is not the kernel's default for filters any more (Linux 5.16).
 func flagsOf(s *specs.LinuxSeccomp, notify bool) (flags uint32, err error) {
 	for i, f := range s.Flags {
 		at := fmt.Sprintf(field+"flags[%d]", i)
@@ -98,10 +99,13 @@ func flagsOf(s *specs.LinuxSeccomp, notify bool) (flags uint32, err error) {
 			}
 			flags |= unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
 		case "SECCOMP_FILTER_FLAG_TSYNC":
-			return 0, fmt.Errorf("%s: %s means nothing here, leave it out: a payload begins with one thread", at, f)
+			// all threads, of which a payload begins with one
 		default:
 			return 0, fmt.Errorf("%s: unknown flag %q", at, f)
 		}
+	}
+	if s.Flags == nil {
+		flags |= unix.SECCOMP_FILTER_FLAG_SPEC_ALLOW
 	}
 	if notify {
 		flags |= unix.SECCOMP_FILTER_FLAG_NEW_LISTENER
