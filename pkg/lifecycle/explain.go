@@ -101,9 +101,14 @@ var hints = []struct {
 	{kernel.SetLabel, "", unix.EINVAL, "the policy does not know that label"},
 	{kernel.SetLabel, "", unix.EXDEV, "something is mounted over a file of /proc"},
 	{kernel.Attach, "move_mount", unix.EINVAL, "a directory cannot be mounted on a file, nor a file on a directory"},
+	{kernel.Attach, "openat2", unix.ENOTDIR, notOrdinary},
+	{kernel.Attach, "openat2", unix.ELOOP, notOrdinary},
 	{kernel.Attach, "openat2", unix.EXDEV, "a link leads out of a directory that commands can write: name the place that it leads to"},
 	{kernel.MountDevice, "", unix.EPERM, "a filesystem on a device is for root of the host to mount"},
 }
+
+// notOrdinary has words that clients of runc match on.
+const notOrdinary = "a filesystem must be mounted on ordinary directory, not on a file, and /proc, /sys and /dev not on a link"
 
 func hint(e *userns.Error, do kernel.Action) string {
 	if _, ok := e.What.(plan.Again); ok {

@@ -22,10 +22,6 @@ func (t *Tree) checkHostTree() error {
 	}
 	l := t.spec.Linux
 	switch {
-	case t.spec.Root.Readonly:
-		return needsMount("root.readonly")
-	case t.spec.Process != nil && t.spec.Process.Terminal:
-		return needsMount("process.terminal")
 	case l != nil && len(l.MaskedPaths) > 0:
 		return needsMount("linux.maskedPaths")
 	case l != nil && len(l.ReadonlyPaths) > 0:
@@ -36,6 +32,10 @@ func (t *Tree) checkHostTree() error {
 		return needsMount("linux.rootfsPropagation")
 	case l != nil && l.MountLabel != "":
 		return needsMount("linux.mountLabel")
+	}
+	if t.spec.Root.Readonly { // what spec(8) of runc writes, which leaves it out there
+		t.losses.Degrade(kernel.FeatMounts, "the root can be written",
+			kernel.New(kernel.NotSupported, "linux.namespaces has no mount namespace, and the mount that it lies on is the caller's"))
 	}
 	if len(t.mounts) > 0 {
 		t.losses.Degrade(kernel.FeatMounts, "/proc, /sys and /dev are as the root has them",

@@ -301,15 +301,15 @@ func (t *Tree) Seal(p *plan.Plan) {
 		return
 	}
 	if l := t.spec.Linux; l != nil {
-		for i, path := range l.ReadonlyPaths {
+		once(l.ReadonlyPaths, func(i int, path string) {
 			t.readonly(p, path, list("linux.readonlyPaths", i, kernel.Op{Do: kernel.Attach, Path: path}))
-		}
+		})
 		if len(l.MaskedPaths) > 0 {
 			t.makeBlank(p)
 		}
-		for i, path := range l.MaskedPaths {
+		once(l.MaskedPaths, func(i int, path string) {
 			t.mask(p, path, list("linux.maskedPaths", i, kernel.Op{Do: kernel.Attach, Path: path}))
-		}
+		})
 	}
 	for _, m := range t.mounts {
 		if m.sealed {
@@ -322,5 +322,16 @@ func (t *Tree) Seal(p *plan.Plan) {
 		p.Act("make the root read-only")
 		p.About(flags("root.readonly", t.path))
 		p.SetAttr(t.root, unix.MOUNT_ATTR_RDONLY, 0, 0, false)
+	}
+}
+
+// once calls f for each path that the list has not had before.
+func once(paths []string, f func(i int, path string)) {
+	had := make(map[string]bool, len(paths))
+	for i, path := range paths {
+		if name := inside(path); !had[name] {
+			had[name] = true
+			f(i, path)
+		}
 	}
 }

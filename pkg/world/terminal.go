@@ -13,7 +13,7 @@ import (
 
 // Terminal appends the making of a pty in the container's own devpts, and sends
 // its master end over the console socket. root is where the container's tree
-// is, none for the current root. The slave is taken from the master by fd
+// is, none for the current root: the caller's where there is no mount namespace. The slave is taken from the master by fd
 // (TIOCGPTPEER, Linux 4.13), never by its name in a tree that others may
 // change (CVE-2025-52565).
 func Terminal(p *plan.Plan, root plan.Reg, proc *specs.Process, console *os.File, device bool) plan.Reg {
