@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -101,7 +100,7 @@ func (a *app) execIn(r *lifecycle.Runtime, e *execFlags, args []string) error {
 				return nil, err
 			}
 		}
-		o.Console, err = e.terminal(p, t)
+		o.TTY, err = e.terminal(p, t)
 		return p, err
 	}
 	var signals lifecycle.Signals
@@ -120,23 +119,21 @@ func (a *app) execIn(r *lifecycle.Runtime, e *execFlags, args []string) error {
 }
 
 // terminal is the socket that gets the master, where the process wants one.
-func (e *execFlags) terminal(p *specs.Process, t *foreground) (*os.File, error) {
+func (e *execFlags) terminal(p *specs.Process, t *foreground) (tty lifecycle.TTY, err error) {
 	switch {
 	case !p.Terminal:
-		return nil, nil
+		return tty, nil
 	case e.consoleSocket != "":
-		f, err := console.Dial(e.consoleSocket)
-		t.dialed = f
-		return f, err
+		t.dialed, err = console.Dial(e.consoleSocket)
+		return lifecycle.TTY{Console: t.dialed}, err
 	case e.detach:
-		return nil, fmt.Errorf("--tty: nobody would hold the terminal without --console-socket")
+		return tty, fmt.Errorf("--tty: nobody would hold the terminal without --console-socket")
 	}
-	var err error
 	t.ours, t.theirs, err = console.Pair()
 	if p.ConsoleSize == nil {
 		p.ConsoleSize = terminalSize()
 	}
-	return t.theirs, err
+	return t.tty(), err
 }
 
 // describe is the process: the file's, or the container's own with what the

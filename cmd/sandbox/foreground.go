@@ -40,7 +40,7 @@ func openTerminal(o *lifecycle.Options, detached bool) (*foreground, error) {
 	if t.ours, t.theirs, err = console.Pair(); err != nil {
 		return nil, err
 	}
-	o.Console = t.theirs
+	o.TTY = t.tty()
 	if p := o.Spec.Process; p.ConsoleSize == nil {
 		p.ConsoleSize = terminalSize() // else it has none until the first look of ours
 	}
@@ -53,6 +53,11 @@ func (t *foreground) close() {
 			f.Close()
 		}
 	}
+}
+
+// tty is what a payload is told of it.
+func (t *foreground) tty() lifecycle.TTY {
+	return lifecycle.TTY{Console: t.theirs, Plain: !console.Direct(os.Stdin, os.Stdout)}
 }
 
 // wait forwards signals and the terminal until the payload ends.

@@ -45,7 +45,7 @@ func newPTY(t *testing.T) (master *os.File, slave func() *os.File) {
 // rawSlave makes the payload's side pass bytes through unchanged, for tests that compare them.
 func rawSlave(t *testing.T, slave *os.File) {
 	t.Helper()
-	if _, err := rawMode(slave); err != nil {
+	if _, err := rawMode(slave, false); err != nil {
 		t.Fatal(err)
 	}
 }

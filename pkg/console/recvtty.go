@@ -78,7 +78,13 @@ func (r Receiver) serveOne(ctx context.Context, listener *os.File, remove func()
 	}
 	listener.Close()
 	remove() // a second sender is told at once that nobody listens
-	session, err := attach(master, r.In, r.Out, func(*os.File, bool) {})
+	if !Direct(r.In, r.Out) {
+		err = printPlain(master)
+	}
+	var session *Session
+	if err == nil {
+		session, err = attach(master, r.In, r.Out, func(*os.File, bool) {})
+	}
 	if err != nil {
 		master.Close()
 		return err

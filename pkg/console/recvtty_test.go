@@ -75,9 +75,13 @@ func TestRecvSingle(t *testing.T) {
 		t.Errorf("the payload read %q, %v", buf[:n], err)
 	}
 	until(t, "removal of the socket, after which nobody else can connect", func() bool { return !exists(rt.path) })
-	_, err = slave.WriteString("output")
+	settings, err := termios(slave)
 	must(t, err)
-	until(t, "output", func() bool { return out.String() == "output" })
+	settings.Oflag |= unix.OPOST // what is left of a new terminal's
+	must(t, setTermios(slave, settings))
+	_, err = slave.WriteString("output\n")
+	must(t, err)
+	until(t, "output", func() bool { return out.String() == "output\n" })
 	if ready(t, slave) {
 		t.Error("something was typed at the end of the receiver's input")
 	}
@@ -85,7 +89,7 @@ func TestRecvSingle(t *testing.T) {
 	must(t, rt.end(t))
 	w.Close()
 	<-out.done
-	if out.String() != "output" {
+	if out.String() != "output\n" {
 		t.Errorf("out %q", out)
 	}
 }

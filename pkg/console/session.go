@@ -31,7 +31,8 @@ type Session struct {
 
 // Attach joins the terminal whose master it is given to in and out and returns at once. in may be nil. When in is a
 // terminal it is put into raw mode; when it is not, its end is typed as end of file (see typeEOF). The container's terminal
-// gets the size of the caller's, now and whenever that changes.
+// gets the size of the caller's, now and whenever that changes. Which of the two ends lines with "\r\n" [Direct] says; it is
+// for the caller to make the container's terminal accordingly, before the payload runs.
 //
 // The session owns master from then on; after an error the caller still does, and the caller's terminal is as it was.
 // Close must be deferred at once: it is what gives the terminal back, panics included. A process that dies of a signal
@@ -73,7 +74,7 @@ func (s *Session) setUp(in, out *os.File) (err error) {
 	}
 	s.wake = os.NewFile(uintptr(fd), "wake")
 	if in != nil {
-		if s.restore, err = rawMode(in); err != nil {
+		if s.restore, err = rawMode(in, !Direct(in, out)); err != nil {
 			s.restore = func() error { return nil }
 			s.wake.Close()
 			return err

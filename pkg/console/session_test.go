@@ -209,8 +209,11 @@ func TestCallersTerminal(t *testing.T) {
 	s := newSeat(t, callerTTY)
 	during, err := termios(callerTTY)
 	must(t, err)
-	if during.Lflag&(unix.ICANON|unix.ECHO|unix.ISIG) != 0 || during.Oflag&unix.OPOST != 0 {
+	if during.Lflag&(unix.ICANON|unix.ECHO|unix.ISIG) != 0 {
 		t.Errorf("the caller's terminal is not raw: %+v", during)
+	}
+	if during.Oflag != before.Oflag {
+		t.Errorf("the output goes into a pipe, and who prints on the terminal gets flags %o, before %o", during.Oflag, before.Oflag)
 	}
 	wantSize(t, s.slave, 33, 101)
 
@@ -234,6 +237,37 @@ func TestCallersTerminal(t *testing.T) {
 	must(t, setTermios(callerTTY, &other))
 	must(t, s.Close())
 	wantTermios(t, callerTTY, &other)
+}
+
+// What a screen shows: a line's end goes back to the first column, and where the payload has turned that off, it does not.
+func TestScreen(t *testing.T) {
+	noLeaks(t)
+	screen, open := newPTY(t)
+	tty := open()
+	master, openPayload := newPTY(t)
+	slave := openPayload()
+	before, err := termios(tty)
+	must(t, err)
+	shown := collect(screen)
+	s, err := Attach(master, tty, tty)
+	must(t, err)
+	_, err = slave.WriteString("line\n")
+	must(t, err)
+	until(t, "the line", func() bool { return shown.String() == "line\r\n" })
+	settings, err := termios(slave)
+	must(t, err)
+	settings.Oflag &^= unix.ONLCR
+	must(t, setTermios(slave, settings))
+	_, err = slave.WriteString("down\n")
+	must(t, err)
+	must(t, s.Close())
+	wantTermios(t, tty, before)
+	tty.Close()
+	slave.Close()
+	<-shown.done
+	if got := shown.String(); got != "line\r\ndown\n" {
+		t.Errorf("the screen got %q", got)
+	}
 }
 
 func TestTerminalRestoredByPanic(t *testing.T) {

@@ -14,7 +14,9 @@ import (
 //
 // In raw mode ^C, ^\ and ^Z are bytes like others: they travel to the payload's terminal, whose line discipline signals
 // the payload's foreground group. Job control therefore happens inside; our own process is not stopped by ^Z.
-func rawMode(f *os.File) (restore func() error, err error) {
+//
+// With translate the terminal goes on to make "\r\n" of "\n": others still print on it as they did.
+func rawMode(f *os.File, translate bool) (restore func() error, err error) {
 	before, err := termios(f)
 	if errors.Is(err, unix.ENOTTY) || errors.Is(err, unix.EINVAL) {
 		return func() error { return nil }, nil
@@ -23,6 +25,9 @@ func rawMode(f *os.File) (restore func() error, err error) {
 		return nil, fmt.Errorf("reading the settings of terminal %q: %w", f.Name(), err)
 	}
 	raw := makeRaw(*before)
+	if translate {
+		raw.Oflag = before.Oflag
+	}
 	if err := setTermios(f, &raw); err != nil {
 		return nil, fmt.Errorf("setting terminal %q to raw mode: %w", f.Name(), err)
 	}
@@ -34,9 +39,28 @@ func rawMode(f *os.File) (restore func() error, err error) {
 	}), nil
 }
 
-// makeRaw is cfmakeraw(3). It clears OPOST of the caller's terminal and that is right: the payload's terminal does its own
-// output processing, and its ONLCR (on in every new pty, tty_std_termios) has already made "\r\n" of "\n". For the same
-// reason ONLCR is not set on the master, as others do: it would only undo a payload's `stty -onlcr`.
+// Direct says whether what the payload's terminal prints reaches a screen as it is: in and out are both terminals, and in
+// is made raw, output included. Then the payload's terminal makes "\r\n" of "\n" (ONLCR, on in every new pty), until the
+// payload turns that off: a program in raw mode moves straight down with a bare "\n" (tmux does), and a caller's terminal
+// that still translated, as with runc, would send it to the first column.
+//
+// Otherwise somebody else reads: a pipe, a file, or a terminal that translates by itself. The payload's must not.
+func Direct(in, out *os.File) bool { return in != nil && isTerminal(in) && isTerminal(out) }
+
+// printPlain takes the translation of newlines off the terminal whose master it is given.
+func printPlain(master *os.File) error {
+	t, err := termios(master)
+	if err == nil {
+		t.Oflag &^= unix.ONLCR
+		err = setTermios(master, t)
+	}
+	if err != nil {
+		return fmt.Errorf("setting the container's terminal: %w", err)
+	}
+	return nil
+}
+
+// makeRaw is cfmakeraw(3).
 func makeRaw(t unix.Termios) unix.Termios {
 	t.Iflag &^= unix.IGNBRK | unix.BRKINT | unix.PARMRK | unix.ISTRIP | unix.INLCR | unix.IGNCR | unix.ICRNL | unix.IXON
 	t.Oflag &^= unix.OPOST

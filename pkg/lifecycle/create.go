@@ -44,7 +44,7 @@ type Options struct {
 	Files     []File // that the container begins with, in directories of its own
 
 	PidFile      string
-	Console      *os.File // connected socket that gets the terminal's master
+	TTY                   // of a payload that has a terminal
 	PidfdSocket  *os.File // connected socket that gets a pidfd of the container's process
 	PreserveFds  int      // how many fds from 3 on the payload inherits
 	NoPivot      bool
@@ -69,6 +69,9 @@ type Options struct {
 	Contract kernel.Contract // what was decided before, such as the id range
 	Require  []string        // features that must be granted
 }
+
+// TTY says how a payload's terminal is tied to its caller.
+type TTY = world.TTY
 
 // File is one that a container begins with: a throw-away one, of which nothing on the host knows.
 type File struct {

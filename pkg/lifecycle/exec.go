@@ -22,7 +22,7 @@ type ExecOptions struct {
 	Process func(container *specs.Process, root string) (*specs.Process, error)
 
 	PidFile      string
-	Console      *os.File
+	TTY          // where it has a terminal
 	PreserveFds  int
 	Attached     bool
 	PidfdSocket  *os.File // connected socket that gets a pidfd of it

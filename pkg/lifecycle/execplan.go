@@ -49,7 +49,7 @@ func (x *execution) outside() error {
 	}
 	world.DefaultSignals(p)
 	if proc.Terminal {
-		world.Standard(p, world.Terminal(p, 0, proc, x.Console, false))
+		world.Standard(p, world.Terminal(p, 0, proc, x.TTY, false))
 	}
 	world.OwnFiles(p, proc)
 	if x.null != nil {

@@ -207,7 +207,7 @@ func (g *program) write() error {
 	}
 	g.enterGroup(p)
 	if g.Spec.Process.Terminal {
-		g.slave = world.Terminal(p, g.tree.Root(), g.Spec.Process, g.Console, g.ownTree())
+		g.slave = world.Terminal(p, g.tree.Root(), g.Spec.Process, g.TTY, g.ownTree())
 	}
 	g.cwd()
 	if hooked(g.Spec.Hooks) {

@@ -53,8 +53,6 @@ func TestHostTreeRefuses(t *testing.T) {
 		"mounts[7] (/proc/acpi)": func(s *specs.Spec) {
 			s.Mounts = append(s.Mounts, specs.Mount{Destination: "/proc/acpi", Type: "tmpfs"})
 		},
-		"root.readonly":           func(s *specs.Spec) { s.Root.Readonly = true },
-		"process.terminal":        func(s *specs.Spec) { s.Process = &specs.Process{Terminal: true} },
 		"linux.maskedPaths":       func(s *specs.Spec) { s.Linux.MaskedPaths = []string{"/proc/kcore"} },
 		"linux.readonlyPaths":     func(s *specs.Spec) { s.Linux.ReadonlyPaths = []string{"/proc/sys"} },
 		"linux.devices":           func(s *specs.Spec) { s.Linux.Devices = []specs.LinuxDevice{{Path: "/dev/null", Type: "c"}} },

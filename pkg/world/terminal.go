@@ -11,12 +11,18 @@ import (
 	"sandbox/pkg/plan"
 )
 
+// TTY says how a payload's terminal is tied to its caller.
+type TTY struct {
+	Console *os.File // connected socket that gets its master; nil: nobody gets it
+	Plain   bool     // "\n" comes out as it is, and not as "\r\n"
+}
+
 // Terminal appends the making of a pty in the container's own devpts, and sends
 // its master end over the console socket. root is where the container's tree
 // is, none for the current root: the caller's where there is no mount namespace. The slave is taken from the master by fd
 // (TIOCGPTPEER, Linux 4.13), never by its name in a tree that others may
 // change (CVE-2025-52565).
-func Terminal(p *plan.Plan, root plan.Reg, proc *specs.Process, console *os.File, device bool) plan.Reg {
+func Terminal(p *plan.Plan, root plan.Reg, proc *specs.Process, tty TTY, device bool) plan.Reg {
 	p.Act("allocate a terminal")
 	p.About(kernel.Attempt{Field: "process.terminal"})
 	flags := unix.O_RDWR | unix.O_NOCTTY
@@ -39,11 +45,26 @@ func Terminal(p *plan.Plan, root plan.Reg, proc *specs.Process, console *os.File
 	if device {
 		consoleDevice(p, root, slave)
 	}
-	if console != nil {
-		sendMaster(p, master, int(console.Fd()))
+	if tty.Plain {
+		printPlain(p, master)
+	}
+	if tty.Console != nil {
+		sendMaster(p, master, int(tty.Console.Fd()))
 	}
 	p.Close(master)
 	return slave
+}
+
+// printPlain leaves OPOST alone of the two output flags of a new pty, OPOST and
+// ONLCR (tty_std_termios in drivers/tty). A payload that wants ONLCR can set it.
+func printPlain(p *plan.Plan, master plan.Reg) {
+	p.Act("leave newlines to the caller")
+	const size, oflag = 9, 4 // of struct termios, in words; where c_oflag is, in bytes
+	settings, post := plan.Words(make([]uint32, size)...), p.Reg("output flags")
+	p.Ioctl("TCGETS", master, unix.TCGETS, plan.M(settings))
+	p.Set(post, plan.C(unix.OPOST))
+	p.Put(settings, oflag, post)
+	p.Ioctl("TCSETS", master, unix.TCSETS, plan.M(settings))
 }
 
 // consoleDevice binds the slave over /dev/console.
