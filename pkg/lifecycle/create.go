@@ -236,7 +236,7 @@ func (b *birth) openFiles(c *Container) (files []*os.File, err error) {
 		}
 		b.listen, files = int(l.Fd()), append(files, l)
 	}
-	if b.Silent || len(world.HalfNull()) > 0 {
+	if b.Silent || len(world.HalfNull(b.Spec.Process)) > 0 {
 		null, err := openNull()
 		if err != nil {
 			return files, err

@@ -144,7 +144,7 @@ func (r *Runtime) execIn(rec *state.Record, s *specs.Spec, o *ExecOptions, group
 	}
 	defer labels.close()
 	x := &execution{run: r, labels: labels, rec: rec, spec: s, ExecOptions: o, proc: confine.New(s.Process, facts), where: where, plan: p}
-	if len(world.HalfNull()) > 0 {
+	if len(world.HalfNull(s.Process)) > 0 {
 		if x.null, err = openNull(); err != nil {
 			return nil, err
 		}

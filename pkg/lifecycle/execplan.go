@@ -53,7 +53,7 @@ func (x *execution) outside() error {
 	}
 	world.OwnFiles(p, proc)
 	if x.null != nil {
-		world.Null(p, int(x.null.Fd()), world.HalfNull())
+		world.Null(p, int(x.null.Fd()), world.HalfNull(proc))
 	}
 	if !x.rec.NoNewKeyring {
 		world.Keyring(p, x.rec.ID)

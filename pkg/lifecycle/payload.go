@@ -29,7 +29,7 @@ func (g *program) payload() error {
 		world.Null(p, g.null, []int{0, 1, 2})
 	} else {
 		world.OwnFiles(p, g.Spec.Process)
-		world.Null(p, g.null, world.HalfNull())
+		world.Null(p, g.null, world.HalfNull(g.Spec.Process))
 	}
 	g.labels.write(p)
 	// Before any path of the container's is followed by a process that may

@@ -19,6 +19,7 @@ func (t *Tree) createTmpfs(p *plan.Plan, m *mount) {
 	}
 	readonly := m.attr.set & unix.MOUNT_ATTR_RDONLY
 	m.attr.set &^= readonly // until it has its mode
+	t.guessMode(m)
 	t.create(p, m)
 	t.likeCovered(p, m, m.tree)
 	if readonly != 0 {
@@ -30,6 +31,24 @@ func (t *Tree) createTmpfs(p *plan.Plan, m *mount) {
 // saysMode says whether the options of a tmpfs give a mode.
 func (m *mount) saysMode() bool {
 	return slices.ContainsFunc(m.data, func(o option) bool { return o.key == "mode" })
+}
+
+// guessMode makes an option of the mode that the directory has now, where the root has it: mountinfo then shows it, as with
+// runc. What it is when it is covered, likeCovered sees.
+func (t *Tree) guessMode(m *mount) {
+	root := t.facts.Paths[t.path]
+	if root == nil || t.shows(m.dest) != nil {
+		return
+	}
+	fd, err := root.OpenAt(inside(m.dest), uint64(unix.O_PATH|unix.O_DIRECTORY|m.placeFlags), unix.RESOLVE_IN_ROOT|unix.RESOLVE_NO_MAGICLINKS)
+	if err != nil {
+		return
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if unix.Fstat(fd, &st) == nil {
+		m.data = append(m.data, option{"mode", strconv.FormatUint(uint64(st.Mode&0o7777), 8)})
+	}
 }
 
 // likeCovered gives a directory the mode of the one that a mount is going to cover. One that is not there yet gives none.

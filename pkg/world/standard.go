@@ -56,8 +56,11 @@ func givenFile(fd int) (st unix.Stat_t, given bool) {
 }
 
 // HalfNull lists the standard files that are the null device, open for one direction only: containerd opens it for reading,
-// as all three. A payload that writes to such a file fails, with runc it does not.
-func HalfNull() (list []int) {
+// as all three. A payload that writes to such a file fails, with runc it does not. One with a terminal gets none of them.
+func HalfNull(process *specs.Process) (list []int) {
+	if process.Terminal {
+		return nil
+	}
 	for fd := range 3 {
 		var st unix.Stat_t
 		if unix.Fstat(fd, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFCHR || st.Rdev != unix.Mkdev(1, 3) {
