@@ -1,9 +1,9 @@
 package lifecycle
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -106,8 +106,6 @@ func (r *Runtime) spawn(o Options, started bool) (*Container, error) {
 		return nil, err
 	}
 	r.shareWith(&o)
-	// The first encoding of a type is the slow one; here a processor is idle.
-	go func() { _, _ = json.Marshal(&state.Record{}) }()
 	d, err := r.Root.Claim(o.ID, r.evict)
 	if err != nil {
 		return nil, err
@@ -129,20 +127,22 @@ func (r *Runtime) spawn(o Options, started bool) (*Container, error) {
 		return nil, err
 	}
 	defer g.close()
+	kept := keepSpec(d, o.Spec, g.filter)
+	undo.add(func() { _ = kept() }) // it is not to come into a directory that is being removed
 	var notify *notifier
 	if started {
 		if notify, err = listenNotify(d, o.Notify); err != nil {
 			return nil, err
 		}
 	}
-	b := &birth{program: g, dir: d, started: started, contract: g.features().With(o.Contract)}
+	b := &birth{program: g, dir: d, kept: kept, started: started, contract: g.features().With(o.Contract)}
 	c, err := b.launch()
 	if err != nil {
 		notify.close()
 		undo.run()
 		undo.release()
 		if b.hooked {
-			r.poststop(o.Spec.Hooks, &b.record) // runtime.md, "Lifecycle", step 3
+			r.poststop(&b.record) // runtime.md, "Lifecycle", step 3
 		}
 		return nil, err
 	}
@@ -160,10 +160,18 @@ func (r *Runtime) offer(d *state.Dir, o *Options) error {
 	return r.offerNetwork(d, o)
 }
 
+// keepSpec writes down what the container is made from, beside the rest of the start. What is returned waits for it.
+func keepSpec(d *state.Dir, s *specs.Spec, f filter) func() error {
+	done := make(chan error, 1)
+	go func() { done <- d.WriteSpec(s, f.Filter) }()
+	return sync.OnceValue(func() error { return <-done })
+}
+
 // birth is one spawn under way.
 type birth struct {
 	*program
 	dir      *state.Dir
+	kept     func() error // waits until the spec is written down
 	started  bool
 	contract kernel.Contract
 	record   state.Record
@@ -306,7 +314,11 @@ func (b *birth) save(c *userns.Child) error {
 		}
 		b.record.Init, b.record.Pid, b.record.Begin = c.Pid, c.Payload, s.Begin
 	}
-	if err := b.dir.Write(&b.record); err != nil {
+	err := b.kept()
+	if err == nil {
+		err = b.dir.Write(&b.record)
+	}
+	if err != nil {
 		return b.run.because(kernel.Op{Do: kernel.UseRuntime, Path: b.dir.Path}, fmt.Errorf("record the state: %w", err))
 	}
 	if b.userns() && !b.Silent && b.run.Self.Has(unix.CAP_CHOWN) {
@@ -324,8 +336,8 @@ func (b *birth) newRecord() state.Record {
 		OCIVersion: s.Version, ID: b.ID, Pid: b.pid, Begin: b.begin, Boot: b.boot,
 		Bundle: b.Bundle, Rootfs: b.tree.Path(), Created: time.Now().UTC().Format(time.RFC3339Nano),
 		Owner: b.run.Caller.UID, Annotations: s.Annotations,
-		AutoRemove: b.AutoRemove, NoPivot: b.NoPivot || !b.ownTree(), OwnPID: b.fresh(unix.CLONE_NEWPID),
-		Process: s.Process, Hooks: s.Hooks, Contract: b.contract, NoNewKeyring: b.NoNewKeyring, Scoped: b.Scoped, Seccomp: b.filter.Filter,
+		AutoRemove: b.AutoRemove, Hooked: s.Hooks != nil, NoPivot: b.NoPivot || !b.ownTree(), OwnPID: b.fresh(unix.CLONE_NEWPID),
+		Contract: b.contract, NoNewKeyring: b.NoNewKeyring, Scoped: b.Scoped, Spec: s, Seccomp: b.filter.Filter,
 		Helper: b.network.Recorded(), Share: b.share, Guards: b.Guards,
 	}
 	if h := b.Paths[b.Bundle]; h != nil {
@@ -334,11 +346,8 @@ func (b *birth) newRecord() state.Record {
 	if h := b.tree.Dir(); h != nil {
 		rec.RootfsID = &h.ID
 	}
-	if s.Linux != nil {
-		rec.Personality, rec.MemoryPolicy = s.Linux.Personality, s.Linux.MemoryPolicy
-		if b.group.place.Owned {
-			rec.Cgroup, rec.Resources = b.group.place, s.Linux.Resources
-		}
+	if b.group.place.Owned {
+		rec.Cgroup = b.group.place
 	}
 	if b.group.refusal != nil {
 		rec.NoGroup = b.group.refusal.Error()

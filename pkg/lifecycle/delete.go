@@ -24,6 +24,14 @@ func (r *Runtime) Delete(id string, force bool) error {
 		d.Close()
 		return fmt.Errorf("cannot delete container %s that is not stopped: %s", id, status)
 	}
+	if rec.Hooked {
+		if err := d.Recall(rec); err != nil && !force {
+			d.Close()
+			return err
+		} else if err != nil {
+			r.Warn("its hooks do not run: " + err.Error())
+		}
+	}
 	if err := end(rec, endPatience); err != nil {
 		d.Close()
 		return err
@@ -41,7 +49,7 @@ func (r *Runtime) Delete(id string, force bool) error {
 	if err := d.Remove(); err != nil {
 		return r.because(kernel.Op{Do: kernel.UseRuntime, Path: r.Root.Path}, err)
 	}
-	r.poststop(rec.Hooks, rec)
+	r.poststop(rec)
 	return nil
 }
 
@@ -117,5 +125,5 @@ func (r *Runtime) Remove(c *Container) {
 	if err := r.discard(d, &c.Record, r.Warn); err != nil {
 		r.Warn(err.Error())
 	}
-	r.poststop(c.Hooks, &c.Record)
+	r.poststop(&c.Record)
 }

@@ -41,7 +41,11 @@ func (r *Runtime) Exec(id string, o *ExecOptions) (*Container, error) {
 	if err != nil {
 		return nil, err
 	}
+	err = d.Recall(rec)
 	d.Close()
+	if err != nil {
+		return nil, err
+	}
 	held, err := openPayload(rec)
 	if err != nil {
 		return nil, errStopped
@@ -51,21 +55,18 @@ func (r *Runtime) Exec(id string, o *ExecOptions) (*Container, error) {
 		return nil, errors.New("cannot exec in a paused container (use --ignore-paused to override)")
 	}
 	defer held.Close()
-	proc, err := o.Process(rec.Process, proc.Dir(rec.Pid)+"/root")
-	if err != nil {
+	s := *rec.Spec // but for the process
+	if s.Process, err = o.Process(rec.Process(), proc.Dir(rec.Pid)+"/root"); err != nil {
 		return nil, err
 	}
-	inherit(proc, rec.Process)
-	return r.exec(rec, &specs.Spec{Process: proc, Annotations: rec.Annotations, Linux: &specs.Linux{Personality: rec.Personality, MemoryPolicy: rec.MemoryPolicy}}, o)
+	inherit(s.Process, rec.Process())
+	return r.exec(rec, &s, o)
 }
 
 // inherit gives a process that was described on its own what it says nothing
 // about and the container's process has, as runc does: an exec is not meant to
 // be less confined.
 func inherit(p, from *specs.Process) {
-	if from == nil {
-		return // a damaged record
-	}
 	if p.Capabilities == nil {
 		p.Capabilities = from.Capabilities
 	}

@@ -45,7 +45,7 @@ func TestExecIsBornWithoutRights(t *testing.T) {
 		s.Linux = &specs.Linux{
 			Personality: &specs.LinuxPersonality{Domain: specs.PerLinux32}, MemoryPolicy: &specs.LinuxMemoryPolicy{Mode: specs.MpolInterleave, Nodes: "0"},
 		}
-		rec := &state.Record{Process: s.Process, ID: "x"}
+		rec := &state.Record{Spec: s, ID: "x"}
 		if c.profile != nil {
 			f, err := seccomp.Compile(c.profile)
 			if err != nil {

@@ -79,29 +79,31 @@ func (b *birth) runtimeHooks() error {
 
 // startHooks runs those of start, inside the container.
 func (r *Runtime) startHooks(rec *state.Record) error {
-	if rec.Hooks == nil {
+	h := rec.Hooks()
+	if h == nil {
 		return nil
 	}
-	return r.runHooks("startContainer", rec.Hooks.StartContainer, rec, state.Created, rec.Pid)
+	return r.runHooks("startContainer", h.StartContainer, rec, state.Created, rec.Pid)
 }
 
 // poststart runs those that come when the payload runs. Since version 1.3 of
 // the specification a failure of theirs is the start's, and the container is
 // gone; before, it was only told (runtime.md, "Lifecycle", step 9).
 func (r *Runtime) poststart(rec *state.Record) error {
-	if rec.Hooks == nil {
+	h := rec.Hooks()
+	if h == nil {
 		return nil
 	}
 	if spec.Before13(rec.OCIVersion) {
-		r.toldHooks("poststart", rec.Hooks.Poststart, rec, state.Running)
+		r.toldHooks("poststart", h.Poststart, rec, state.Running)
 		return nil
 	}
-	return r.runHooks("poststart", rec.Hooks.Poststart, rec, state.Running, 0)
+	return r.runHooks("poststart", h.Poststart, rec, state.Running, 0)
 }
 
 // poststop runs those of a container that is gone, whatever they say.
-func (r *Runtime) poststop(h *specs.Hooks, rec *state.Record) {
-	if h != nil {
+func (r *Runtime) poststop(rec *state.Record) {
+	if h := rec.Hooks(); h != nil {
 		r.toldHooks("poststop", h.Poststop, rec, state.Stopped)
 	}
 }
@@ -133,7 +135,7 @@ func (r *Runtime) runHook(kind string, i int, h specs.Hook, rec *state.Record, s
 	}
 	var confined *specs.Process
 	if kind == "startContainer" {
-		confined = rec.Process
+		confined = rec.Process()
 		if h.Env == nil {
 			h.Env = confined.Env // runc's habit, and what hooks that need a PATH rely on
 		}

@@ -52,6 +52,9 @@ func (r *Runtime) Start(id, notify string) error {
 }
 
 func (r *Runtime) start(d *state.Dir, rec *state.Record, notify string) (*notifier, error) {
+	if err := d.Recall(rec); err != nil {
+		return nil, err
+	}
 	switch r.statusIn(d, rec) {
 	case state.Stopped:
 		return nil, errors.New("cannot start a container that has stopped")
@@ -95,7 +98,7 @@ func (r *Runtime) destroy(d *state.Dir, rec *state.Record, because error) error 
 	if err := r.discard(d, rec, r.Warn); err != nil {
 		r.Warn(err.Error())
 	}
-	r.poststop(rec.Hooks, rec)
+	r.poststop(rec)
 	return because
 }
 
@@ -117,8 +120,8 @@ func open(d *state.Dir, rec *state.Record) error {
 	// The socket's presence is what tells created from running.
 	_ = unix.Unlinkat(d.FD(), state.StartFile, 0)
 	var step *userns.Error
-	if errors.As(err, &step) && rec.Process != nil && step.Act == confine.ExecWords(rec.Process.Args[0]) {
-		return execError(rec.Process.Args[0], step.Errno)
+	if program := rec.Process().Args[0]; errors.As(err, &step) && step.Act == confine.ExecWords(program) {
+		return execError(program, step.Errno)
 	}
 	return err
 }

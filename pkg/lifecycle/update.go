@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -28,7 +29,10 @@ func (r *Runtime) Update(id string, change *specs.LinuxResources) error {
 	if err != nil {
 		return err
 	}
-	merged := cgroup2.Merge(rec.Resources, change)
+	if err := d.Recall(rec); err != nil {
+		return err
+	}
+	merged := cgroup2.Merge(rec.Resources(), change)
 	// All of it again, as runc does: a write that failed, or that somebody has
 	// undone since (systemd does, when it is told of another limit of the same
 	// controller), is not there because it is recorded.
@@ -46,7 +50,7 @@ func (r *Runtime) Update(id string, change *specs.LinuxResources) error {
 	if err != nil {
 		return err
 	}
-	if missing = lacking(missing, rec.Resources); len(missing) > 0 {
+	if missing = lacking(missing, rec.Resources()); len(missing) > 0 {
 		have, _ := g.Controllers()
 		cause := kernel.New(kernel.CgroupController, "cgroup.controllers of "+g.Path+": "+strings.Join(have, " "))
 		return &kernel.Refusal{Cause: cause, Err: fmt.Errorf("%s: controller %s", missing[0].Field, missing[0].Controller())}
@@ -63,13 +67,20 @@ func (r *Runtime) Update(id string, change *specs.LinuxResources) error {
 	if o := g.OOM(); o != nil {
 		rec.OOM = o
 	}
-	if failed == nil {
-		rec.Resources = merged
+	if err := d.Rewrite(rec); failed != nil || err != nil {
+		return cmp.Or(failed, err)
 	}
-	if err := d.Rewrite(rec); failed == nil {
-		return err
+	return d.WriteSpec(limited(rec.Spec, merged), rec.Seccomp)
+}
+
+// limited is a spec with other limits.
+func limited(s *specs.Spec, to *specs.LinuxResources) *specs.Spec {
+	with, linux := *s, specs.Linux{}
+	if s.Linux != nil {
+		linux = *s.Linux
 	}
-	return failed
+	linux.Resources, with.Linux = to, &linux
+	return &with
 }
 
 // lacking are the writes without a controller that the change asks for. Those that

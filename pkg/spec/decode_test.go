@@ -101,6 +101,26 @@ func sameAsStandard(t *testing.T, data []byte) {
 	if gotErr == nil && !reflect.DeepEqual(got, want) {
 		t.Fatalf("%q:\n got %+v\nwant %+v", data, got, want)
 	}
+	if gotErr == nil {
+		encodedAsStandard(t, &got)
+	}
+}
+
+// encodedAsStandard fails when encoding/json and Encode say different things of a Spec.
+func encodedAsStandard(t *testing.T, s *specs.Spec) {
+	t.Helper()
+	ours, err := Encode(s)
+	theirs, theirErr := json.Marshal(s)
+	if err != nil || theirErr != nil {
+		t.Fatal(err, theirErr)
+	}
+	var got, want any
+	if err := json.Unmarshal(ours, &got); err != nil {
+		t.Fatalf("%s: %v", ours, err)
+	}
+	if err := json.Unmarshal(theirs, &want); err != nil || !reflect.DeepEqual(got, want) {
+		t.Fatalf("encoded as\n%s, want\n%s", ours, theirs)
+	}
 }
 
 // foreign tells whether encoding/json filled a field that Decode drops on purpose, or an
@@ -157,7 +177,7 @@ func decodeSeeds(t testing.TB) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	def, err := encode(Default())
+	def, err := indented(Default())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -85,7 +85,7 @@ func ForUser(s *specs.Spec, uid, gid uint32) {
 // Write puts s into a new file at path, as runc formats it. An existing file is never replaced: it may
 // hold hours of editing.
 func Write(s *specs.Spec, path string) error {
-	data, err := encode(s)
+	data, err := indented(s)
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}

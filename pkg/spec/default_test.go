@@ -50,8 +50,8 @@ func TestDefaultIsRuncs(t *testing.T) {
 			theirs.Version, theirs.Hostname = specs.Version, "sandbox"
 			theirs.Linux.Namespaces = withCgroupns(theirs.Linux.Namespaces)
 			if !reflect.DeepEqual(tt.ours, theirs) {
-				a, _ := encode(tt.ours)
-				b, _ := encode(theirs)
+				a, _ := indented(tt.ours)
+				b, _ := indented(theirs)
 				t.Errorf("ours:\n%s\nrunc's:\n%s", a, b)
 			}
 		})

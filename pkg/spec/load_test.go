@@ -179,7 +179,7 @@ func FuzzLoad(f *testing.F) {
 }
 
 func BenchmarkLoad(b *testing.B) {
-	data, err := encode(Default())
+	data, err := indented(Default())
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -181,8 +181,9 @@ func (d *decoder) digits() error {
 
 // field is where one JSON key of a struct goes.
 type field struct {
-	key   string
-	index []int
+	key       string
+	index     []int
+	omitEmpty bool
 }
 
 func (d *decoder) field(t reflect.Type, key string) *field {
@@ -214,16 +215,16 @@ func appendFields(list []field, t reflect.Type, prefix []int) []field {
 	for i := range t.NumField() {
 		f := t.Field(i)
 		index := append(append([]int(nil), prefix...), i)
-		key, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		key, how, _ := strings.Cut(f.Tag.Get("json"), ",")
 		platform := f.Tag.Get("platform")
 		switch {
 		case f.Anonymous && key == "" && f.Type.Kind() == reflect.Struct:
 			embedded = append(embedded, index)
 		case key == "-" || !f.IsExported() || platform != "" && !strings.Contains(platform, "linux"):
 		case key == "":
-			list = append(list, field{f.Name, index})
+			list = append(list, field{f.Name, index, how == "omitempty"})
 		default:
-			list = append(list, field{key, index})
+			list = append(list, field{key, index, how == "omitempty"})
 		}
 	}
 	for _, index := range embedded {

@@ -116,7 +116,7 @@ func TestWishGolden(t *testing.T) {
 				t.Error("no seccomp profile")
 			}
 			s.Linux.Seccomp = nil // it is another module's, and of this architecture
-			got, err := encode(s)
+			got, err := indented(s)
 			if err != nil {
 				t.Fatal(err)
 			}

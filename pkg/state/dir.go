@@ -15,6 +15,7 @@ import (
 // The files of a container's directory.
 const (
 	RecordFile = "state.json" // written by rename; without it there is no container, only leftovers
+	SpecFile   = "spec.json"  // what it was made from, which few verbs need; written before RecordFile
 	PidLink    = "pid"        // a link to "PID BEGIN BOOT": leads to the process without the record, which may be damaged
 	groupLink  = "group"      // a link to the cgroup2.Placement as JSON: what is made before there is a record can be removed
 	ShareLink  = "share"      // a link to the groups of resctrl that end with the container, as JSON
@@ -136,7 +137,7 @@ func (d *Dir) Inside(name string) string { return fmt.Sprintf("/proc/self/fd/%d/
 func (d *Dir) Remove() error {
 	defer d.Close()
 	// What is always there first; to look what else is costs more.
-	for _, name := range []string{RecordFile, PidLink, groupLink} {
+	for _, name := range []string{RecordFile, SpecFile, PidLink, groupLink} {
 		_ = unix.Unlinkat(d.FD(), name, 0)
 	}
 	err := unix.Unlinkat(int(d.root.dir.Fd()), d.ID, unix.AT_REMOVEDIR)

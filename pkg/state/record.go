@@ -14,10 +14,12 @@ import (
 	"sandbox/pkg/worktree"
 )
 
-// Record is what is written down about a container: what state and list print,
-// and what exec, kill and delete need, for they run in other processes, with
-// another environment, long after.
+// Record is what is written down about a container: what it was made from, and what came of that. Verbs run in other
+// processes, with another environment, long after.
+//
+// It is two files: most verbs look at containers only, and the spec is long.
 type Record struct {
+	Format       int               `json:"format,omitempty"` // see recordFormat
 	OCIVersion   string            `json:"ociVersion"`
 	ID           string            `json:"id"`
 	Pid          int               `json:"pid"`
@@ -32,15 +34,15 @@ type Record struct {
 	Owner        uint32            `json:"owner"`              // uid of who created it
 	Annotations  map[string]string `json:"annotations,omitempty"`
 	AutoRemove   bool              `json:"autoRemove,omitempty"` // it is to be gone when it has ended: a foreground run removes it, or whoever looks next
+	Hooked       bool              `json:"hooked,omitempty"`     // its spec has hooks
 	NoPivot      bool              `json:"noPivot,omitempty"`
 	OwnPID       bool              `json:"ownPID,omitempty"` // it has a pid namespace of its own
 	NoNewKeyring bool              `json:"noNewKeyring,omitempty"`
 	Scoped       bool              `json:"scoped,omitempty"` // its processes keep to their own abstract sockets, and signal no others
 
-	Cgroup    cgroup2.Placement     `json:"-"`                   // from a link, see [Dir.Group]
-	NoGroup   string                `json:"noGroup,omitempty"`   // why it has none of its own, where one was asked for
-	Resources *specs.LinuxResources `json:"resources,omitempty"` // as they are now
-	OOM       *cgroup2.OOM          `json:"oom,omitempty"`       // when the out-of-memory killer was seen in it
+	Cgroup  cgroup2.Placement `json:"-"`                 // from a link, see [Dir.Group]
+	NoGroup string            `json:"noGroup,omitempty"` // why it has none of its own, where one was asked for
+	OOM     *cgroup2.OOM      `json:"oom,omitempty"`     // when the out-of-memory killer was seen in it
 
 	Share *resctrl.Share `json:"share,omitempty"` // of caches and memory bandwidth
 
@@ -48,15 +50,16 @@ type Record struct {
 
 	Guards []worktree.Note `json:"guards,omitempty"` // what is to be compared when it has ended
 
-	// What exec takes from the container and not from the process.
-	Personality  *specs.LinuxPersonality  `json:"personality,omitempty"`
-	MemoryPolicy *specs.LinuxMemoryPolicy `json:"memoryPolicy,omitempty"`
-
-	Process  *specs.Process  `json:"process,omitempty"`
-	Hooks    *specs.Hooks    `json:"hooks,omitempty"`
-	Seccomp  *seccomp.Filter `json:"seccomp,omitempty"` // as it is loaded, also by exec
 	Contract kernel.Contract `json:"contract,omitempty"`
+
+	// Spec is the container's, with its limits as they are now; nil until [Dir.Recall].
+	Spec *specs.Spec `json:"-"`
+	// Seccomp is linux.seccomp as it is loaded, also by exec; it comes with Spec.
+	Seccomp *seccomp.Filter `json:"-"`
 }
+
+// recordFormat is of a record whose spec has a file of its own; one without a format has parts of it, see former.
+const recordFormat = 1
 
 // ErrNotExist is what every verb says of an unknown id. Clients of OCI runtimes
 // match on the words.
@@ -69,7 +72,31 @@ func (r *Record) Payload() proc.ID { return proc.ID{Pid: r.Pid, Begin: r.Begin, 
 func (r *Record) Alive() bool { return r.Payload().Alive() }
 
 // Over says whether a container is one that a foreground run would have removed, had it not been killed.
-func (r *Record) Over() bool { return r.AutoRemove && r.Hooks == nil && !r.Alive() }
+func (r *Record) Over() bool { return r.AutoRemove && !r.Hooked && !r.Alive() }
+
+// Process is the payload as the spec describes it; nil without one.
+func (r *Record) Process() *specs.Process {
+	if r.Spec == nil {
+		return nil
+	}
+	return r.Spec.Process
+}
+
+// Hooks are the spec's; nil for none.
+func (r *Record) Hooks() *specs.Hooks {
+	if r.Spec == nil {
+		return nil
+	}
+	return r.Spec.Hooks
+}
+
+// Resources are the limits that the container has now; nil for none.
+func (r *Record) Resources() *specs.LinuxResources {
+	if r.Spec == nil || r.Spec.Linux == nil {
+		return nil
+	}
+	return r.Spec.Linux.Resources
+}
 
 // Helper is a process that holds a container's network.
 type Helper struct {

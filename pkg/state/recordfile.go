@@ -1,7 +1,6 @@
 package state
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,25 +12,40 @@ import (
 	"sandbox/pkg/spec"
 )
 
-// Write records the state: complete or not at all, also on a full disk.
+// Write records the state: complete or not at all, also on a full disk. It comes after WriteSpec: with it there is a container.
 func (d *Dir) Write(rec *Record) error {
 	// A link is made whole or not at all, in one call.
 	if err := unix.Symlinkat(fmt.Sprintf("%d %d %s", rec.Pid, rec.Begin, rec.Boot), d.FD(), PidLink); err != nil {
 		return err
 	}
-	return d.Rewrite(rec)
+	return d.replaceRecord(rec)
 }
 
-// Rewrite replaces a record that is there: a reader sees the old one or the new one.
+// Rewrite replaces a record that is there: a reader sees the old one or the new one. Its spec stays.
 func (d *Dir) Rewrite(rec *Record) error {
-	b, err := json.Marshal(rec)
+	if rec.Format != recordFormat && rec.Spec != nil {
+		if err := d.WriteSpec(rec.Spec, rec.Seccomp); err != nil {
+			return err
+		}
+	}
+	return d.replaceRecord(rec)
+}
+
+func (d *Dir) replaceRecord(rec *Record) error {
+	rec.Format = recordFormat
+	return d.replace(RecordFile, rec)
+}
+
+// replace writes a file of the record.
+func (d *Dir) replace(name string, v any) error {
+	b, err := spec.Encode(v)
 	if err != nil {
 		return err
 	}
-	const tmp = RecordFile + newSuffix
+	tmp := name + newSuffix
 	err = WriteAt(d.f, tmp, b, 0o600)
 	if err == nil {
-		err = unix.Renameat(d.FD(), tmp, d.FD(), RecordFile)
+		err = unix.Renameat(d.FD(), tmp, d.FD(), name)
 	}
 	if err != nil {
 		_ = unix.Unlinkat(d.FD(), tmp, 0)
@@ -67,26 +81,43 @@ func WriteAt(dir *os.File, name string, b []byte, mode uint32) error {
 // recordLimit is far above any record we write.
 const recordLimit = 16 << 20
 
-// Read reads the record, of which only we can be the writer. fs.ErrNotExist means that creation never got that far.
+// Read reads the record without its spec. Only we can be its writer. fs.ErrNotExist means that creation never got that far.
 func (d *Dir) Read() (*Record, error) {
-	path := d.Path + "/" + RecordFile
-	b, err := d.readFile(RecordFile)
+	rec := Record{Cgroup: d.Placed()}
+	b, err := d.decode(RecordFile, &rec)
+	if err != nil {
+		return nil, err
+	}
+	if rec.ID != d.ID {
+		return nil, d.damaged(RecordFile, fmt.Errorf("its id is %q", rec.ID))
+	}
+	if rec.Format != recordFormat {
+		if err := rec.recallFormer(b); err != nil {
+			return nil, d.damaged(RecordFile, err)
+		}
+	}
+	return &rec, nil
+}
+
+// decode reads a file of the record into v.
+func (d *Dir) decode(name string, v any) ([]byte, error) {
+	b, err := d.readFile(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, err
 	case errors.Is(err, ErrUnfit):
-		return nil, fmt.Errorf("%s is not a state file of ours; `delete --force` removes the container", path)
+		return nil, fmt.Errorf("%s/%s is not a state file of ours; `delete --force` removes the container", d.Path, name)
 	case err != nil:
-		return nil, &fs.PathError{Op: "read", Path: path, Err: err}
+		return nil, &fs.PathError{Op: "read", Path: d.Path + "/" + name, Err: err}
 	}
-	rec := Record{Cgroup: d.Placed()}
-	if err := spec.Decode(b, &rec); err != nil {
-		return nil, fmt.Errorf("%s is damaged (%w); `delete --force` removes the container", path, err)
+	if err := spec.Decode(b, v); err != nil {
+		return nil, d.damaged(name, err)
 	}
-	if rec.ID != d.ID {
-		return nil, fmt.Errorf("%s is damaged (its id is %q); `delete --force` removes the container", path, rec.ID)
-	}
-	return &rec, nil
+	return b, nil
+}
+
+func (d *Dir) damaged(name string, why error) error {
+	return fmt.Errorf("%s/%s is damaged (%w); `delete --force` removes the container", d.Path, name, why)
 }
 
 // ErrUnfit is what cannot be a file that we have written.
