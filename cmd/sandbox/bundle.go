@@ -37,7 +37,7 @@ func (b *bundleFlags) add(f *pflag.FlagSet) {
 	f.Var(words(&b.require), "require", "fail unless these `FEATURES` are granted")
 }
 
-// options are what the flags and the bundle say.
+// options are what the flags and the bundle say, not validated.
 func (b *bundleFlags) options(id string) (lifecycle.Options, error) {
 	o := b.common(id)
 	dir, err := filepath.Abs(b.bundle)
@@ -60,14 +60,11 @@ func (b *bundleFlags) options(id string) (lifecycle.Options, error) {
 	if o.Spec, err = spec.LoadFrom(in); err != nil {
 		return o, err
 	}
-	if err := spec.ValidateIn(o.Paths, o.Spec, dir); err != nil {
-		return o, err
+	if o.Spec.Process == nil || o.Spec.Root == nil {
+		return o, spec.ValidateIn(o.Paths, o.Spec, dir) // says which
 	}
-	root := o.Spec.Root.Path
-	if !filepath.IsAbs(root) {
-		root = filepath.Join(dir, root)
-	}
-	spec.SetHome(o.Spec.Process, o.Paths[root])
+	root, _ := spec.OpenRoot(o.Paths, o.Spec, dir) // what is wrong with it, the validation says
+	spec.SetHome(o.Spec.Process, root)
 	return o, nil
 }
 

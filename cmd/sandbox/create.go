@@ -22,10 +22,7 @@ its root, and waits; "sandbox start ID" lets it run its program.`
 		if err != nil {
 			return err
 		}
-		if err := n.ask(r, &o, true); err != nil {
-			return err
-		}
-		if err := activate(&o); err != nil {
+		if err := complete(&o, n.joinOrMake(r, true), activate); err != nil {
 			return err
 		}
 		if err := b.dial(&o, true); err != nil {

@@ -67,55 +67,69 @@ The exit status is the command's; 255 when it could not be run.`
 		if err != nil {
 			return err
 		}
-		return a.execIn(r, &e, args)
+		t := &foreground{}
+		defer t.close()
+		o, err := a.execOptions(&e, args[1:], t)
+		if err != nil {
+			return err
+		}
+		var signals lifecycle.Signals
+		if !e.detach {
+			signals = lifecycle.CatchSignals(false)
+		}
+		c, err := r.Exec(args[0], o)
+		if err != nil || e.detach {
+			return err
+		}
+		a.exit, err = t.wait(c, signals)
+		return err
 	}
 }
 
-func (a *app) execIn(r *lifecycle.Runtime, e *execFlags, args []string) error {
-	o := &lifecycle.ExecOptions{PidFile: e.pidFile, PreserveFds: e.preserveFds, Attached: !e.detach, Group: e.cgroup, IgnorePaused: e.ignorePaused}
-	t := &foreground{}
-	defer t.close()
-	var err error
-	if o.PidfdSocket, err = dialPidfd(e.pidfdSocket); err != nil {
-		return err
-	}
-	o.Process = func(container *specs.Process, root string) (*specs.Process, error) {
-		dir, _ := handle.Open(root) // a root that cannot be looked at has no passwd file for us
-		if dir != nil {
-			defer dir.Close()
-		}
-		p, err := e.describe(container, dir, args[1:])
+// execOptions are what was typed. The process is described when its container is known.
+func (a *app) execOptions(e *execFlags, args []string, t *foreground) (lifecycle.ExecOptions, error) {
+	o := lifecycle.ExecOptions{PidFile: e.pidFile, PreserveFds: e.preserveFds, Attached: !e.detach, Group: e.cgroup, IgnorePaused: e.ignorePaused}
+	o.Process = func(container *specs.Process, root string) (*specs.Process, lifecycle.TTY, error) {
+		p, err := a.described(e, container, root, args)
 		if err != nil {
-			return nil, err
+			return nil, lifecycle.TTY{}, err
 		}
-		if err := spec.ValidateProcess(p, nil); err != nil {
-			return nil, err
-		}
-		if unknown := spec.UnknownCapabilities(p.Capabilities); len(unknown) > 0 {
-			a.warn("unknown capabilities are ignored: " + strings.Join(unknown, " "))
-		}
-		spec.SetHome(p, dir)
 		if !e.detach {
 			if err := leaveTerminal(p); err != nil {
-				return nil, err
+				return nil, lifecycle.TTY{}, err
 			}
 		}
-		o.TTY, err = e.terminal(p, t)
-		return p, err
+		tty, err := e.terminal(p, t)
+		return p, tty, err
 	}
-	var signals lifecycle.Signals
-	if !e.detach {
-		signals = lifecycle.CatchSignals(false)
+	var err error
+	o.PidfdSocket, err = dialPidfd(e.pidfdSocket)
+	return o, err
+}
+
+// described is the whole process, validated.
+func (a *app) described(e *execFlags, container *specs.Process, root string, args []string) (*specs.Process, error) {
+	dir, _ := handle.Open(root) // a root that cannot be looked at has no passwd file for us
+	if dir != nil {
+		defer dir.Close()
 	}
-	c, err := r.Exec(args[0], o)
+	p, err := e.describe(container, dir, args)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if e.detach {
-		return nil
+	unknown := spec.UnknownCapabilities(p.Capabilities)
+	spec.Inherit(p, container)
+	spec.SetHome(p, dir)
+	if p.Terminal && !e.detach && e.consoleSocket == "" && p.ConsoleSize == nil {
+		p.ConsoleSize = terminalSize()
 	}
-	a.exit, err = t.wait(c, signals)
-	return err
+	if err := spec.ValidateProcess(p, nil); err != nil {
+		return nil, err
+	}
+	if len(unknown) > 0 {
+		a.warn("unknown capabilities are ignored: " + strings.Join(unknown, " "))
+	}
+	return p, nil
 }
 
 // terminal is the socket that gets the master, where the process wants one.
@@ -130,9 +144,6 @@ func (e *execFlags) terminal(p *specs.Process, t *foreground) (tty lifecycle.TTY
 		return tty, fmt.Errorf("--tty: nobody would hold the terminal without --console-socket")
 	}
 	t.ours, t.theirs, err = console.Pair()
-	if p.ConsoleSize == nil {
-		p.ConsoleSize = terminalSize()
-	}
 	return t.tty(), err
 }
 

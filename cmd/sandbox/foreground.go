@@ -41,10 +41,15 @@ func openTerminal(o *lifecycle.Options, detached bool) (*foreground, error) {
 		return nil, err
 	}
 	o.TTY = t.tty()
-	if p := o.Spec.Process; p.ConsoleSize == nil {
-		p.ConsoleSize = terminalSize() // else it has none until the first look of ours
-	}
 	return t, nil
+}
+
+// size gives a terminal that this process will hold the size of its own: else it has none until our first look.
+func (r *runFlags) size(o *lifecycle.Options) error {
+	if p := o.Spec.Process; p.Terminal && !r.detach && r.consoleSocket == "" && p.ConsoleSize == nil {
+		p.ConsoleSize = terminalSize()
+	}
+	return nil
 }
 
 func (t *foreground) close() {

@@ -45,8 +45,8 @@ func common(f *pflag.FlagSet, l *spec.Limits) {
 	f.StringVar(&l.BlockIOWeight, "blkio-weight", "", "share of disks beside others, `N` from 10 to 1000")
 }
 
-// apply puts the limits into the spec, and asks for what they need.
-func (l *limitFlags) apply(o *lifecycle.Options) error {
+// limit puts the limits into the spec, and asks for what they need.
+func (l *limitFlags) limit(o *lifecycle.Options) error {
 	switch l.cgroups {
 	case "enabled", "no-conmon":
 	case "disabled":

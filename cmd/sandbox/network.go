@@ -68,6 +68,11 @@ func (n *networkFlags) namespace() string {
 	return "private"
 }
 
+// joinOrMake is ask as a part of a description.
+func (n *networkFlags) joinOrMake(r *lifecycle.Runtime, bundle bool) func(*lifecycle.Options) error {
+	return func(o *lifecycle.Options) error { return n.ask(r, o, bundle) }
+}
+
 // ask puts what was typed into the options. A bundle says itself what its network
 // is, and gets one from us only when asked for.
 func (n *networkFlags) ask(r *lifecycle.Runtime, o *lifecycle.Options, bundle bool) error {

@@ -145,19 +145,10 @@ func (a *app) prepare(cmd *cobra.Command, f *runFlags, args []string) (*lifecycl
 	if err != nil {
 		return nil, o, err
 	}
-	if err := f.apply(&o); err != nil {
-		return nil, o, err
-	}
-	if err := f.networkFlags.ask(r, &o, form == formBundle); err != nil {
-		return nil, o, err
-	}
 	if cmd.Flags().Changed("init") {
 		o.Init = f.init
 	}
-	if err := activate(&o); err != nil {
-		return nil, o, err
-	}
-	return r, o, nil
+	return r, o, complete(&o, f.limit, f.joinOrMake(r, form == formBundle), activate, f.size)
 }
 
 type form int
@@ -268,7 +259,7 @@ func (a *app) wished(r *lifecycle.Runtime, f *runFlags, form form, args []string
 	}
 	o.Bundle = caller.Cwd
 	o.Init = w.Tree
-	return o, spec.ValidateIn(o.Paths, o.Spec, o.Bundle)
+	return o, nil
 }
 
 // whoTyped is the caller as a spec depends on it.

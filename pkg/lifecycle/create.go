@@ -95,17 +95,13 @@ func (r *Runtime) Create(o Options) (*Container, error) { return r.spawn(o, fals
 
 // spawn is create, or create and start in one.
 func (r *Runtime) spawn(o Options, started bool) (*Container, error) {
-	if o.Paths == nil {
-		o.Paths = handle.Set{}
-	}
-	defer o.Paths.Close()
+	defer func() { o.Paths.Close() }()
 	if err := kernel.ValidFeatures(o.Require); err != nil {
 		return nil, err
 	}
 	if err := checkPreserved(o.PreserveFds); err != nil {
 		return nil, err
 	}
-	r.shareWith(&o)
 	d, err := r.Root.Claim(o.ID, r.evict)
 	if err != nil {
 		return nil, err
@@ -118,7 +114,7 @@ func (r *Runtime) spawn(o Options, started bool) (*Container, error) {
 			r.Warn(err.Error())
 		}
 	})
-	if err := r.offer(d, &o); err != nil {
+	if o, err = r.complete(o, d); err != nil {
 		return nil, err
 	}
 	defer o.network.Close()
@@ -149,15 +145,6 @@ func (r *Runtime) spawn(o Options, started bool) (*Container, error) {
 	undo.release()
 	c.notify = notify
 	return c, nil
-}
-
-// offer adds to the spec what the container gets to see of its own directory. Without one,
-// for a plan that is only printed, nothing is made.
-func (r *Runtime) offer(d *state.Dir, o *Options) error {
-	if err := r.offerNotify(d, o); err != nil {
-		return err
-	}
-	return r.offerNetwork(d, o)
 }
 
 // keepSpec writes down what the container is made from, beside the rest of the start. What is returned waits for it.
@@ -251,7 +238,7 @@ func (b *birth) openFiles(c *Container) (files []*os.File, err error) {
 		}
 		b.null, files = int(null.Fd()), append(files, null)
 	}
-	if b.Init && b.Attached {
+	if b.reaps && b.Attached {
 		r, w, err := os.Pipe()
 		if err != nil {
 			return files, err

@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"errors"
 	"os"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -16,15 +17,41 @@ import (
 // half of a start, without a tree to make, in two processes. The first is outside of the
 // container's sight and has our rights; what is seen has the payload's.
 type execution struct {
-	*ExecOptions
+	ExecOptions
 	run    *Runtime
 	rec    *state.Record
-	spec   *specs.Spec
+	spec   *specs.Spec // the container's, with this process
+	tty    TTY         // who has its terminal
 	proc   *confine.Process
 	where  *world.Entry
 	labels labels
 	plan   *plan.Plan
 	null   *os.File // the null device for standard files that are it already, in one direction
+}
+
+// enter begins a plan: the way into the container.
+func (x *execution) enter(group *execGroup) error {
+	p, proc := plan.New(), x.spec.Process
+	x.plan, p.Private = p, x.run.private()
+	if a := proc.ExecCPUAffinity; a != nil {
+		if err := confine.Affinity(p, "process.execCPUAffinity.initial", a.Initial); err != nil {
+			return err
+		}
+	}
+	// Before it enters, while it owns its files in /proc.
+	confine.OOMScore(p, proc)
+	processes := confine.Ahead(p, proc.Rlimits, x.run.raises())
+	var err error
+	if x.where, err = world.Enter(p, x.rec.Pid); errors.Is(err, os.ErrNotExist) {
+		return errStopped
+	} else if err != nil {
+		return err
+	}
+	group.wait(p)
+	facts := x.run.facts(x.spec, x.where.Userns)
+	facts.Processes = processes
+	x.proc = confine.New(proc, facts)
+	return nil
 }
 
 // write appends everything behind the entry.
@@ -49,7 +76,7 @@ func (x *execution) outside() error {
 	}
 	world.DefaultSignals(p)
 	if proc.Terminal {
-		world.Standard(p, world.Terminal(p, 0, proc, x.TTY, false))
+		world.Standard(p, world.Terminal(p, 0, proc, x.tty, false))
 	}
 	world.OwnFiles(p, proc)
 	if x.null != nil {

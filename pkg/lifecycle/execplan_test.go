@@ -56,7 +56,7 @@ func TestExecIsBornWithoutRights(t *testing.T) {
 		}
 		run := &Runtime{}
 		x := &execution{
-			run: run, rec: rec, spec: s, ExecOptions: &ExecOptions{Attached: true}, plan: plan.New(), where: &world.Entry{Forks: true},
+			run: run, rec: rec, spec: s, ExecOptions: ExecOptions{Attached: true}, plan: plan.New(), where: &world.Entry{Forks: true},
 			proc: confine.New(s.Process, confine.Facts{Have: ^confine.Set(0), HardLimit: func(int) uint64 { return 100 }}),
 		}
 		if err := x.write(); err != nil {

@@ -10,7 +10,7 @@ import (
 // forkInit makes the payload a child of the container's first process, which
 // stays as its init. Only the fork is here; see becomeInit.
 func (g *program) forkInit() plan.Label {
-	if !g.Init {
+	if !g.reaps {
 		return 0
 	}
 	p := g.plan

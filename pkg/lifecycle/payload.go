@@ -52,22 +52,19 @@ func (g *program) payload() error {
 	g.proc.Enter(p)
 	scope(p, g.proc, g.Scoped && g.run.scopes())
 	g.proc.Cwd(p)
-	program := g.proc.Find(p)
+	g.found = g.proc.Find(p)
 	if g.idle != 0 {
 		g.awaitInit(kept[len(kept)-1])
 	}
-	return g.filter.end(p, g.proc, g.seen(), func(last ending) error {
-		g.ready(program, last)
-		return nil
-	})
+	return g.filter.end(p, g.proc, g.seen(), g.ready)
 }
 
 // ready appends the end of a start: the payload waits until it is recorded, and where
 // that is asked for until it is started.
-func (g *program) ready(program plan.Reg, last ending) {
+func (g *program) ready(last ending) error {
 	p := g.plan
 	g.visible()
-	if g.Attached && !g.Init {
+	if g.Attached && !g.reaps {
 		// After the change of ids, which clears it (prctl(2)); the gate behind
 		// it finds a parent that has died before.
 		p.Act("end with the foreground process")
@@ -82,7 +79,8 @@ func (g *program) ready(program plan.Reg, last ending) {
 	if g.listen >= 0 {
 		parent = plan.R(g.waitForStart())
 	}
-	g.proc.Exec(p, program, func() { last(parent) })
+	g.proc.Exec(p, g.found, func() { last(parent) })
+	return nil
 }
 
 // waitForStart is the last gate: one byte from anybody who may open the socket.

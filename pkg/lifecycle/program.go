@@ -7,7 +7,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/confine"
-	"sandbox/pkg/handle"
 	"sandbox/pkg/idmap"
 	"sandbox/pkg/kernel"
 	"sandbox/pkg/plan"
@@ -32,10 +31,11 @@ type program struct {
 	proc  *confine.Process
 	plan  *plan.Plan
 
-	lock   int // fd of the locked directory; -1 when nothing is locked
-	listen int // fd of the start socket; -1 for run
-	status int // fd on which init reports the payload's status; -1 without
-	null   int // fd of the null device for a payload that says nothing; -1 without
+	lock   int  // fd of the locked directory; -1 when nothing is locked
+	listen int  // fd of the start socket; -1 for run
+	status int  // fd on which init reports the payload's status; -1 without
+	null   int  // fd of the null device for a payload that says nothing; -1 without
+	reaps  bool // it has an init
 	slave  plan.Reg
 	idle   plan.Reg // eventfd by which init tells the payload that it has given up its rights
 	group  *grouping
@@ -43,6 +43,7 @@ type program struct {
 	held   []int          // copied mounts and user namespaces of owners.go
 	labels labels
 	filter filter
+	found  plan.Reg // the payload's program
 }
 
 // newProgram reads the spec into a plan. Nothing is done yet. The directory is
@@ -94,7 +95,7 @@ func (g *program) compile(scratch rootfs.Scratch) error {
 	}
 	// An init ends its pid namespace; without one of its own it would wait for
 	// a process that it does not know by its number.
-	g.Init = g.Init && g.fresh(unix.CLONE_NEWPID)
+	g.reaps = g.Init && g.fresh(unix.CLONE_NEWPID)
 	g.proc = confine.New(g.Spec.Process, g.run.facts(g.Spec, g.userns()))
 	if err := g.available(); err != nil {
 		return err
@@ -235,12 +236,9 @@ func (g *program) write() error {
 // that is known before: which rung of a ladder is taken only shows when it runs. It does
 // nothing, makes no files and binds no port; inode numbers of files that Run would make are 0.
 func (r *Runtime) Plan(o Options) (*plan.Plan, kernel.Contract, error) {
-	if o.Paths == nil {
-		o.Paths = handle.Set{}
-	}
-	defer o.Paths.Close()
-	r.shareWith(&o)
-	if err := r.offer(nil, &o); err != nil {
+	o, err := r.complete(o, nil)
+	defer func() { o.Paths.Close() }()
+	if err != nil {
 		return nil, nil, err
 	}
 	g, err := r.newProgram(o, nil)

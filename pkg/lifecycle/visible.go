@@ -39,5 +39,5 @@ func (g *program) seen() bool { return g.waits() || !g.fresh(unix.CLONE_NEWPID) 
 // the record needs. In both cases the process has memory of its own, without anything of the
 // caller's in it (others in pkg/userns/forget.go).
 func (g *program) shown() bool {
-	return g.waits() || g.Init && !g.run.private() && unix.Access("/proc/1/stat", unix.F_OK) != nil
+	return g.waits() || g.reaps && !g.run.private() && unix.Access("/proc/1/stat", unix.F_OK) != nil
 }

@@ -61,11 +61,8 @@ func checkRoot(s *specs.Spec, bundle string, paths handle.Set) error {
 	if err := text("root.path", s.Root.Path); err != nil {
 		return err
 	}
-	dir := s.Root.Path
-	if !filepath.IsAbs(dir) {
-		dir = filepath.Join(bundle, dir)
-	}
-	root, err := openRoot(paths, dir, s.Root.Path, bundle)
+	dir := rootDir(s, bundle)
+	root, err := OpenRoot(paths, s, bundle)
 	var at *os.PathError
 	switch {
 	case errors.As(err, &at):
@@ -83,8 +80,16 @@ func checkRoot(s *specs.Spec, bundle string, paths handle.Set) error {
 	return checkHostRoot(s, dir, root.ID)
 }
 
-// openRoot begins a relative path at the bundle that is open.
-func openRoot(paths handle.Set, dir, typed, bundle string) (*handle.Handle, error) {
+func rootDir(s *specs.Spec, bundle string) string {
+	if filepath.IsAbs(s.Root.Path) {
+		return s.Root.Path
+	}
+	return filepath.Join(bundle, s.Root.Path)
+}
+
+// OpenRoot opens root.path, once for all who look at it. A relative path begins at the bundle that is open.
+func OpenRoot(paths handle.Set, s *specs.Spec, bundle string) (*handle.Handle, error) {
+	dir, typed := rootDir(s, bundle), s.Root.Path
 	if in := paths[bundle]; in != nil && !filepath.IsAbs(typed) && paths[dir] == nil {
 		root, err := in.Open(typed)
 		if err != nil {
