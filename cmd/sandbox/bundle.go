@@ -117,7 +117,7 @@ func (r *report) write(c *lifecycle.Container) error {
 	if r.f == nil {
 		return nil
 	}
-	b, err := indent(c.Contract)
+	b, err := indent(c.Contract.Every())
 	if err == nil {
 		err = r.f.Write(b, 0o644)
 	}

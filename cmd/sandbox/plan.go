@@ -47,7 +47,7 @@ flags and forms of "sandbox run"; with a bundle the ID may be left out.`
 			return printJSON(struct {
 				Contract kernel.Contract `json:"contract"`
 				Steps    any             `json:"steps"`
-			}{contract, p})
+			}{contract.Every(), p})
 		}
 		var text strings.Builder
 		if err := p.Print(&text); err != nil {
@@ -70,11 +70,15 @@ func (b *bundleFlags) pretend(o *lifecycle.Options) (err error) {
 
 // printContract tells what the container would have, as far as is known before it runs.
 func printContract(c kernel.Contract) error {
-	var granted []string
+	var granted, notAsked []string
 	text := ""
-	for _, o := range c {
-		if o.Result == kernel.Granted {
+	for _, o := range c.Every() {
+		switch o.Result {
+		case kernel.Granted:
 			granted = append(granted, o.Feature)
+			continue
+		case kernel.NotAsked:
+			notAsked = append(notAsked, o.Feature)
 			continue
 		}
 		text += fmt.Sprintf("%s %s: %s\n", o.Result, o.Feature, o.Lost)
@@ -82,6 +86,6 @@ func printContract(c kernel.Contract) error {
 			text += fmt.Sprintf("      %s\n", *o.Cause)
 		}
 	}
-	_, err := fmt.Printf("\ngranted: %s\n%s", strings.Join(granted, ", "), text)
+	_, err := fmt.Printf("\ngranted: %s\nnot asked: %s\n%s", strings.Join(granted, ", "), strings.Join(notAsked, ", "), text)
 	return err
 }

@@ -51,6 +51,9 @@ func (a *app) state(cmd *cobra.Command) {
 		if err != nil {
 			return err
 		}
+		if s.Contract != nil { // a record of an earlier version may have none
+			s.Contract = s.Contract.Every()
+		}
 		return printJSON(s)
 	}
 }

@@ -15,6 +15,8 @@ const (
 	Granted  Result = "granted"
 	Degraded Result = "degraded" // it runs, and something of the feature is lost
 	Refused  Result = "refused"  // the run does not have it at all
+	// NotAsked is of no run's making: neither its flags nor its configuration speak of it. Nothing is lost.
+	NotAsked Result = "not asked"
 )
 
 // Outcome is what became of one isolation feature in one run.
@@ -41,6 +43,19 @@ func (c *Contract) Degrade(feature, lost string, cause Cause) {
 // Refuse records that the run does not have the feature, and why.
 func (c *Contract) Refuse(feature string, cause Cause) {
 	c.add(Outcome{Feature: feature, Result: Refused, Cause: &cause})
+}
+
+// Every is the contract with a line for each feature that there is, in their order: what was not decided was not asked.
+func (c Contract) Every() Contract {
+	all := make(Contract, 0, len(Features()))
+	for _, name := range Features() {
+		o, asked := c.Of(name)
+		if !asked {
+			o = Outcome{Feature: name, Result: NotAsked}
+		}
+		all = append(all, o)
+	}
+	return all
 }
 
 // With adds the outcomes that were decided elsewhere.
@@ -80,8 +95,9 @@ func (c Contract) Of(feature string) (Outcome, bool) {
 var ErrRequired = errors.New("required feature not granted")
 
 // Require is an error unless the run has all of these features as granted. A
-// name stands for itself only: cgroup does not ask for cgroup.memory. The error
-// is a [Refusal] with the first cause and names the other failed features.
+// name stands for itself only: cgroup does not ask for cgroup.memory. Of what is
+// given as it was asked for, nothing asked is nothing lost. The error is a
+// [Refusal] with the first cause and names the other failed features.
 func (c Contract) Require(features []string) error {
 	if err := ValidFeatures(features); err != nil {
 		return err
@@ -90,8 +106,11 @@ func (c Contract) Require(features []string) error {
 	for _, name := range features {
 		name = strings.TrimSpace(name)
 		o, asked := c.Of(name)
+		if !asked && asAsked(name) {
+			continue
+		}
 		if !asked {
-			o = Outcome{Feature: name, Lost: "not part of this run"}
+			o = Outcome{Feature: name, Result: NotAsked, Lost: howToAsk[name]}
 		}
 		if o.Result != Granted && !slices.ContainsFunc(lost, func(l Outcome) bool { return l.Feature == name }) {
 			lost = append(lost, o)
@@ -135,8 +154,8 @@ func refuse(lost []Outcome) error {
 // caller's processes)".
 func (o Outcome) words() string {
 	switch {
-	case o.Result == "":
-		return o.Feature + " is " + o.Lost
+	case o.Result == NotAsked:
+		return o.Feature + " was not asked for (" + o.Lost + ")"
 	case o.Lost == "":
 		return o.Feature + " is " + string(o.Result)
 	}

@@ -18,6 +18,9 @@ func TestRequire(t *testing.T) {
 	if err := c.Require([]string{FeatUserns, " cgroup "}); err != nil {
 		t.Errorf("granted features: %v", err)
 	}
+	if err := c.Require([]string{FeatRlimits, FeatGroups, FeatCaps, FeatDevices, FeatOOM, FeatMounts}); err != nil {
+		t.Errorf("given as asked, and nothing asked: %v", err)
+	}
 	if err := c.Require(nil); err != nil {
 		t.Errorf("nothing required: %v", err)
 	}
@@ -28,8 +31,8 @@ func TestRequire(t *testing.T) {
 	}{
 		{[]string{FeatPidns}, ProcMasked, []string{"required feature not granted: pidns is degraded (shares the caller's processes): a new proc", "/proc/bus", "fix: (pod)"}},
 		{[]string{FeatCgroupMemory}, CgroupDelegated, []string{"cgroup.memory is refused: no cgroup"}},
-		{[]string{FeatCow, FeatCgroupMemory, FeatPidns, FeatPidns}, CgroupDelegated, []string{"cow is not part of this run; cgroup.memory is refused; pidns is degraded (shares the caller's processes): no cgroup"}},
-		{[]string{FeatNetns}, "", []string{"netns is not part of this run"}},
+		{[]string{FeatCow, FeatCgroupMemory, FeatPidns, FeatPidns}, CgroupDelegated, []string{"cow was not asked for (--cow, or -v DIR:DIR:O); cgroup.memory is refused; pidns is degraded (shares the caller's processes): no cgroup"}},
+		{[]string{FeatNetns}, "", []string{"netns was not asked for (leave out --network host; in a bundle linux.namespaces)"}},
 	}
 	for _, k := range cases {
 		err := c.Require(k.features)
@@ -64,6 +67,34 @@ func TestRequireUnknown(t *testing.T) {
 		}
 		if len(err.Error()) > 600 {
 			t.Errorf("an error of %d bytes", len(err.Error()))
+		}
+	}
+}
+
+// Every feature that there is is in what is reported, and who requires it is told how to ask.
+func TestEvery(t *testing.T) {
+	var c Contract
+	c.Grant(FeatSeccomp)
+	c.Refuse(FeatCgroup, New(CgroupDelegated))
+	all := c.Every()
+	for i, name := range Features() {
+		want := NotAsked
+		switch name {
+		case FeatSeccomp:
+			want = Granted
+		case FeatCgroup:
+			want = Refused
+		}
+		if len(all) != len(Features()) || all[i].Feature != name || all[i].Result != want {
+			t.Fatalf("%d: %+v, want %s %s", i, all, name, want)
+		}
+		if err := (Contract{}).Require([]string{name}); err != nil && !strings.Contains(err.Error(), name+" was not asked for ("+howToAsk[name]+")") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for name := range howToAsk {
+		if !slices.Contains(Features(), name) {
+			t.Errorf("%s is no feature", name)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/idmap"
 	"sandbox/pkg/kernel"
@@ -34,7 +35,7 @@ func (g *program) features() kernel.Contract {
 		name  string
 		asked bool
 	}{
-		{kernel.FeatIDRange, mapsMany(g.world.IDs.UIDs)},
+		{kernel.FeatIDRange, g.manyIDs()},
 		{kernel.FeatProcFresh, g.mounts("proc", "/proc")},
 		{kernel.FeatSysfsFresh, g.mounts("sysfs", "/sys")},
 		{kernel.FeatDevices, g.mounts("tmpfs", "/dev")},
@@ -56,6 +57,15 @@ func (g *program) features() kernel.Contract {
 // mounts says whether the spec mounts a file system of that kind at a place, "" for any.
 func (g *program) mounts(kind, at string) bool {
 	return slices.ContainsFunc(g.Spec.Mounts, func(m specs.Mount) bool { return m.Type == kind && (at == "" || filepath.Clean(m.Destination) == at) })
+}
+
+// manyIDs says whether there is more than one id in the container: those of its map, or all of ours where it has no user
+// namespace of its own.
+func (g *program) manyIDs() bool {
+	if g.fresh(unix.CLONE_NEWUSER) {
+		return mapsMany(g.world.IDs.UIDs)
+	}
+	return !g.userns() && g.run.Self.InitialUserns()
 }
 
 // mapsMany says whether more than one id is mapped.

@@ -272,7 +272,7 @@ func (b *birth) groupOutcome() {
 	limits := slices.DeleteFunc(slices.Clone(g.writes), cgroup2.Write.Unlimited)
 	if g.place.Owned {
 		b.contract.Grant(kernel.FeatCgroup)
-	} else if len(limits) > 0 {
+	} else if len(limits) > 0 || slices.Contains(b.Require, kernel.FeatCgroup) {
 		b.refuseLimits(limits, b.run.groupCause(g.refusal))
 		b.contract.Refuse(kernel.FeatCgroup, b.run.groupCause(g.refusal))
 	}

@@ -3,6 +3,8 @@ package lifecycle
 import (
 	"fmt"
 
+	"golang.org/x/sys/unix"
+
 	"sandbox/pkg/confine"
 	"sandbox/pkg/kernel"
 	"sandbox/pkg/plan"
@@ -32,6 +34,10 @@ func (r *Runtime) scopes() bool { return r.Kernel.LandlockABI() >= scopeABI }
 // scopeOutcome says whether the kernel could.
 func (g *program) scopeOutcome(c *kernel.Contract) {
 	if !g.Scoped {
+		// With both of its own there is nothing that a name alone leads to.
+		if g.fresh(unix.CLONE_NEWNET) && g.fresh(unix.CLONE_NEWPID) {
+			c.Grant(kernel.FeatScope)
+		}
 		return
 	}
 	if abi := g.run.Kernel.LandlockABI(); abi < scopeABI {
