@@ -16,7 +16,7 @@
 //	go test ./tests -run TestScripts/walk -v   one script, with its log
 //	hack/test -run TestScripts/walk            the same as all three callers
 //
-// SANDBOX_BIN names a built binary. SANDBOX_TEST_MUST is a comma-separated list of probe names (or "all") that must hold
+// SANDBOX_BIN names a built binary, SANDBOX_LINKED one that needs a loader (CGO_ENABLED=1). SANDBOX_TEST_MUST is a comma-separated list of probe names (or "all") that must hold
 // on this machine: a script that would skip because of one of them fails instead.
 //
 // A step that cannot fail looks like any other: a pattern that matches whatever comes, an exit status that every failure
@@ -31,7 +31,8 @@
 // Its own HOME, XDG_RUNTIME_DIR (0700) and TMPDIR, none of them below $WORK: the working directory of a script must not
 // lie above $HOME, because `sandbox run -- CMD` then makes nothing writable. $ID is a container id no other script has,
 // $LOOK is how many seconds an attacker looks around, $RACE how many one keeps exchanging names (SANDBOX_TEST_LOOK and
-// SANDBOX_TEST_RACE: slow machines need more than 8 and 3). $SANDBOX_BIN is the binary itself. `sandbox` on PATH is that binary; for root it is a line of sh that adds --root, because
+// SANDBOX_TEST_RACE: slow machines need more than 8 and 3). $SANDBOX_BIN is the binary itself, and $SHOW_BIN
+// the flag with which a sandbox inside of another one finds it, wherever it lies. `sandbox` on PATH is that binary; for root it is a line of sh that adds --root, because
 // root's state directory is shared and a script could not tell its own leftovers from another's.
 //
 // Conditions, besides testscript's own:

@@ -51,7 +51,7 @@ func (h *harness) setup(env *testscript.Env) error {
 	env.Setenv("XDG_RUNTIME_DIR", filepath.Join(side, "run"))
 	env.Setenv("TMPDIR", filepath.Join(side, "tmp"))
 	env.Setenv("ID", strings.TrimPrefix(filepath.Base(side), "sbx")+"-"+strconv.Itoa(os.Getpid()))
-	for _, name := range []string{"USER", "LOGNAME", "LANG", "SHELL", "DBUS_SESSION_BUS_ADDRESS"} {
+	for _, name := range []string{"USER", "LOGNAME", "LANG", "SHELL", "DBUS_SESSION_BUS_ADDRESS", "SANDBOX_LINKED"} {
 		if v, ok := os.LookupEnv(name); ok {
 			env.Setenv(name, v)
 		}
@@ -63,6 +63,7 @@ func (h *harness) setup(env *testscript.Env) error {
 		return nil
 	}
 	env.Setenv("SANDBOX_BIN", h.bin)
+	env.Setenv("SHOW_BIN", "--volume="+h.bin+":"+h.bin+":ro")
 	env.Setenv("PATH", filepath.Join(side, "bin")+string(os.PathListSeparator)+env.Getenv("PATH"))
 	if err := h.installName(filepath.Join(side, "bin", "sandbox"), filepath.Join(side, "run", "sandbox")); err != nil {
 		return err

@@ -32,7 +32,6 @@ func newMachine() *machine {
 		probes: map[string]func() error{
 			"root":   func() error { return wantUID(os.Getuid() == 0, "the caller is not root") },
 			"user":   func() error { return wantUID(os.Getuid() != 0, "the caller is root") },
-			"placed": wantPlaced,
 			"subids": func() error { return self().subids() },
 			"userns": func() error { return tryUserns(0) },
 			"proc":   func() error { return tryRun("unshare", "-U", "-r", "-p", "-f", "--mount-proc", "true") },
@@ -41,6 +40,8 @@ func newMachine() *machine {
 			"scopes":     wantScopes,
 			"busybox":    func() error { _, err := busybox(); return err },
 			"static":     wantStatic,
+			"linked":     wantLinked,
+			"seen":       wantSeen,
 			"i386":       wantI386,
 			"overlay":    func() error { return wantFilesystem("overlay") },
 			"cgroup2":    wantCgroup2,
@@ -114,15 +115,6 @@ func (m *machine) skipUnless(t *testing.T, name string) {
 	case !ok:
 		t.Skipf("probe %s", name)
 	}
-}
-
-// wantPlaced: a binary that a sandbox shows. What go test builds lies in /tmp.
-func wantPlaced() error {
-	bin := os.Getenv("SANDBOX_BIN")
-	if bin == "" || strings.HasPrefix(bin, "/tmp/") || strings.HasPrefix(bin, "/var/tmp/") {
-		return errors.New("SANDBOX_BIN names no binary outside of /tmp and /var/tmp, and those are others in a sandbox")
-	}
-	return nil
 }
 
 func wantUID(ok bool, otherwise string) error {
@@ -292,6 +284,38 @@ func wantStatic() error {
 	static, err := isStatic(self)
 	if err == nil && !static {
 		err = errors.New("the test binary needs a loader; build it with CGO_ENABLED=0")
+	}
+	return err
+}
+
+// wantSeen asks whether the scripts' directories are where a sandbox leaves the host's tree as it is. Below /tmp, and in a
+// home, it has something empty.
+func wantSeen() error {
+	dir, err := filepath.EvalSymlinks(os.TempDir())
+	if err != nil {
+		return err
+	}
+	hidden := []string{"/tmp", "/var/tmp", "/run", "/dev", "/root", "/home"}
+	if home := os.Getenv("HOME"); home != "" && home != "/" {
+		hidden = append(hidden, home)
+	}
+	for _, above := range hidden {
+		if dir == above || strings.HasPrefix(dir, above+"/") {
+			return fmt.Errorf("the tests' files are in %s, and a sandbox hides what is in %s: run them with another TMPDIR", dir, above)
+		}
+	}
+	return nil
+}
+
+// wantLinked asks for a second binary under test, built as a C compiler that is installed has `go build` do it.
+func wantLinked() error {
+	path := os.Getenv("SANDBOX_LINKED")
+	if path == "" {
+		return errors.New("SANDBOX_LINKED names no binary that needs a loader")
+	}
+	static, err := isStatic(path)
+	if err == nil && static {
+		err = fmt.Errorf("%s needs no loader", path)
 	}
 	return err
 }

@@ -104,12 +104,31 @@ func (o *outcome) end(who, what string, e event) {
 		o.explained = append(append(o.explained, "--- FAIL: "+e.Test), last(said, 60)...)
 	default:
 		o.skipped++
-		if len(said) == 0 { // a script's probe says why, and stands in the log before it
-			break
+		if why := skipReason(said); why != "" {
+			o.reasons["as "+who+": "+what+": "+e.Test+": "+why] = true
 		}
-		o.reasons["as "+who+": "+what+": "+e.Test+": "+strings.TrimSpace(place.ReplaceAllString(said[len(said)-1], ""))] = true
 	}
 	delete(o.lines, e.Test)
+}
+
+// skipLine is the step of a script that ends it, in its log; the probes in it are the reason, and say themselves why they do
+// not hold.
+var skipLine = regexp.MustCompile(`^\s*> ((?:\[!?[^\]]+\]\s*)+)skip\b`)
+
+// skipReason is why a test was skipped: by its script's last step, or by the last thing that it said at a place in its source.
+// Other lines may be those of tests beside it.
+func skipReason(said []string) string {
+	for i := len(said) - 1; i >= 0; i-- {
+		if found := skipLine.FindStringSubmatch(said[i]); found != nil {
+			return strings.TrimSpace(found[1])
+		}
+	}
+	for i := len(said) - 1; i >= 0; i-- {
+		if where := place.FindString(said[i]); where != "" && strings.TrimSpace(said[i][len(where):]) != "" {
+			return strings.TrimSpace(said[i][len(where):])
+		}
+	}
+	return ""
 }
 
 func last(lines []string, most int) []string { return lines[max(0, len(lines)-most):] }

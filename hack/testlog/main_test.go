@@ -14,12 +14,22 @@ func TestRead(t *testing.T) {
 === RUN   TestScripts/pods
 === PAUSE TestScripts/pods
 === CONT  TestScripts/limits
-    testscript.go:609: > [!probe:memory] skip
+    cmd.go:382: 
+    testscript.go:609: WORK=$WORK
+        ID=646658045-3333
+        
+        > [!probe:memory] [!root] skip
+        
 === CONT  TestScripts/pods
     testscript.go:609: > exec false
         FAIL: pods.txtar:3: unexpected command failure
 === NAME  TestScripts/limits
-    testscript.go:609: needs a memory controller
+        --- PASS: TestScripts/exec
+        
+=== RUN   TestShort
+    x_test.go:7: hundreds of starts
+        
+--- SKIP: TestShort (0.00s)
 --- FAIL: TestScripts (0.00s)
     --- FAIL: TestScripts/pods (0.01s)
     --- SKIP: TestScripts/limits (0.01s)
@@ -39,10 +49,13 @@ LEFT-GROUP /sys/fs/cgroup/sandbox-x
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o.passed != 1 || o.failed != 2 || o.skipped != 1 || o.left != 1 {
+	if o.passed != 1 || o.failed != 2 || o.skipped != 2 || o.left != 1 {
 		t.Errorf("%d passed, %d failed, %d skipped, %d left", o.passed, o.failed, o.skipped, o.left)
 	}
-	for _, want := range []string{"as ann: vm: not in the machine", "as ann: scripts: TestScripts/limits: needs a memory controller"} {
+	if len(o.reasons) != 3 {
+		t.Errorf("reasons of others: %v", o.reasons)
+	}
+	for _, want := range []string{"as ann: vm: not in the machine", "as ann: scripts: TestScripts/limits: [!probe:memory] [!root]", "as ann: scripts: TestShort: hundreds of starts"} {
 		if !o.reasons[want] {
 			t.Errorf("no reason %q in %v", want, o.reasons)
 		}

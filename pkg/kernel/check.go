@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/helper"
+	"sandbox/pkg/proc"
 )
 
 // State is how a feature of the host is.
@@ -41,6 +42,7 @@ func (h Host) Check(env func(string) string) []Finding {
 	self := h.Self()
 	return []Finding{
 		h.checkKernel(),
+		h.checkProgram(),
 		h.checkUserns(),
 		h.checkFresh("fresh proc", MountProc, "proc", procEmpty),
 		h.checkFresh("fresh sysfs", MountSysfs, "sysfs", sysfsEmpty),
@@ -86,6 +88,15 @@ func (h Host) checkKernel() Finding {
 		return h.foretold("kernel", op, unix.ENOSYS, "Linux "+h.release())
 	}
 	return Finding{Feature: "kernel", State: OK, Detail: "Linux " + h.release()}
+}
+
+// checkProgram is about this program itself: what it starts in an empty directory finds no loader.
+func (h Host) checkProgram() Finding {
+	f := Finding{Feature: "this program", State: OK, Detail: "static"}
+	if proc.NeedsLoader() {
+		f.State, f.Detail = Limited, "built with cgo and needs a loader: --publish works with other port handlers only; build it with CGO_ENABLED=0"
+	}
+	return f
 }
 
 // checkUserns goes as far as a clone can: the namespace, its map, a mount in

@@ -1,11 +1,14 @@
 package slirp
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
 	"strconv"
 	"strings"
+
+	"sandbox/pkg/proc"
 )
 
 // Config says what carries a container's packets.
@@ -95,8 +98,15 @@ func hasIPv6() bool {
 	return err == nil && strings.TrimSpace(string(off)) == "0"
 }
 
-// CheckPorts refuses what only another handler can.
+// errLoader: the inner half of RootlessKit's driver is this program in an empty directory, where no loader is.
+var errLoader = errors.New("this sandbox was built with cgo and needs a loader, which the port handler inside does not see: " +
+	"build it with CGO_ENABLED=0, or take another handler (--network pasta, or slirp4netns:port_handler=slirp4netns)")
+
+// CheckPorts refuses what only another handler, or another build of this program, can.
 func (c *Config) CheckPorts(list []Port) error {
+	if c.Handler == Builtin && len(list) > 0 && proc.NeedsLoader() {
+		return errLoader
+	}
 	for _, p := range list {
 		if c.handler().ipv4 && strings.Contains(p.HostIP, ":") {
 			return fmt.Errorf("address %s: slirp4netns's own handler listens on IPv4 only; leave port_handler= out", p.HostIP)
