@@ -26,7 +26,17 @@ sandbox run -v $PWD/l:/mnt:O,upperdir=$PWD/m/u,workdir=$PWD/m/w ./r true`},
 	{code: "SBX-OVERLAY-UPPER", needs: "overlay fuse", in: nested, says: "/u is on fuse mounted at .*/f", do: `
 mkdir l f
 exec $TEST helper:fuse f sh -ec 'mkdir f/u f/w; sandbox run -v $PWD/l:/mnt:O,upperdir=$PWD/f/u,workdir=$PWD/f/w ./r true'`},
-	{code: "SBX-MOUNT-LOCKED", in: nested, do: "mkdir d; mount -t tmpfs -o noexec none d\n" + binding(`, "exec"`, "--require mounts"), says: ""},
+	{code: "SBX-MOUNT-LOCKED", in: nested, do: "mkdir -p d; mount -t tmpfs -o noexec none d\n" + binding(`, "exec"`, "--require mounts"), says: "/d is mounted noexec,relatime outside", typed: `
+no '-v '
+export flags=$(fix 'in config.json' | sed 's/.*options //')
+bundled '.mounts += [{destination: "/m", type: "bind", source: (env.PWD + "/d"), options: (["bind", "exec"] + (env.flags | split(",")))}]' --require mounts
+sh -c "$(fix remount | sed s/sudo//)"
+` + binding(`, "exec"`, "--require mounts")},
+	{code: "SBX-MOUNT-LOCKED", in: nested, do: "mkdir -p d; mount -t tmpfs -o noexec none d\nsandbox run --userns single -v $PWD/d:/m:exec --require mounts ./r true", says: "/d is mounted noexec,relatime outside", typed: `
+no config.json
+sandbox run --userns single $(fix '-v ' | sed 's/.*: //') --require mounts ./r true
+sh -c "$(fix remount | sed s/sudo//)"
+sandbox run --userns single -v $PWD/d:/m:exec --require mounts ./r true`},
 	{code: "SBX-MOUNT-BELOW", who: "user", says: "below /sys are the mounts /sys/", do: `
 bundled '.mounts += [{destination: "/m", type: "bind", source: "/sys", options: ["bind"]}]'`},
 	{code: "SBX-NOT-SUPPORTED", do: "mkdir d\n" + binding(`, "sync"`, "--require mounts"), says: "/m without sync|whose own option that is"},

@@ -18,19 +18,19 @@ if unshare -U true 2>&-; then exec unshare -Ur sh -e do; fi
 cp $SANDBOX_BIN r/sandbox; mount --rbind /proc r/proc
 exec chroot r /sandbox --root /tmp/state run --userns single -- true`},
 	{code: "SBX-USERNS-UNMAPPED", in: "unshare -U", do: "$SANDBOX_BIN --root state run --userns single -- true", says: "uid 65534 is not in /proc/self/uid_map"},
-	{code: "SBX-USERNS-SECCOMP", needs: "placed", do: "sandbox run -- $SANDBOX_BIN run --userns single -- true", says: "Seccomp: 2 .*clone answered E"},
-	{code: "SBX-SECCOMP", needs: "placed", says: "Seccomp: 2 ", do: `
+	{code: "SBX-USERNS-SECCOMP", do: "sandbox run $SHOW_BIN -- $SANDBOX_BIN run --userns single -- true", says: "Seccomp: 2 .*clone answered E"},
+	{code: "SBX-SECCOMP", says: "Seccomp: 2 ", do: `
 filter 1 open_tree move_mount fsopen mount_setattr
-sandbox run --security-opt seccomp=filter.json -- $SANDBOX_BIN run --userns single -- true`},
+sandbox run --security-opt seccomp=filter.json $SHOW_BIN -- $SANDBOX_BIN run --userns single -- true`},
 	{code: "SBX-NS-MAX", in: nested, do: "echo 0 >/proc/sys/user/max_net_namespaces\nsandbox run --userns single --network none -- true", says: "user.max_net_namespaces = 0"},
 	{code: "SBX-NS-ALONE", who: "user", do: `bundled 'del(.linux.uidMappings, .linux.gidMappings) | .linux.namespaces |= map(select(.type != "user"))'`, says: "without CAP_SYS_ADMIN"},
 	{code: "SBX-NS-OWNER", who: "user", says: "is owned by a user namespace of uid", do: `
 unshare -Urn sleep 1000 & trap "kill $!" EXIT
 while [ "$(readlink /proc/$!/ns/net)" = "$(readlink /proc/self/ns/net)" ]; do sleep 0.05; done
 bundled '.linux.namespaces += [{type: "network", path: "/proc/'$!'/ns/net"}]'`},
-	{code: "SBX-LANDLOCK-SCOPE", needs: "placed", says: "version ", do: `
+	{code: "SBX-LANDLOCK-SCOPE", says: "version ", do: `
 filter 38 landlock_create_ruleset
-sandbox run --security-opt seccomp=filter.json -- $SANDBOX_BIN run --network host --require landlock.scope -- true`},
+sandbox run --security-opt seccomp=filter.json $SHOW_BIN -- $SANDBOX_BIN run --network host --require landlock.scope -- true`},
 	{code: "SBX-KEYRING-QUOTA", who: "root", needs: "exec:setpriv", in: own, says: "keys of uid [0-9]+ are used", do: `
 uid=$((4300 + $$)) # nobody else has keys to give back meanwhile
 ann_lives
@@ -40,6 +40,16 @@ ann $home/bin/test helper:keys sandbox run --require keyring -- true`},
 for try in 1 2 3; do for n in $(seq 3 40); do
 	if ! prlimit --nproc=$n:40 $SANDBOX_BIN --root $XDG_RUNTIME_DIR/x run --userns single -- true 2>said && grep SBX-NPROC said >&2; then exit 1; fi
 done; done`},
+	{code: "SBX-NPROC", who: "user", needs: "exec:prlimit exec:bash", in: nested, says: "ulimit -u is", do: `
+try() {
+	for try in 1 2 3; do for n in $(seq 3 40); do
+		if ! prlimit --nproc=$n:$(($n + $1)) $SANDBOX_BIN --root $XDG_RUNTIME_DIR/x run --userns single -- true 2>said && grep SBX-NPROC said >&2; then return 1; fi
+	done; done
+}
+try 0`, typed: `
+no 'raise the limit|TasksMax|pids-limit'
+fix 'end some of yours'
+try 500 2>refused || prlimit --nproc=$n:$(($n + 500)) bash -c "$(fix 'ulimit -u' | sed 's/.*: //'); exec $SANDBOX_BIN --root $XDG_RUNTIME_DIR/x run --userns single -- true"`},
 	withAnn("SBX-DOOR-GROUP", "groups='--groups 4243' ann sandbox run --report $home/report -- true; cat $home/report >&2; exit 1", ""),
 	withAnn("SBX-PROC-HIDEPID", `
 mount -t proc -o hidepid=2 proc /proc

@@ -23,8 +23,14 @@ sandbox run --pids-limit 9 ./r true`},
 	{code: "SBX-CGROUP-V2", who: "root", in: own, says: "cgroups mounted: ", do: `
 umount -l /sys/fs/cgroup; mount -t tmpfs none /sys/fs/cgroup
 sandbox run --pids-limit 9 ./r true`},
+	{code: "SBX-CGROUP-V2", who: "root", needs: "cgroup2", in: own, says: "memory is in hierarchy 3 of version 1", do: `
+controllers 3
+sandbox --cgroup-manager=cgroupfs run --memory 64m ./r true`, typed: `
+no systemctl
+fix unified_cgroup_hierarchy`},
 	{code: "SBX-CGROUP-CONTROLLER", who: "root", needs: "cgroup2 exec:setpriv", in: own, says: "cgroup.controllers of /codes", do: `
 ann_lives
+controllers 0
 group=$(mktemp -d /sys/fs/cgroup/codes.XXXXXX)
 chmod 755 $group; mkdir -p $group/in/shell; chown -R 4242 $group/in
 here=/sys/fs/cgroup$(sed -n s/^0:://p /proc/self/cgroup)
@@ -37,7 +43,7 @@ done
 exit $status`},
 	{code: "SBX-CGROUP-SYSTEMD", needs: "cgroup2", do: "env -u DBUS_SESSION_BUS_ADDRESS sandbox --cgroup-manager=systemd run ./r true"},
 	{code: "SBX-CGROUP-DISABLED", do: "sandbox run --cgroups=disabled --pids-limit 5 ./r true"},
-	{code: "SBX-CGROUP-DEVICES", who: "root", needs: "cgroup2 placed", says: "operation not permitted", do: `
+	{code: "SBX-CGROUP-DEVICES", who: "root", needs: "cgroup2", says: "operation not permitted", do: `
 filter 1 bpf
 filtered --userns host -- sh -ec 'mount -o remount,rw /sys/fs/cgroup; $SANDBOX_BIN run --network none --require devices ./r true'`},
 	{code: "SBX-NETWORK-NONE", in: nested, says: "install slirp4netns or passt", do: `

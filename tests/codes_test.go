@@ -22,6 +22,7 @@ type cause struct {
 	do    string // lines of sh; the last one is refused by the program under test
 	ok    bool   // or goes on without
 	says  string // what stands behind the code: the evidence
+	typed string // lines of sh that do what a fix says, behind the refusal: all of them work
 }
 
 const (
@@ -97,5 +98,17 @@ func (c cause) script(words string) string {
 		not = ""
 	}
 	fmt.Fprintf(&b, "rootfs r\n%sexec %s sh -e do\nstderr '[[(]%s[])].*%s'\n-- do --\n. ./words\n%s\n-- words --\n%s", not, c.in, c.code, c.says, c.do, words)
-	return b.String()
+	if c.typed == "" {
+		return b.String()
+	}
+	lines := strings.Split(strings.Trim(c.do, "\n"), "\n")
+	last := len(lines) - 1
+	fmt.Fprintf(&b, "\n-- typed --\n. ./words\n%s\n{ %s; } 2>refused && exit 3\n%s\n", strings.Join(lines[:last], "\n"), lines[last], c.typed)
+	return strings.Replace(b.String(), "-- do --", "exec "+c.in+" sh -e typed\n-- do --", 1)
+}
+
+// fixedBy is the cause with what is typed then.
+func (c cause) fixedBy(typed string) cause {
+	c.typed = typed
+	return c
 }

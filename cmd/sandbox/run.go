@@ -243,7 +243,7 @@ func (a *app) wished(r *lifecycle.Runtime, f *runFlags, form form, args []string
 	for _, n := range notices {
 		a.tell(n.Text)
 	}
-	o.Hidden, o.NoDevices = f.made.Hidden, true
+	o.Hidden, o.NoDevices, o.Typed = f.made.Hidden, true, true
 	for _, f := range f.made.Files {
 		o.Files = append(o.Files, lifecycle.File(f))
 	}

@@ -123,7 +123,7 @@ func (h Host) outside(k Kind, m Map) []Shortfall {
 	if len(out) == 0 {
 		return nil
 	}
-	return []Shortfall{{OutsideNamespace, h.proc("self/"+k.mapFile()) + " has no " + k.String() + " " + list(out)}}
+	return []Shortfall{{MapOutside, h.proc("self/"+k.mapFile()) + " has no " + k.String() + " " + list(out)}}
 }
 
 func hostRanges(extents []Extent) []Range {

@@ -3,6 +3,7 @@ package idmap
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -106,7 +107,16 @@ func (h Host) available(c Caller, st status) (uids, gids []Range, lost shortfall
 		lost.add(h.missing(GID, c, src, err))
 	}
 	lost.add(h.blocked([]Kind{UID, GID}, c, st)...)
+	// Without a name no range helps, whatever else is missing.
+	slices.SortStableFunc(lost, func(a, b Shortfall) int { return later(a) - later(b) })
 	return uids, gids, lost
+}
+
+func later(s Shortfall) int {
+	if s.Reason == NoName {
+		return 0
+	}
+	return 1
 }
 
 // missing words why there is no range.

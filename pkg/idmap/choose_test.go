@@ -191,8 +191,8 @@ func TestExplain(t *testing.T) {
 		"somebody's ids":      {Map{[]Extent{{0, 100000, 65537}}, std.GIDs}, nil, []Reason{OtherRange}, "the map has also 165536-165536"},
 		"no range":            {std, map[string]string{"etc/subuid": ""}, []Reason{NoRange}, "subuid has no range"},
 		"capable, no range":   {std, map[string]string{"etc/subuid": "", "proc/self/status": statusOf("0", allCaps, allCaps)}, nil, ""},
-		"outside, capable":    {std, map[string]string{"proc/self/gid_map": "0 0 65536\n", "proc/self/status": statusOf("0", allCaps, allCaps)}, []Reason{OutsideNamespace}, "200000-265535"},
-		"own id is not there": {Single(0, 0, alice), map[string]string{"proc/self/uid_map": "0 0 1\n"}, []Reason{OutsideNamespace}, "uid 1000-1000"},
+		"outside, capable":    {std, map[string]string{"proc/self/gid_map": "0 0 65536\n", "proc/self/status": statusOf("0", allCaps, allCaps)}, []Reason{MapOutside}, "200000-265535"},
+		"own id is not there": {Single(0, 0, alice), map[string]string{"proc/self/uid_map": "0 0 1\n"}, []Reason{MapOutside}, "uid 1000-1000"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			lost := fakeHost(t, tt.files).Explain(tt.m, alice)

@@ -10,6 +10,7 @@ const (
 	NoRange             Reason = "no-range"              // nothing in subuid, subgid or getsubids
 	OtherRange          Reason = "other-range"           // subuid or subgid gives others than the map has
 	OutsideNamespace    Reason = "outside-namespace"     // declared, but not in the current user namespace
+	MapOutside          Reason = "map-outside"           // the map has ids that the current user namespace has not
 	NoHelper            Reason = "no-helper"             // newuidmap or newgidmap is not installed
 	HelperNotPrivileged Reason = "helper-not-privileged" // no copy is setuid root or has the file capability
 	NoSUID              Reason = "nosuid"                // the privileged copy is on a nosuid mount

@@ -37,8 +37,9 @@ type Cause struct {
 
 // New is the cause with that code and the evidence the caller saw. It is for
 // losses that have no errno, such as "no network yet"; after a failed step ask
-// [Host.Explain]. A code that is not in the table gives a cause that says so,
-// since a broken report must not hide the failure being reported.
+// [Host.Explain]. Fixes with words that only the host could fill are left out. A
+// code that is not in the table gives a cause that says so, since a broken report
+// must not hide the failure being reported.
 func New(code Code, evidence ...string) Cause {
 	return fill(code, nil, evidence...)
 }
@@ -54,14 +55,14 @@ func Lookup(code string) (Cause, bool) {
 	if entryOf(want) == nil {
 		return Cause{}, false
 	}
-	return fill(want, nil), true
+	return general(want), true
 }
 
 // List is every known cause, without evidence, in the order of the table.
 func List() []Cause {
 	all := make([]Cause, 0, len(table))
 	for i := range table {
-		all = append(all, fill(table[i].code, nil))
+		all = append(all, general(table[i].code))
 	}
 	return all
 }
@@ -75,25 +76,40 @@ func entryOf(code Code) *entry {
 	return nil
 }
 
-// fill makes a cause from its table entry. Words in the fixes such as {PATH}
-// are replaced from vars (name, value, name, value...); one that has no value
-// stays as the bare word, which is what an explanation without a host wants.
+// missing stands for a word that has no value here. It is no text that a host could have.
+const missing = "\x00"
+
+// fill makes a cause from its table entry. Words in the fixes such as {PATH} are
+// replaced from vars (name, value, name, value...). A fix with a word that has no
+// value, or an empty one, is not for this host and this caller, and left out: nobody
+// can type it.
 func fill(code Code, vars []string, evidence ...string) Cause {
+	return fillWith(code, vars, func(w word) string { return pick(w.usual == "", missing, w.usual) }, evidence)
+}
+
+// general is the cause as it is explained without a host: words stay bare.
+func general(code Code) Cause {
+	return fillWith(code, nil, func(w word) string { return pick(w.usual == "", w.bare, w.usual) }, nil)
+}
+
+func fillWith(code Code, vars []string, other func(word) string, evidence []string) Cause {
 	e := entryOf(code)
 	if e == nil {
 		return Cause{Code: code, Summary: "unlisted cause", Evidence: oneLine(evidence)}
 	}
 	pairs := append(make([]string, 0, len(vars)+2*len(words)+2), "{CODE}", string(code))
 	for i := 0; i+1 < len(vars); i += 2 {
-		pairs = append(pairs, "{"+vars[i]+"}", vars[i+1])
+		pairs = append(pairs, "{"+vars[i]+"}", pick(vars[i+1] == "", missing, vars[i+1]))
 	}
 	for _, w := range words {
-		pairs = append(pairs, "{"+w[0]+"}", w[1])
+		pairs = append(pairs, "{"+w.name+"}", other(w))
 	}
 	r := strings.NewReplacer(pairs...)
 	c := Cause{Code: code, Summary: e.summary, Evidence: oneLine(evidence)}
 	for _, f := range e.fixes {
-		c.Fixes = append(c.Fixes, Fix{f.For, oneLineText(r.Replace(f.Do)), r.Replace(f.More)})
+		if do := r.Replace(f.Do); !strings.Contains(do, missing) {
+			c.Fixes = append(c.Fixes, Fix{f.For, oneLineText(strings.ReplaceAll(do, Holds, "")), r.Replace(f.More)})
+		}
 	}
 	return c
 }

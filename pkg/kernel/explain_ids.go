@@ -26,7 +26,7 @@ func idUnmapped(s *sight) (Cause, bool) {
 	if s.op.Path != "" {
 		evidence = append(evidence, "for "+s.op.Path)
 	}
-	return fill(IDUnmapped, s.you(), evidence...), true
+	return fill(IDUnmapped, s.ranged(), evidence...), true
 }
 
 // unmapped is the evidence that one of some ids is not in a map; nil when all are.
@@ -55,23 +55,14 @@ func setgroupsDenied(s *sight) (Cause, bool) {
 	if denied {
 		evidence = "/proc/self/setgroups is deny"
 	}
-	return fill(SetgroupsDeny, s.you(), evidence), true
-}
-
-// you are the words for usermod. The login name is not looked up: it would cost
-// a read of /etc/passwd or a directory service, and callers who know it use
-// [IDMapCause].
-func (s *sight) you() []string {
-	vars := Who{UID: int(s.self.EUID)}.vars()
-	vars[1] = "$(id -un)"
-	return vars
+	return fill(SetgroupsDeny, s.ranged(), evidence), true
 }
 
 func devptsGid(s *sight) (Cause, bool) {
 	for option := range strings.SplitSeq(s.op.Data, ",") {
 		value, isGid := strings.CutPrefix(option, "gid=")
 		if isGid && s.is(unix.EINVAL) && s.nested() && !s.mapHas(value) {
-			return fill(DevptsGid, nil, option+" in the options of devpts"), true
+			return fill(DevptsGid, s.ranged(), option+" in the options of devpts"), true
 		}
 	}
 	return Cause{}, false

@@ -34,22 +34,30 @@ func processLimit(s *sight) (Cause, bool) {
 	if !s.is(unix.EAGAIN) || s.op.Do == OtherCall && s.op.Data != "clone" {
 		return Cause{}, false
 	}
-	var evidence []string
+	vars := []string{"UID", strconv.FormatUint(uint64(s.self.EUID), 10)}
 	if group, limit := s.fullGroup(); group != "" {
-		evidence = append(evidence, fmt.Sprintf("pids.max = %s in the cgroup %s", limit, group))
+		return fill(ProcessLimit, append(vars, "IFGROUP", Holds), fmt.Sprintf("pids.max = %s in the cgroup %s", limit, group)), true
 	}
-	limits := read(s.proc("self/limits"))
-	for line := range strings.Lines(limits) {
-		if f, found := strings.CutPrefix(line, "Max processes "); found && len(strings.Fields(f)) > 1 {
-			evidence = append(evidence, "ulimit -u is "+strings.Fields(f)[0])
-		}
-	}
-	if len(evidence) == 0 {
+	soft, hard := s.processes()
+	if soft == "" {
 		return Cause{}, false
 	}
-	hard, found := parseLimits(limits)["nproc"]
-	limit := pick(!found || hard == math.MaxUint64, "unlimited", strconv.FormatUint(hard, 10))
-	return fill(ProcessLimit, []string{"LIMIT", limit, "UID", strconv.FormatUint(uint64(s.self.EUID), 10)}, evidence...), true
+	if soft != hard { // else there is nothing that the caller could raise
+		vars = append(vars, "LIMIT", hard)
+	}
+	return fill(ProcessLimit, append(vars, "IFLIMIT", Holds), "ulimit -u is "+soft), true
+}
+
+// processes are the limits of processes as a shell has them, "" where they cannot be read.
+func (s *sight) processes() (soft, hard string) {
+	for line := range strings.Lines(read(s.proc("self/limits"))) {
+		if words, found := strings.CutPrefix(line, "Max processes "); found {
+			if f := strings.Fields(words); len(f) > 1 {
+				return f[0], f[1]
+			}
+		}
+	}
+	return "", ""
 }
 
 // fullGroup is the first of our group and those above it that has no process left to give.

@@ -149,5 +149,22 @@ func mountLocked(s *sight) (Cause, bool) {
 		return Cause{}, false // relatime is every mount's default, no evidence by itself
 	}
 	flags := strings.Join(locked, ",")
-	return fill(MountLocked, []string{"PATH", shellWord(s.op.Path), "FLAGS", flags}, m.point+" is mounted "+flags+" outside"), true
+	typed := slices.DeleteFunc(slices.Clone(locked), func(f string) bool { return strings.HasSuffix(f, "atime") }) // -v has none of these
+	vars := []string{"TYPED", strings.Join(typed, ","), "PATH", shellWord(s.op.Path), "DEST", shellName(s.op.Dest), "FLAGS", flags, "OPTIONS", without(locked), "PLACE", shellWord(m.point)}
+	return fill(MountLocked, append(vars, pick(s.op.Typed, "IFTYPED", "IFBUNDLE"), Holds), m.point+" is mounted "+flags+" outside"), true
+}
+
+// without are the options of a remount that takes flags away again (mount(8)).
+func without(flags []string) string {
+	out := make([]string, 0, len(flags))
+	for _, f := range flags {
+		switch f {
+		case "ro":
+			out = append(out, "rw")
+		case "relatime": // every mount's default
+		default:
+			out = append(out, strings.TrimPrefix(f, "no"))
+		}
+	}
+	return strings.Join(out, ",")
 }

@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -60,7 +61,20 @@ func cgroupDelegated(s *sight) (Cause, bool) {
 	if m, found := mountOf(s.mounts("self"), "/sys/fs/cgroup"); found && m.fstype == "cgroup2" && m.has("ro") {
 		evidence = append(evidence, "/sys/fs/cgroup is mounted read-only")
 	}
-	return fill(CgroupDelegated, s.exeVars(), evidence...), true
+	return fill(CgroupDelegated, s.callerVars(), evidence...), true
+}
+
+// LackingController is why a controller is not in a group that could have it. On a
+// hybrid host it is in a tree of version 1, and no delegation brings it here.
+func (h Host) LackingController(name, group, have string) Cause {
+	old := pick(name == "io", "blkio", name) // its name there
+	for line := range strings.Lines(read(h.proc("cgroups"))) {
+		if f := strings.Fields(line); len(f) > 1 && f[0] == old && f[1] != "0" {
+			return fill(CgroupNoV2, nil, name+" is in hierarchy "+f[1]+" of version 1 (/proc/cgroups)")
+		}
+	}
+	dir := filepath.Join("/sys/fs/cgroup", filepath.Dir(group))
+	return h.Fit(New(CgroupController, "cgroup.controllers of "+group+": "+have), "FLAGS", "+"+name, "PATH", shellWord(dir))
 }
 
 func runtimeDirectory(s *sight) (Cause, bool) {

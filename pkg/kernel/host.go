@@ -25,6 +25,9 @@ type Host struct {
 	// profile. "" asks /proc/self/exe.
 	Exe string
 
+	// Name is the login name of a uid, "" for none; nil looks into /etc/passwd.
+	Name func(uid uint32) string
+
 	// Helpers finds the programs that Check looks for; nil is a new one.
 	Helpers *helper.Finder
 

@@ -6,8 +6,9 @@ import (
 
 // Who is the person that the fixes for id maps are written to.
 type Who struct {
-	Name string // login name; "" prints the uid, which usermod does not take
+	Name string // login name; without one there is nothing that usermod could change
 	UID  int
+	GID  int
 	// SubUIDs and SubGIDs are free ranges as usermod takes them, "A-B", best
 	// from whoever read /etc/subuid. "" computes a range from the uid, which
 	// differs from user to user and lies above what useradd hands out first.
@@ -28,6 +29,7 @@ var idMapReasons = [...]struct {
 	{"bounding", IDMapBounding},
 	{"nosuid", IDMapNosuid},
 	{"outside-namespace", IDMapOutside},
+	{"map-outside", IDMapOutside},
 	{"no-name", IDMapNoName},
 	{"other-group", IDMapGroup},
 	{"no-setfcap", IDMapNoSetfcap},
@@ -43,10 +45,14 @@ func IDMapCause(reason, evidence string, who Who) Cause {
 		if r.reason != reason {
 			continue
 		}
-		if r.code == IDMapOutside {
-			who = who.inside()
+		vars := who.vars()
+		switch reason {
+		case "outside-namespace":
+			vars = who.inside().vars()
+		case "map-outside": // more ids in /etc/subuid would change nothing
+			vars = []string{"IFMAP", Holds}
 		}
-		return fill(r.code, who.vars(), evidence)
+		return fill(r.code, vars, evidence)
 	}
 	return New(Code(reason), evidence)
 }
@@ -59,8 +65,7 @@ func (w Who) inside() Who {
 
 func (w Who) vars() []string {
 	free := freeRange(w.UID)
-	name := shellWord(pick(w.Name == "", strconv.Itoa(w.UID), w.Name))
-	return []string{"NAME", name, "UID", strconv.Itoa(w.UID),
+	return []string{"NAME", shellName(w.Name), "UID", strconv.Itoa(w.UID), "GID", strconv.Itoa(w.GID),
 		"UIDS", pick(w.SubUIDs == "", free, w.SubUIDs),
 		"GIDS", pick(w.SubGIDs == "", free, w.SubGIDs)}
 }

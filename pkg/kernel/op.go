@@ -69,6 +69,16 @@ type Op struct {
 	// the score, a negative one converted as it is.
 	Want uint64
 
+	// Range is how the container could be asked to have more ids than one, "" where it
+	// has, or where that was asked for. Short is for whom this host gave none then.
+	Range string
+	Short *Who
+
+	// Dest is where in the container the mount is whose flags are changed. Typed: it is
+	// a flag of the command line's, not of a config.json.
+	Dest  string
+	Typed bool
+
 	// InUserns: the step ran in a user namespace that this run created. OwnNet
 	// and OwnCgroup: also in a network or cgroup namespace of its own.
 	InUserns, OwnNet, OwnCgroup bool

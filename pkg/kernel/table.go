@@ -9,12 +9,21 @@ type entry struct {
 	fixes        []Fix
 }
 
-// words are what may stand in braces in a fix, with what is printed when the
-// host did not say.
-var words = [...][2]string{
-	{"EXE", "sandbox"}, {"PROFILE", "sandbox"}, {"PROFILELINE", "PROFILE"}, {"PROFILETEXT", "PROFILE"},
-	{"NAME", "NAME"}, {"UID", "UID"}, {"UIDS", "A-B"}, {"GIDS", "A-B"},
-	{"PATH", "PATH"}, {"FLAGS", "NAME"}, {"LIMIT", "LIMIT"},
+// word is what may stand in braces in a fix.
+type word struct {
+	name  string
+	usual string // what it is where the host did not say; "" leaves the fix out
+	bare  string // what `sandbox explain` prints for it
+}
+
+var words = [...]word{
+	{"EXE", "sandbox", ""}, {"PROFILE", "sandbox", ""}, {"PROFILELINE", "", "PROFILE"}, {"PROFILETEXT", "PROFILE", ""},
+	{"NAME", "", "NAME"}, {"UID", "", "UID"}, {"GID", "", "GID"}, {"UIDS", "", "A-B"}, {"GIDS", "", "A-B"},
+	{"PATH", "", "PATH"}, {"FLAGS", "", "NAME"}, {"LIMIT", "", "LIMIT"},
+	{"PLACE", "", "PLACE"}, {"TYPED", "", "FLAGS"}, {"UNKNOWN", "", "NAME"}, {"DEST", "", "DEST"}, {"OPTIONS", "", "OPTIONS"},
+	{"RANGE", "", "--userns=auto, in a bundle linux.uidMappings and linux.gidMappings"},
+	// Words that are for some only, and need no value: a fix with one is for these.
+	{"IFUSER", "", ""}, {"IFROOT", "", ""}, {"IFMAP", "", ""}, {"IFGROUP", "", ""}, {"IFLIMIT", "", ""}, {"IFTYPED", "", ""}, {"IFBUNDLE", "", ""},
 }
 
 // callsNeeded is the rule to add to the seccomp profile of an outer container:
@@ -93,7 +102,7 @@ var table = []entry{
 		[]Fix{{Admin, "sudo usermod --add-subuids {UIDS} --add-subgids {GIDS} {NAME}", ""}, {You, oneID, ""}}},
 	{IDMapRange, "the id map has host ids that are not yours",
 		"An ordinary user may map what /etc/subuid and /etc/subgid give to that user, and the own id.",
-		[]Fix{{You, "use the ids that are given to you: `sandbox spec --rootless` writes such mappings", ""}, {Admin, "sudo usermod --add-subuids {UIDS} --add-subgids {GIDS} {NAME}", ""}}},
+		[]Fix{{You, "use the ids that are given to you: `sandbox spec --rootless` writes such mappings", ""}}},
 	{IDMapNoHelper, "newuidmap and newgidmap are not installed",
 		"Only a privileged program may write a map of more than your own id; these two check /etc/subuid and write it.",
 		[]Fix{{Admin, "sudo apt install uidmap (Debian, Ubuntu), sudo dnf install shadow-utils (Fedora, RHEL), sudo apk add shadow-uidmap (Alpine)", ""}, {You, oneID, ""}}},
@@ -108,13 +117,14 @@ var table = []entry{
 		[]Fix{{Pod, "add the capabilities SETUID and SETGID: docker run --cap-add SETUID --cap-add SETGID", podSetid}, {You, oneID, ""}}},
 	{IDMapNosuid, "newuidmap is on a file system mounted nosuid",
 		"nosuid makes execve ignore setuid bits and file capabilities (mount(8)).",
-		[]Fix{{Admin, "install newuidmap and newgidmap on a file system without nosuid, or sudo mount -o remount,suid {PATH}", ""}, {You, oneID, ""}}},
-	{IDMapOutside, "your subordinate ids are not mapped in the user namespace you are in",
+		[]Fix{{Admin, "sudo mount -o remount,bind,suid $(findmnt -no TARGET -T $(command -v newuidmap)), or install newuidmap and newgidmap on another file system", ""}, {You, oneID, ""}}},
+	{IDMapOutside, "ids of the map are not in the user namespace you are in",
 		"An inner map can only hold ids that /proc/self/uid_map has. A container that was given 65,536 ids cannot pass on id 100000.",
-		[]Fix{{Admin, "in this container: usermod --add-subuids {UIDS} --add-subgids {GIDS} {NAME}", ""}, {Pod, "give the outer container more ids", ""}, {You, oneID, ""}}},
+		[]Fix{{You, "{IFMAP}map only ids that it has: `sandbox spec --rootless` writes such mappings", ""},
+			{Admin, "in this container: usermod --add-subuids {UIDS} --add-subgids {GIDS} {NAME}", ""}, {Pod, "give the outer container more ids", ""}, {You, oneID, ""}}},
 	{IDMapNoName, "your uid has no passwd entry, so newuidmap refuses to work for you",
 		"newuidmap looks its caller up before it reads /etc/subuid. Platforms that give out a random uid have no entry for it.",
-		[]Fix{{Pod, "add the uid to /etc/passwd of the image: echo 'user:x:{UID}:0::/:/bin/sh' >> /etc/passwd", ""}, {You, oneID, ""}}},
+		[]Fix{{Pod, "add the uid to /etc/passwd of the image: echo 'user:x:{UID}:{GID}::/:/bin/sh' >> /etc/passwd", ""}, {You, oneID, ""}}},
 	{IDMapGroup, "your current group is not that of your passwd entry, so newgidmap refuses to work for you",
 		"newuidmap and newgidmap compare the group of their caller with /etc/passwd; newgrp and sg change it.",
 		[]Fix{{You, "start from a shell with your own group: leave newgrp or sg, or log in again", ""},
@@ -124,13 +134,13 @@ var table = []entry{
 		[]Fix{{Pod, "add the capability SETFCAP: docker run --cap-add SETFCAP", "securityContext:\n  capabilities: {add: [SETFCAP]}"}, {Pod, "run as another user than root: docker run --user 1000", ""}}},
 	{IDUnmapped, "the id is not in the id map of the container",
 		"The kernel answers EINVAL to setuid, setgid and chown for an id that the user namespace does not map.",
-		[]Fix{{You, "use an id that is mapped, or give the container a range: --userns=auto", ""}, {Admin, "sudo usermod --add-subuids {UIDS} --add-subgids {GIDS} {NAME}", ""}}},
+		[]Fix{{You, "use an id that is mapped", ""}, {You, "give the container a range: {RANGE}", ""}, {Admin, "sudo usermod --add-subuids {UIDS} --add-subgids {GIDS} {NAME}", ""}}},
 	{SetgroupsDeny, "supplementary groups cannot be set with a single id",
 		"Someone without a privilege may write a gid_map only after setgroups is denied for good, or a negative group permission could be dropped (CVE-2014-8989).",
-		[]Fix{{You, "give the container a range: --userns=auto", ""}, {Admin, "sudo usermod --add-subuids {UIDS} --add-subgids {GIDS} {NAME}", ""}}},
+		[]Fix{{You, "ask for no groups: leave out --group-add, in a bundle process.user.additionalGids", ""}, {You, "give the container a range: {RANGE}", ""}, {Admin, "sudo usermod --add-subuids {UIDS} --add-subgids {GIDS} {NAME}", ""}}},
 	{DevptsGid, "the group of new terminals is not in the id map",
 		"devpts is usually mounted with gid=5 (tty). With one id there is no gid 5 to own the terminals, so they belong to you.",
-		[]Fix{{You, "leave out gid= for /dev/pts, or give the container a range: --userns=auto", ""}}},
+		[]Fix{{You, "leave out gid= for /dev/pts", ""}, {You, "give the container a range: {RANGE}", ""}, {Admin, "sudo usermod --add-subuids {UIDS} --add-subgids {GIDS} {NAME}", ""}}},
 	{MknodRefused, "device nodes cannot be made here",
 		"mknod of a device needs CAP_MKNOD on the host itself, whatever the user namespace grants. The host's node is bind-mounted in its place.",
 		[]Fix{{You, "name a device that the host has: --device {PATH}", ""}, {Admin, "make the node on the host, then bind it: sudo mknod {PATH} ...", ""}}},
@@ -178,7 +188,8 @@ var table = []entry{
 		[]Fix{{You, "put the writable side on a local disk or a tmpfs: TMPDIR=/dev/shm", ""}}},
 	{MountLocked, "flags of this mount are locked from outside",
 		"A mount that came from a more privileged namespace keeps ro, nosuid, nodev, noexec and the atime flags: mount_namespaces(7).",
-		[]Fix{{You, "ask for the same flags: -v {PATH}:{PATH}:{FLAGS}", ""}, {Admin, "mount it without them on the host: sudo mount -o remount,... {PATH}", ""}}},
+		[]Fix{{You, "{IFTYPED}ask for the same flags: -v {PATH}:{DEST}:{TYPED}", ""}, {You, "{IFBUNDLE}ask for the same flags: give the mount at {DEST} in config.json the options {FLAGS}", ""},
+			{Admin, "sudo mount -o remount,bind,{OPTIONS} {PLACE}", ""}}},
 
 	{RuntimeFallback, "no runtime directory from a login session, so state is kept in /tmp",
 		"XDG_RUNTIME_DIR comes from a login session (pam_systemd). su, sudo, cron and CI jobs have none, or one that belongs to somebody else.",
@@ -198,10 +209,11 @@ var table = []entry{
 
 	{ProcessLimit, "no more processes may be started here",
 		"The number of processes and threads is limited for each user (RLIMIT_NPROC, counted over all logins of that user), for each cgroup (pids.max, counted with all groups below) and for the host.",
-		[]Fix{{You, "end some of yours, or raise the limit, up to ulimit -u {LIMIT}", ""}, {Admin, "raise nproc in /etc/security/limits.conf, or: sudo systemctl set-property user-{UID}.slice TasksMax=infinity", ""}, {Pod, "run the outer container with a higher --pids-limit", ""}}},
+		[]Fix{{You, "end some of yours: ps -u {UID} shows them", ""}, {You, "raise the limit: ulimit -u {LIMIT}", ""}, {Admin, "{IFLIMIT}raise nproc in /etc/security/limits.conf", ""},
+			{Admin, "{IFGROUP}sudo systemctl set-property user-{UID}.slice TasksMax=infinity", ""}, {Pod, "{IFGROUP}run the outer container with a higher --pids-limit", ""}}},
 	{RlimitHard, "a resource limit cannot be raised above the hard limit",
 		"Raising a hard limit needs CAP_SYS_RESOURCE on the host (getrlimit(2)). A user namespace does not give it.",
-		[]Fix{{You, "ask for at most {LIMIT}: --ulimit {FLAGS}={LIMIT}", ""}, {Admin, "raise the hard limit in /etc/security/limits.d/, or Limit...= of the service", ""}}},
+		[]Fix{{You, "ask for at most {LIMIT}: --ulimit {FLAGS}={LIMIT}, in a bundle process.rlimits", ""}, {Admin, "raise the hard limit in /etc/security/limits.d/, or Limit...= of the service", ""}}},
 	{OOMScore, "oom_score_adj cannot be lowered",
 		"Lowering it below what this process was started with needs CAP_SYS_RESOURCE on the host (proc_pid_oom_score_adj(5)).",
 		[]Fix{{You, "set oomScoreAdj to {LIMIT} or more, or leave it out", ""}, {Admin, "start the caller with a lower one: OOMScoreAdjust= in its unit", ""}}},
@@ -210,21 +222,22 @@ var table = []entry{
 		[]Fix{{Admin, "sudo sysctl -w kernel.keys.maxkeys={LIMIT}", ""}, {You, "use no new keyring: --no-new-keyring", ""}}},
 	{CgroupDelegated, "no cgroup was delegated to you, so nothing is limited or counted",
 		"Limits need a cgroup v2 directory that you may write. systemd delegates one to each login session; a container has one when its cgroup is mounted writable.",
-		[]Fix{{You, "start from a login session, or: systemd-run --user --scope -p Delegate=yes {EXE} ...", ""},
-			{Admin, "sudo systemctl edit user@.service, with [Service] Delegate=cpu cpuset io memory pids", "[Service]\nDelegate=cpu cpuset io memory pids"},
+		[]Fix{{You, "{IFUSER}start from a login session, or: systemd-run --user --scope -p Delegate=yes {EXE} ...", ""}, {You, "{IFROOT}systemd-run --scope -p Delegate=yes {EXE} ...", ""},
+			{Admin, "{IFUSER}sudo systemctl edit user@.service, with [Service] Delegate=cpu cpuset io memory pids", "[Service]\nDelegate=cpu cpuset io memory pids"},
 			{Pod, "mount the cgroup writable: podman run --cgroupns=private --security-opt unmask=/sys/fs/cgroup", ""}}},
 	{CgroupNoV2, "this host does not run cgroup v2 alone, so nothing is limited or counted",
 		"Only cgroup v2 can be delegated safely. On hybrid hosts the controllers belong to v1.",
 		[]Fix{{Admin, "boot with systemd.unified_cgroup_hierarchy=1 (add it to GRUB_CMDLINE_LINUX in /etc/default/grub), on WSL kernelCommandLine = cgroup_no_v1=all in .wslconfig", ""}}},
 	{CgroupController, "a limit needs a cgroup controller that was not delegated to you",
 		"systemd delegates cpu, memory and pids to a user's manager; cpuset and io have to be asked for. Whoever owns a group passes controllers on to groups below it (cgroup.subtree_control), and not while processes live in it.",
-		[]Fix{{Admin, "sudo systemctl edit user@.service, with [Service] Delegate=cpu cpuset io memory pids; then log out and in", "[Service]\nDelegate=cpu cpuset io memory pids"},
-			{You, "leave the limit out, or see which controllers there are: cat /sys/fs/cgroup/$(cut -d: -f3 /proc/self/cgroup)/cgroup.controllers", ""}}},
+		[]Fix{{Admin, "{IFUSER}sudo systemctl edit user@.service, with [Service] Delegate=cpu cpuset io memory pids; then log out and in", "[Service]\nDelegate=cpu cpuset io memory pids"},
+			{Admin, "{IFROOT}give it to the groups below: echo {FLAGS} > {PATH}/cgroup.subtree_control", ""},
+			{You, "leave the limit out", ""}}},
 	{CgroupSystemd, "systemd was asked for a cgroup and gave none",
 		"A container's cgroup is a scope of the user's systemd, or for root of the system's, asked for over D-Bus.",
-		[]Fix{{You, "see whether it works: systemctl --user status (su and sudo have no session: use ssh or machinectl shell)", ""},
+		[]Fix{{You, "{IFUSER}see whether it works: systemctl --user status (su and sudo have no session: use ssh or machinectl shell)", ""}, {You, "{IFROOT}see whether it works: systemctl status", ""},
 			{You, "use a directory of yours or none: --cgroup-manager=cgroupfs, --cgroup-manager=disabled", ""},
-			{Admin, "sudo loginctl enable-linger USER", ""}}},
+			{Admin, "{IFUSER}sudo loginctl enable-linger {NAME}", ""}}},
 	{CgroupDisabled, "cgroups were switched off for this container",
 		"With --cgroups=disabled, or --cgroup-manager=disabled, a container stays in its caller's cgroup, where nothing is limited or counted for it alone.",
 		[]Fix{{You, "start it without that flag", ""}}},
@@ -251,7 +264,9 @@ var table = []entry{
 		[]Fix{{You, "make it fatal with --require, or take it out of the configuration", ""}}},
 	{CapsMissing, "the caller does not hold every capability that was asked for",
 		"Without a user namespace of its own a container can only get what its caller has, within the caller's bounding set.",
-		[]Fix{{You, "give it a user namespace, where it holds them all: --userns=auto, as root --userns=single, or linux.uidMappings", ""}, {Pod, "docker or podman run --cap-add NAME", ""}}},
+		[]Fix{{You, "leave out {UNKNOWN}, which this kernel does not know", ""},
+			{You, "{IFLIMIT}{IFUSER}give it a user namespace, where it holds them all: --userns=auto; in a bundle linux.uidMappings", ""}, {You, "{IFLIMIT}{IFROOT}give it a user namespace, where it holds them all: --userns=single; in a bundle linux.uidMappings", ""},
+			{Pod, "docker or podman run --cap-add {FLAGS}", ""}}},
 
 	{IDMapMount, "the owners of files on a mount can only be mapped by who owns the filesystem",
 		"An idmapped mount shows files under other owners. The kernel wants CAP_SYS_ADMIN in the user namespace that mounted the filesystem (mount_setattr(2)), for a disk that is the host's root.",

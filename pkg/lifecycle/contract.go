@@ -18,6 +18,7 @@ func (b *birth) note(name string) {
 	k := b.run.Kernel
 	cause := func(op kernel.Op, code kernel.Code, errno unix.Errno) kernel.Cause {
 		op.InUserns, op.OwnNet, op.OwnCgroup = b.userns(), b.fresh(unix.CLONE_NEWNET), b.fresh(unix.CLONE_NEWCGROUP)
+		b.askable(&op)
 		if c, ok := k.Explain(op, errno); ok {
 			return c
 		}
@@ -40,7 +41,7 @@ func (b *birth) note(name string) {
 		b.contract.Degrade(kernel.FeatKeyring, "the caller's session keyring stays", cause(kernel.Op{Do: kernel.NewKeyring}, kernel.KeyringQuota, unix.EDQUOT))
 	}
 	if dest, ok := strings.CutPrefix(name, rootfs.NoteLocked); ok {
-		b.contract.Degrade(kernel.FeatMounts, dest+" keeps the flags that its mount has outside", kernel.NewAt(kernel.MountLocked, dest))
+		b.contract.Degrade(kernel.FeatMounts, dest+" keeps the flags that its mount has outside", cause(kernel.Op{Do: kernel.Remount, Path: b.tree.ShownAt(dest), Dest: dest}, kernel.MountLocked, unix.EPERM))
 	}
 }
 
@@ -48,23 +49,47 @@ func (b *birth) note(name string) {
 func (b *birth) degrade() {
 	if b.proc.Lost != 0 {
 		lost := strings.Join(b.proc.Lost.Names(), " ")
-		b.contract.Degrade(kernel.FeatCaps, "without "+lost, kernel.New(kernel.CapsMissing, "we do not hold "+lost))
+		cause := b.run.Kernel.Fit(kernel.New(kernel.CapsMissing, "we do not hold "+lost), "IFLIMIT", kernel.Holds, "FLAGS", strings.Join(b.proc.Lost.Names(), " --cap-add "))
+		b.contract.Degrade(kernel.FeatCaps, "without "+lost, cause)
 	}
 	if len(b.proc.Unknown) > 0 {
 		unknown := strings.Join(b.proc.Unknown, " ")
-		b.contract.Degrade(kernel.FeatCaps, "without "+unknown, kernel.New(kernel.CapsMissing, "unknown: "+unknown))
+		b.contract.Degrade(kernel.FeatCaps, "without "+unknown, b.run.Kernel.Fit(kernel.New(kernel.CapsMissing, "unknown: "+unknown), "UNKNOWN", unknown))
 		b.run.Warn("process.capabilities: unknown ones are ignored: " + unknown)
 	}
 	if len(b.proc.Limited) > 0 {
-		b.contract.Degrade(kernel.FeatRlimits, strings.Join(b.proc.Limited, ", "), kernel.New(kernel.RlimitHard))
+		b.contract.Degrade(kernel.FeatRlimits, strings.Join(b.proc.Limited, ", "), b.limitCause())
 	}
 	if w := b.network; w != nil && w.Short != nil {
 		b.contract.Degrade(kernel.FeatNetwork, "no network but loopback", *w.Short)
 	}
 	for _, o := range b.tree.Losses() {
-		b.contract.Degrade(o.Feature, o.Lost, *o.Cause)
+		b.contract.Degrade(o.Feature, o.Lost, b.fit(*o.Cause))
 	}
 	b.groupOutcome()
+}
+
+// fit is a cause of a package that knows nothing of the caller, for this one.
+func (b *birth) fit(c kernel.Cause) kernel.Cause {
+	switch c.Code {
+	case kernel.CgroupDelegated:
+		return b.run.Kernel.Fit(c)
+	case kernel.DevptsGid:
+		op := kernel.Op{}
+		b.askable(&op)
+		return b.run.Kernel.FitIDs(c, op)
+	}
+	return c
+}
+
+// limitCause is about the first limit that was cut.
+func (b *birth) limitCause() kernel.Cause {
+	for _, l := range b.Spec.Process.Rlimits {
+		if c, ok := b.run.Kernel.Explain(kernel.Op{Do: kernel.Setrlimit, Path: l.Type, Want: l.Hard}, unix.EPERM); ok {
+			return c
+		}
+	}
+	return kernel.New(kernel.RlimitHard)
 }
 
 // supplementary says whether a caller has groups besides the first.

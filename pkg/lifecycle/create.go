@@ -37,6 +37,8 @@ type Options struct {
 	Before func() `json:"-"`
 
 	Hidden []*handle.Handle // what of the host must not be seen, wherever it lies
+	// Typed: the spec was made of flags, so that what is wrong with it is not in a config.json.
+	Typed bool
 	// NoDevices: device nodes that lie in the root cannot be opened.
 	NoDevices bool
 	Files     []File // that the container begins with, in directories of its own

@@ -36,9 +36,24 @@ func (r *Runtime) explain(g *program, err error) error {
 		return r.explainStep(err, func(op *kernel.Op) {
 			op.InUserns, op.OwnNet, op.OwnCgroup = g.userns(), g.fresh(unix.CLONE_NEWNET), g.fresh(unix.CLONE_NEWCGROUP)
 			op.UIDMap, op.GIDMap = mapText(g.world.IDs.UIDs), mapText(g.world.IDs.GIDs)
+			g.askable(op)
 		})
 	}
 	return err
+}
+
+// askable says what of the container's ids and mounts could be asked for differently, and how.
+func (g *program) askable(op *kernel.Op) {
+	op.Typed = g.Typed
+	switch o, chosen := g.Contract.Of(kernel.FeatIDRange); {
+	case chosen && o.Result != kernel.Granted:
+		op.Short = g.run.who()
+	case !g.fresh(unix.CLONE_NEWUSER) || mapsMany(g.world.IDs.UIDs):
+	case g.Typed:
+		op.Range = "--userns=auto"
+	default:
+		op.Range = "more than one id in linux.uidMappings and linux.gidMappings"
+	}
 }
 
 // explainMap turns the failure to write an id map into an error for people.

@@ -252,12 +252,12 @@ func (r *Runtime) groupCause(err error) kernel.Cause {
 	case errors.Is(err, cgroup2.ErrNotOurs), errors.Is(err, cgroup2.ErrOutside), errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
 		errno = unix.EACCES
 	default:
-		return kernel.New(kernel.CgroupSystemd)
+		return r.Kernel.Fit(kernel.New(kernel.CgroupSystemd))
 	}
 	if c, ok := r.Kernel.Explain(kernel.Op{Do: kernel.UseCgroup}, errno); ok {
 		return c
 	}
-	return kernel.New(kernel.CgroupDelegated, err.Error())
+	return r.Kernel.Fit(kernel.New(kernel.CgroupDelegated, err.Error()))
 }
 
 // limitFeatures are the controllers that a run may be required to have.
@@ -278,7 +278,9 @@ func (b *birth) groupOutcome() {
 	}
 	if len(g.missing) > 0 {
 		have, _ := b.run.Groups.Group(g.place.Path).Controllers()
-		b.refuseLimits(slices.DeleteFunc(g.missing, cgroup2.Write.Unlimited), kernel.New(kernel.CgroupController, "cgroup.controllers of "+g.place.Path+": "+strings.Join(have, " ")))
+		for _, w := range slices.DeleteFunc(g.missing, cgroup2.Write.Unlimited) {
+			b.refuseLimits([]cgroup2.Write{w}, b.run.Kernel.LackingController(w.Controller(), g.place.Path, strings.Join(have, " ")))
+		}
 	}
 	for _, w := range g.writes {
 		if f := limitFeatures[w.Controller()]; f != "" {

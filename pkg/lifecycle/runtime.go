@@ -144,7 +144,11 @@ func (r *Runtime) ChooseIDs(mode string, keep bool) (spec.IDs, kernel.Contract, 
 	for _, s := range short {
 		c.Degrade(kernel.FeatIDRange, "one id instead of a range", r.idCause(s))
 	}
-	return spec.IDs{UID: mappings(m.UIDs), GID: mappings(m.GIDs)}, c, nil
+	ids := spec.IDs{UID: mappings(m.UIDs), GID: mappings(m.GIDs)}
+	if o, lost := c.Of(kernel.FeatIDRange); lost {
+		ids.Short = o.Cause
+	}
+	return ids, c, nil
 }
 
 // mounts says whether a mount namespace can be had without a user namespace.
@@ -152,11 +156,16 @@ func (r *Runtime) mounts() bool { return r.Caller.UID == 0 && r.Self.Has(unix.CA
 
 // idCause is a shortfall of ids as a cause with its fix.
 func (r *Runtime) idCause(s idmap.Shortfall) kernel.Cause {
-	who := kernel.Who{Name: r.Name(), UID: int(r.Caller.UID)}
+	return kernel.IDMapCause(string(s.Reason), s.Evidence, *r.who())
+}
+
+// who is the caller as fixes for id maps are written to.
+func (r *Runtime) who() *kernel.Who {
+	who := &kernel.Who{Name: r.Name(), UID: int(r.Caller.UID), GID: int(r.Caller.GID)}
 	if free, ok := r.Maps.Free(65536); ok {
 		who.SubUIDs, who.SubGIDs = free.String(), free.String()
 	}
-	return kernel.IDMapCause(string(s.Reason), s.Evidence, who)
+	return who
 }
 
 func mappings(extents []idmap.Extent) []specs.LinuxIDMapping {

@@ -52,7 +52,7 @@ func (r *Runtime) Update(id string, change *specs.LinuxResources) error {
 	}
 	if missing = lacking(missing, rec.Resources()); len(missing) > 0 {
 		have, _ := g.Controllers()
-		cause := kernel.New(kernel.CgroupController, "cgroup.controllers of "+g.Path+": "+strings.Join(have, " "))
+		cause := r.Kernel.LackingController(missing[0].Controller(), g.Path, strings.Join(have, " "))
 		return &kernel.Refusal{Cause: cause, Err: fmt.Errorf("%s: controller %s", missing[0].Field, missing[0].Controller())}
 	}
 	if err := checkUse(g, change); err != nil {

@@ -62,8 +62,8 @@ func flags(field, source string) kernel.Attempt {
 	return kernel.Attempt{Field: field, Op: kernel.Op{Do: kernel.Remount, Path: source}}
 }
 
-// shownAt is what of the host a place of the container shows, for the flags that it has outside.
-func (t *Tree) shownAt(dest string) string {
+// ShownAt is what of the host a place of the container shows, for the flags that it has outside.
+func (t *Tree) ShownAt(dest string) string {
 	for _, m := range slices.Backward(t.mounts) {
 		if m.bind() && within(inside(dest), inside(m.dest)) {
 			return m.source + strings.TrimPrefix("/"+inside(dest), "/"+inside(m.dest))

@@ -69,7 +69,7 @@ func (m *mount) finishRemount() error {
 // are not named stay.
 func (t *Tree) change(p *plan.Plan, m *mount) {
 	about := m.attempt(kernel.Remount)
-	about.Path = t.shownAt(m.dest)
+	about.Path = t.ShownAt(m.dest)
 	p.Act("remount %s", m.dest)
 	p.About(about)
 	at := p.OpenInRoot(t.root, inside(m.dest), unix.O_PATH|m.placeFlags).To("place")

@@ -314,7 +314,7 @@ func (t *Tree) Seal(p *plan.Plan) {
 	for _, m := range t.mounts {
 		if m.sealed {
 			p.Act("make %s read-only", m.dest)
-			p.About(flags("", t.shownAt(m.dest)))
+			p.About(flags("", t.ShownAt(m.dest)))
 			p.SetAttr(m.tree, unix.MOUNT_ATTR_RDONLY, 0, 0, m.sealBelow)
 		}
 	}

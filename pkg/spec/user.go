@@ -9,6 +9,8 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/kernel"
 )
 
 // user decides who the payload is. Without --user: in the host's tree yourself; in a root of its own its
@@ -180,12 +182,11 @@ func (b *builder) umask() error {
 // usable refuses ids that do not exist in the container before the kernel says "invalid argument".
 func (b *builder) usable() error {
 	u := &b.spec.Process.User
-	const more = "a larger map comes with --userns auto"
 	if !mapped(b.ids.UID, u.UID) {
-		return fmt.Errorf("--user %q: uid %d is not in the id map (%s): %s", b.wish.User, u.UID, extentsText(b.ids.UID), more)
+		return b.unmapped(fmt.Sprintf("--user %q: uid %d", b.wish.User, u.UID), b.ids.UID)
 	}
 	if !mapped(b.ids.GID, u.GID) {
-		return fmt.Errorf("--user %q: gid %d is not in the id map (%s): %s", b.wish.User, u.GID, extentsText(b.ids.GID), more)
+		return b.unmapped(fmt.Sprintf("--user %q: gid %d", b.wish.User, u.GID), b.ids.GID)
 	}
 	kept := u.AdditionalGids[:0]
 	asked := len(u.AdditionalGids) - len(splitAll(b.wish.GroupAdd))
@@ -195,7 +196,7 @@ func (b *builder) usable() error {
 		case mapped(b.ids.GID, g):
 			kept = append(kept, g)
 		case i >= asked && b.spec.Annotations[KeepGroups] != "1":
-			return fmt.Errorf("--group-add %d: gid %d is not in the id map (%s): %s", g, g, extentsText(b.ids.GID), more)
+			return b.unmapped(fmt.Sprintf("--group-add %d: gid %d", g, g), b.ids.GID)
 		default:
 			// A group that only the group file asks for.
 			b.notice("group-not-mapped", "group %d of user %s is not in the id map: the command runs without it", g, b.wish.User)
@@ -203,6 +204,18 @@ func (b *builder) usable() error {
 	}
 	u.AdditionalGids = kept
 	return nil
+}
+
+// unmapped is about an id that does not exist in the container, with the way to more ids where there is one.
+func (b *builder) unmapped(what string, list []specs.LinuxIDMapping) error {
+	err := fmt.Errorf("%s is not in the id map (%s)", what, extentsText(list))
+	switch {
+	case b.ids.Short != nil:
+		return &kernel.Refusal{Cause: *b.ids.Short, Err: err}
+	case len(list) == 1 && list[0].Size == 1:
+		return fmt.Errorf("%w: a larger map comes with --userns auto", err)
+	}
+	return fmt.Errorf("%w: use one of those", err)
 }
 
 func contains32(list []uint32, n uint32) bool {

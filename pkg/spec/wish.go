@@ -95,7 +95,10 @@ type File struct {
 }
 
 // IDs are the mappings of the new user namespace; none means no user namespace.
-type IDs struct{ UID, GID []specs.LinuxIDMapping }
+type IDs struct {
+	UID, GID []specs.LinuxIDMapping
+	Short    *kernel.Cause // why there is one id where a range was asked for; nil where there is what was asked for
+}
 
 // Userns tells whether there is to be a user namespace.
 func (i IDs) Userns() bool { return len(i.UID) > 0 || len(i.GID) > 0 }

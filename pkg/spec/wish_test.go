@@ -62,12 +62,12 @@ func one(container, host uint32) []specs.LinuxIDMapping {
 }
 
 // kept maps ann to herself, rooted to root, many to root and 65536 more.
-func kept() IDs   { return IDs{one(1000, 1000), one(1000, 1000)} }
-func rooted() IDs { return IDs{one(0, 1000), one(0, 1000)} }
+func kept() IDs   { return IDs{UID: one(1000, 1000), GID: one(1000, 1000)} }
+func rooted() IDs { return IDs{UID: one(0, 1000), GID: one(0, 1000)} }
 
 func many() IDs {
 	m := append(one(0, 1000), specs.LinuxIDMapping{ContainerID: 1, HostID: 100000, Size: 65536})
-	return IDs{m, m}
+	return IDs{UID: m, GID: m}
 }
 
 func TestWishGolden(t *testing.T) {
@@ -94,7 +94,7 @@ func TestWishGolden(t *testing.T) {
 		{"rootfs-read-only", Wish{Rootfs: "img", ReadOnly: true, Tmpfs: []string{"/full", "/etc/x:size=1m,exec"}}, at("/"), many()},
 		{"rootfs-init", Wish{Rootfs: "/img", Init: true, Args: []string{"top"}}, ann(), many()},
 		{"rootfs-network-host", Wish{Rootfs: "/img", Network: "host", Cow: true}, root, IDs{}},
-		{"rootfs-keep-id", Wish{Rootfs: "/img", Userns: "keep-id", GroupAdd: []string{"log"}}, ann(), IDs{append(one(1000, 1000), specs.LinuxIDMapping{HostID: 100000, Size: 1000}), append(one(1000, 1000), specs.LinuxIDMapping{HostID: 100000, Size: 1000})}},
+		{"rootfs-keep-id", Wish{Rootfs: "/img", Userns: "keep-id", GroupAdd: []string{"log"}}, ann(), IDs{UID: append(one(1000, 1000), specs.LinuxIDMapping{HostID: 100000, Size: 1000}), GID: append(one(1000, 1000), specs.LinuxIDMapping{HostID: 100000, Size: 1000})}},
 	}
 	host := fakeHost(t)
 	if err := os.Mkdir(filepath.Join(host, "home/ann/src/x"), 0o755); err != nil {
@@ -354,9 +354,9 @@ func TestTreeMasks(t *testing.T) {
 	}{
 		"user":                   {ann(), kept(), false},
 		"root":                   {root, IDs{}, true},
-		"root mapped to root":    {root, IDs{one(0, 0), one(0, 0)}, true},
-		"root mapped elsewhere":  {root, IDs{one(0, 5), one(0, 5)}, false},
-		"root in a namespace":    {nested, IDs{one(0, 0), one(0, 0)}, false},
+		"root mapped to root":    {root, IDs{UID: one(0, 0), GID: one(0, 0)}, true},
+		"root mapped elsewhere":  {root, IDs{UID: one(0, 5), GID: one(0, 5)}, false},
+		"root in a namespace":    {nested, IDs{UID: one(0, 0), GID: one(0, 0)}, false},
 		"root in one, no second": {nested, IDs{}, false},
 	}
 	host := fakeHost(t)
@@ -388,7 +388,7 @@ func TestTreeKernelDirectories(t *testing.T) {
 
 func TestCallerNotMapped(t *testing.T) {
 	host := fakeHost(t)
-	s, notices, err := Wish{Tree: true, hostRoot: host}.Spec(ann(), IDs{one(7, 5), one(8, 5)})
+	s, notices, err := Wish{Tree: true, hostRoot: host}.Spec(ann(), IDs{UID: one(7, 5), GID: one(8, 5)})
 	if err != nil {
 		t.Fatal(err)
 	}

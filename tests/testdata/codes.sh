@@ -13,6 +13,12 @@ bundled() {
 	sandbox run "$@" -b . $ID
 }
 
+# fix PATTERN is the fix in the last refusal that has it; without one there is none.
+fix() { tr ';' '\n' <refused | sed -nE "s/^ ?(fix:|or) \((you|admin|pod)\) (.*$1.*)/\3/p" | grep .; }
+
+# no PATTERN: the last refusal does not speak of it.
+no() { ! grep -E -- "$1" refused; }
+
 # ann_lives is for root: this host gets an ordinary user with subordinate ids, whose number is $uid.
 uid=4242
 ann_lives() {
@@ -53,5 +59,11 @@ filter() {
 
 # filtered [FLAG...] -- CMD runs a command under it, on this host and with all capabilities.
 filtered() {
-	sandbox run --pid host --network host --cap-add ALL --security-opt seccomp=filter.json "$@"
+	sandbox run --pid host --network host --cap-add ALL --security-opt seccomp=filter.json "$SHOW_BIN" "$@"
+}
+
+# controllers N: this host has its controllers in hierarchy N, where 0 is that of version 2.
+controllers() {
+	sed -E "/^#/!s/^([^\t]*\t)[0-9]+/\1$1/" /proc/cgroups >controllers
+	mount --bind controllers /proc/cgroups
 }
