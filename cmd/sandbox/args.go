@@ -62,6 +62,20 @@ func double(arg string) string {
 	return arg
 }
 
+// saysBundle says whether a bundle is named before the command, for errors that come before flags are parsed to their end.
+func saysBundle(args []string) bool {
+	for _, arg := range args {
+		name, _, _ := strings.Cut(double(arg), "=")
+		switch {
+		case arg == "--":
+			return false
+		case arg == "-b", name == "--bundle", strings.HasPrefix(arg, "-b="):
+			return true
+		}
+	}
+	return false
+}
+
 // singleDash are the long flags that callers of runc write with one dash, as
 // Go's own flag package takes them (go-runc passes -no-subreaper).
 var singleDash = []string{

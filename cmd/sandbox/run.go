@@ -49,7 +49,7 @@ func (r *runFlags) add(f *pflag.FlagSet) {
 	f.Var(each(&w.EnvPass), "env-pass", "with --: which variables pass: `WHICH` all, none, default (no secrets), or names")
 	f.StringVarP(&w.Workdir, "workdir", "w", "", "working directory `DIR` inside")
 	f.StringVarP(&w.User, "user", "u", "", "`USER[:GROUP]` inside, names or numbers")
-	f.VarP(each(&w.Volumes), "volume", "v", "bind `SRC[:DST[:OPTIONS]]`; option O makes it copy-on-write")
+	f.VarP(each(&w.Volumes), "volume", "v", "bind `SRC[:DST][:OPTIONS]`, such as ~/x:ro; option O makes it copy-on-write")
 	f.Var(each(&w.Mounts), "mount", "`type=bind|tmpfs,src=...,dst=...,...`")
 	f.Var(each(&w.Tmpfs), "tmpfs", "mount a tmpfs at `DST[:OPTIONS]`")
 	f.BoolVar(&w.ReadOnly, "read-only", false, "make the root read-only")
@@ -86,7 +86,8 @@ const runLong = `Run a command in a new container, in one of three forms.
       An OCI bundle, as runc does it. Inside a bundle directory: sandbox run ID.
 
 The exit status is the command's, 128+n when signal n ended it; 125 when sandbox
-failed, 126 when the command cannot be run, 127 when it is not found.`
+failed, 126 when the command cannot be run, 127 when it is not found. With a
+bundle these three are 1, as with runc.`
 
 const runExample = `  sandbox run -- make test
   sandbox run --cow -- sh -c 'rm -rf *'
@@ -102,7 +103,7 @@ func (a *app) run(cmd *cobra.Command) {
 	cmd.Flags().SetInterspersed(false)
 	f.add(cmd.Flags())
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
-		return &usageError{fmt.Errorf("%w (see 'sandbox run --help')", err), 125}
+		return &usageError{fmt.Errorf("%w (see 'sandbox run --help')", err), f.failed()}
 	})
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		r, o, err := a.prepare(cmd, &f, args)
@@ -151,6 +152,14 @@ func (a *app) prepare(cmd *cobra.Command, f *runFlags, args []string) (*lifecycl
 	return r, o, complete(&o, f.limit, f.joinOrMake(r, form == formBundle), activate, f.size)
 }
 
+// failed is the status of a command line that cannot be meant: 125 for a command, runc's 1 for a bundle.
+func (f *runFlags) failed() int {
+	if f.bundle != "" || saysBundle(os.Args[1:]) {
+		return 1
+	}
+	return 125
+}
+
 type form int
 
 const (
@@ -172,7 +181,7 @@ func (f *runFlags) form(cmd *cobra.Command, args []string) (form, []string, erro
 	if len(args) > 1 && strings.HasPrefix(args[1], "-") {
 		first := args[0]
 		if err := fs.Parse(args[1:]); err != nil {
-			return 0, nil, &usageError{fmt.Errorf("%w (see 'sandbox run --help')", err), 125}
+			return 0, nil, &usageError{fmt.Errorf("%w (see 'sandbox run --help')", err), f.failed()}
 		}
 		args = append([]string{first}, fs.Args()...)
 	}
@@ -180,7 +189,9 @@ func (f *runFlags) form(cmd *cobra.Command, args []string) (form, []string, erro
 }
 
 func (f *runFlags) formOf(args []string, dash bool) (form, []string, error) {
-	usage := func(text string) error { return &usageError{fmt.Errorf("%s (see 'sandbox run --help')", text), 125} }
+	usage := func(text string) error {
+		return &usageError{fmt.Errorf("%s (see 'sandbox run --help')", text), f.failed()}
+	}
 	switch {
 	case f.bundle != "" && len(args) == 1:
 		return formBundle, args, nil

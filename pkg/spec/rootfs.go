@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -76,6 +77,29 @@ func (b *builder) rootfs() error {
 		return fmt.Errorf("--workdir %q: must be an absolute path", b.wish.Workdir)
 	}
 	b.spec.Process.Cwd = filepath.Clean(b.wish.Workdir)
+	return nil
+}
+
+// workdirIsThere refuses a working directory that the root does not have, as podman does: a mistyped one would be made in it.
+// What lies below a mount, or behind a link, shows only when it runs.
+func (b *builder) workdirIsThere() error {
+	cwd := b.spec.Process.Cwd
+	if b.wish.Tree || b.wish.Workdir == "" || slices.ContainsFunc(b.spec.Mounts, func(m specs.Mount) bool {
+		return m.Destination != "/" && (cwd == m.Destination || strings.HasPrefix(cwd, m.Destination+"/"))
+	}) {
+		return nil
+	}
+	root, err := b.rootDir()
+	if err != nil {
+		return err
+	}
+	fd, err := root.OpenAt(strings.TrimPrefix(cwd, "/")+"/.", unix.O_PATH|unix.O_DIRECTORY, unix.RESOLVE_IN_ROOT|unix.RESOLVE_NO_SYMLINKS)
+	switch {
+	case err == nil:
+		unix.Close(fd)
+	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOTDIR):
+		return fmt.Errorf("--workdir %q: %w in the rootfs %s", b.wish.Workdir, err, b.wish.Rootfs)
+	}
 	return nil
 }
 

@@ -88,7 +88,7 @@ func (b *builder) volumeFlag(v string) (specs.Mount, error) {
 	return b.bind(vol)
 }
 
-// parseVolume reads SRC:DST[:OPTIONS], or SRC alone.
+// parseVolume reads SRC:DST[:OPTIONS], or SRC[:OPTIONS] for a place of the same name.
 func parseVolume(v string) (volume, error) {
 	parts := strings.Split(v, ":")
 	vol := volume{source: parts[0]}
@@ -102,18 +102,41 @@ func parseVolume(v string) (volume, error) {
 	case len(parts) == 1:
 		return vol, nil
 	}
+	if len(parts) == 2 && isOptions(parts[1]) { // -v DIR:ro is -v DIR:DIR:ro
+		return vol, vol.optionList(parts[1])
+	}
 	vol.destination = parts[1]
 	if err := destination(vol.destination); err != nil {
 		return vol, err
 	}
 	if len(parts) == 3 {
-		for _, word := range strings.Split(parts[2], ",") {
-			if err := vol.option(word); err != nil {
-				return vol, err
-			}
-		}
+		return vol, vol.optionList(parts[2])
 	}
 	return vol, vol.consistent()
+}
+
+// isOptions tells options from a destination, which begins with a slash.
+func isOptions(text string) bool {
+	if text == "" || text[0] == '/' {
+		return false
+	}
+	var v volume
+	for _, word := range strings.Split(text, ",") {
+		if v.option(word) != nil {
+			return true // an option all the same, which is refused by its name
+		}
+	}
+	_, err := mountOptions(v.words, bindDefaults())
+	return err == nil
+}
+
+func (v *volume) optionList(text string) error {
+	for _, word := range strings.Split(text, ",") {
+		if err := v.option(word); err != nil {
+			return err
+		}
+	}
+	return v.consistent()
 }
 
 func (v *volume) option(word string) error {

@@ -161,7 +161,7 @@ func (w Wish) Spec(c Caller, ids IDs) (*specs.Spec, []Notice, error) {
 	// The order matters: who the payload is depends on the root; mounts, capabilities and
 	// environment depend on who the payload is; what is masked comes after all of them.
 	for _, part := range []func() error{
-		b.openWorkdir, b.oneLine, b.cameByLink, b.elsewhere, b.annotations, b.namespaces, b.root, b.user, form, b.args, b.mounts, b.init, b.devices,
+		b.openWorkdir, b.oneLine, b.cameByLink, b.elsewhere, b.annotations, b.namespaces, b.root, b.user, form, b.args, b.mounts, b.workdirIsThere, b.init, b.devices,
 		b.env, b.limits, b.capabilities, b.security, b.guard, b.closeDoors,
 	} {
 		if err := part(); err != nil {
