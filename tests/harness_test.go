@@ -84,6 +84,9 @@ func (h *harness) installName(name, root string) error {
 	if !h.callers.root() {
 		return os.Symlink(h.bin, name)
 	}
+	if err := os.Mkdir(root, 0o700); err != nil {
+		return err // a --root that is typed has to be there for `list`
+	}
 	line := fmt.Sprintf("#!/bin/sh\nexec '%s' --root '%s' \"$@\"\n", h.bin, root)
 	syscall.ForkLock.RLock() // what is forked for another script meanwhile would hold the file open, and nobody could execute it
 	defer syscall.ForkLock.RUnlock()

@@ -22,7 +22,7 @@ its root, and waits; "sandbox start ID" lets it run its program.`
 		if err != nil {
 			return err
 		}
-		if err := complete(&o, n.joinOrMake(r, true), activate); err != nil {
+		if err := settle(&o, n.joinOrMake(r, true), activate); err != nil {
 			return err
 		}
 		if err := b.dial(&o, true); err != nil {

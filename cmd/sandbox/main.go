@@ -45,7 +45,11 @@ func execute(args []string) int {
 			return 1
 		}
 	}
-	if err := app.known(app.verb); err != nil {
+	asked := app.verb
+	if i := verbAt(args); asked == "help" && i+1 < len(args) && !strings.HasPrefix(args[i+1], "-") {
+		asked = args[i+1] // what help is asked for
+	}
+	if err := app.known(asked, args); err != nil {
 		app.log, app.logFormat = logOf(args)
 		app.report(err)
 		return 3 // runc's
@@ -63,22 +67,6 @@ func execute(args []string) int {
 		return app.failed(usage.status)
 	}
 	return app.failed(1)
-}
-
-// known refuses a command that does not exist, also when only its help is asked
-// for: podman takes a help without error for support.
-func (a *app) known(name string) error {
-	if name == "" || name == "help" || name == "completion" || strings.HasPrefix(name, "__") {
-		return nil
-	}
-	if a.find(name) != nil {
-		return nil
-	}
-	hint := ""
-	if near := a.command("").SuggestionsFor(name); len(near) > 0 {
-		hint = fmt.Sprintf("did you mean %s? ", strings.Join(near, " or "))
-	}
-	return fmt.Errorf("unknown command %q; %s\"sandbox --help\" lists them", name, hint)
 }
 
 // app is one invocation.
@@ -121,6 +109,10 @@ func (a *app) runtime() (*lifecycle.Runtime, error) {
 		a.cgroupManager = "systemd"
 	}
 	r.Tell = a.tell
+	if a.debug {
+		r.Debug = a.debugLine
+		a.introduce(r)
+	}
 	r.Warn, r.Kernel.Exe, r.CgroupManager = a.warn, a.exe.path, a.cgroupManager
 	r.Helpers.Given, r.Helpers.Exe = a.helpers, a.exe.path
 	if r.Notice != nil {
@@ -147,7 +139,9 @@ func (a *app) command(verb string) *cobra.Command {
 
   sandbox run -- make test        a command of yours on this host's tree, which it cannot change
   sandbox run ./rootfs sh         a command in a directory tree
-  sandbox run -b BUNDLE ID        an OCI bundle; with create, start, state, kill, delete: runc's commands`,
+  sandbox run -b BUNDLE ID        an OCI bundle; with create, start, state, kill, delete: runc's commands
+
+"source <(sandbox completion bash)" has a shell complete commands, ids, modes and codes; zsh and fish can too.`,
 		SilenceErrors: true, SilenceUsage: true, TraverseChildren: true, SuggestionsMinimumDistance: 2,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
@@ -162,9 +156,9 @@ func (a *app) command(verb string) *cobra.Command {
 	})
 	f := root.PersistentFlags()
 	f.StringVar(&a.root, "root", "", "`DIR` of all containers' state (default $XDG_RUNTIME_DIR/sandbox, for root /run/sandbox)")
-	f.StringVar(&a.log, "log", "", "also append errors to `FILE`")
+	f.StringVar(&a.log, "log", "", "also append errors and warnings to `FILE`, and what --debug says only there")
 	f.StringVar(&a.logFormat, "log-format", "text", "how: text or json")
-	f.BoolVar(&a.debug, "debug", false, "say more")
+	f.BoolVar(&a.debug, "debug", false, "say what is done, in lines with level=debug")
 	f.BoolVar(&a.systemdCgroup, "systemd-cgroup", false, "the same as --cgroup-manager=systemd")
 	f.StringVar(&a.cgroupManager, "cgroup-manager", "", "`WHO` makes a container's cgroup: systemd, cgroupfs or disabled (default: what works here)")
 	f.Var(&a.helpers, "helper", "run this program for sandbox: `NAME=PATH`, such as slirp4netns=/opt/bin/slirp4netns")
@@ -173,6 +167,10 @@ func (a *app) command(verb string) *cobra.Command {
 	for _, name := range []string{"systemd-cgroup", "rootless", "criu"} {
 		_ = f.MarkHidden(name)
 	}
+	root.SetHelpFunc(help)
+	if strings.HasPrefix(verb, "__") {
+		a.complete(root, "")
+	}
 	for _, c := range a.verbs() {
 		cmd := &cobra.Command{Use: c.use, Short: c.short}
 		if c.alias != "" {
@@ -180,6 +178,9 @@ func (a *app) command(verb string) *cobra.Command {
 		}
 		if c.called(verb) || verb == "" || verb == "help" || strings.HasPrefix(verb, "__") {
 			c.build(cmd)
+		}
+		if strings.HasPrefix(verb, "__") {
+			a.complete(cmd, c.name())
 		}
 		root.AddCommand(cmd)
 	}

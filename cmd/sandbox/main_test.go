@@ -59,11 +59,38 @@ func TestVerbs(t *testing.T) {
 			t.Errorf("%s: sealed %v, loud %v", name, a.is(sealed), a.is(loud))
 		}
 	}
-	for name, says := range map[string]string{"run": "", "ls": "", "help": "", "__complete": "", "stat": "did you mean start or state", "pausee": "did you mean pause", "nothing-like": `unknown command "nothing-like"; "sandbox`} {
-		err := (&app{}).known(name)
+	for name, says := range map[string]string{"run": "", "ls": "", "help": "", "__complete": "", "stat": "did you mean start or state", "pausee": "did you mean pause", "nothing-like": `unknown command "nothing-like"; "sandbox`,
+		"stop": "`sandbox kill ID`", "logs": "output is not kept", "pull": "no images yet", "restore": "checkpoints are not there yet"} {
+		err := (&app{}).known(name, nil)
 		if (err == nil) != (says == "") || err != nil && !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// TestElsewhere: what people know from other programs leads to commands that there are.
+func TestElsewhere(t *testing.T) {
+	for name := range elsewhere {
+		if (&app{}).find(name) != nil {
+			t.Errorf("%s is a command", name)
+		}
+	}
+	for name, like := range alike {
+		if (&app{}).find(name) != nil || elsewhere[like] == "" {
+			t.Errorf("%s is a command, or %s has no text", name, like)
+		}
+	}
+	for name, text := range elsewhere {
+		for i, part := range strings.Split(text, "`sandbox ") {
+			verb, _, _ := strings.Cut(part, " ")
+			if i > 0 && (&app{}).find(strings.Trim(verb, "`")) == nil {
+				t.Errorf("%s: there is no command %q", name, verb)
+			}
+		}
+	}
+	err := (&app{}).known("foo", []string{"foo", "-h"})
+	if err == nil || !strings.Contains(err.Error(), "No help topic for 'foo'") {
+		t.Errorf("help of nothing: %v", err)
 	}
 }
 

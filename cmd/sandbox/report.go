@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"sandbox/pkg/lifecycle"
 	"sandbox/pkg/outfile"
 )
 
@@ -31,17 +32,43 @@ func (a *app) logLine(level, text string) {
 		return
 	}
 	defer f.Close()
+	_, _ = f.Write(a.line(level, text)) // the log is full: there is no other place to say it
+}
+
+// line is one of a log.
+func (a *app) line(level, text string) []byte {
 	now := time.Now().UTC().Format(time.RFC3339)
 	if a.logFormat != "json" {
-		fmt.Fprintf(f, "time=%q level=%s msg=%q\n", now, level, text)
-		return
+		return fmt.Appendf(nil, "time=%q level=%s msg=%q\n", now, level, text)
 	}
 	line, _ := json.Marshal(struct {
 		Level string `json:"level"`
 		Msg   string `json:"msg"`
 		Time  string `json:"time"`
 	}{level, text, now})
-	fmt.Fprintf(f, "%s\n", line)
+	return append(line, '\n')
+}
+
+// debugLine tells what is done: where there is a log only there, as runc does, for whoever reads standard error looks for
+// something else in it.
+func (a *app) debugLine(text string) {
+	text = oneLine(text)
+	if a.log != "" {
+		a.logLine("debug", text)
+		return
+	}
+	_, _ = os.Stderr.Write(a.line("debug", text)) // whoever closed it reads nothing
+}
+
+// introduce says who does it, where and as whom.
+func (a *app) introduce(r *lifecycle.Runtime) {
+	var name unix.Utsname
+	_ = unix.Uname(&name) // cannot fail for a buffer of ours
+	r.Debug(fmt.Sprintf("%s: %s, Linux %s, as uid %d, state in %s", a.verb, strings.ReplaceAll(strings.TrimSpace(versionText()), "\n", ", "),
+		unix.ByteSliceToString(name.Release[:]), r.Caller.UID, r.Root.Path))
+	if a.exe.path != "" {
+		r.Debug("runs from a sealed copy of " + a.exe.path + ", which its user could write")
+	}
 }
 
 // warn tells what somebody should know although all went well: where there is a log,

@@ -149,7 +149,7 @@ func (a *app) prepare(cmd *cobra.Command, f *runFlags, args []string) (*lifecycl
 	if cmd.Flags().Changed("init") {
 		o.Init = f.init
 	}
-	return r, o, complete(&o, f.limit, f.joinOrMake(r, form == formBundle), activate, f.size)
+	return r, o, settle(&o, f.limit, f.joinOrMake(r, form == formBundle), activate, f.size)
 }
 
 // failed is the status of a command line that cannot be meant: 125 for a command, runc's 1 for a bundle.

@@ -73,6 +73,11 @@ func (a *app) list(cmd *cobra.Command) {
 		if err != nil {
 			return err
 		}
+		if a.root != "" { // without one a directory that is not there yet has no containers in it
+			if _, err := r.Root.Open(); err != nil {
+				return fmt.Errorf("--root: %w", err)
+			}
+		}
 		all, err := r.List()
 		if err != nil {
 			return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -12,15 +13,10 @@ import (
 const version = "0.1.0"
 
 // versionText is in runc's form: a line with the word "version", of which
-// Docker reads what follows it, and lines that begin with "commit: ", where it
-// is known, "spec: " and "go: ". There is no line of libseccomp, nothing of it
-// being here.
+// Docker reads what follows it, and lines that begin with "commit: ", "spec: " and
+// "go: ". There is no line of libseccomp, nothing of it being here.
 func versionText() string {
-	text := fmt.Sprintf("sandbox version %s\n", version)
-	if c := commit(); c != "" {
-		text += "commit: " + c + "\n"
-	}
-	return text + fmt.Sprintf("spec: %s\ngo: %s\n", specs.Version, runtime.Version())
+	return fmt.Sprintf("sandbox version %s\ncommit: %s\nspec: %s\ngo: %s\n", version, cmp.Or(commit(), "unknown"), specs.Version, runtime.Version())
 }
 
 // commit is what the Go linker has noted of the source, "" in a build outside

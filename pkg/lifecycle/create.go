@@ -190,13 +190,13 @@ func (b *birth) launch() (*Container, error) {
 		b.undoShare()
 		return nil, err
 	}
-	c.child, err = b.spawn(userns.Request{
+	c.child, err = b.spawn(b.told(userns.Request{
 		New: b.world.Flags(), Plan: b.plan, IDs: b.world.IDs, Maps: r.Maps, Caller: r.Caller, Group: b.group.dir,
 		Born: b.born, Gate: b.gate, Note: b.note, Until: until,
 		File: func(child *userns.Child, f *os.File) error {
 			return b.filter.relay(f, child.Payload, &b.record, state.Created)
 		},
-	})
+	}))
 	if err != nil {
 		if c.status != nil {
 			c.status.Close()
@@ -208,6 +208,7 @@ func (b *birth) launch() (*Container, error) {
 	}
 	b.group.request.Done()
 	c.Record = b.record
+	b.tell(c)
 	if b.Attached {
 		c.oom = b.watchMemory()
 	}

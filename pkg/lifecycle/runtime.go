@@ -53,6 +53,9 @@ type Runtime struct {
 	// Tell is told of what a container has left that concerns the caller's safety.
 	Tell func(text string)
 
+	// Debug, when set, is told of every turn of a start.
+	Debug func(text string)
+
 	// Rewrite, when set, may change a plan before it runs. Tests inject a
 	// failure into every step with it.
 	Rewrite func(*plan.Plan)
