@@ -104,7 +104,7 @@ var errLoader = errors.New("this sandbox was built with cgo and needs a loader, 
 
 // CheckPorts refuses what only another handler, or another build of this program, can.
 func (c *Config) CheckPorts(list []Port) error {
-	if c.Handler == Builtin && len(list) > 0 && proc.NeedsLoader() {
+	if c.Handler == rootlessKit && len(list) > 0 && proc.NeedsLoader() {
 		return errLoader
 	}
 	for _, p := range list {
