@@ -10,6 +10,7 @@ import (
 
 	"sandbox/pkg/helper"
 	"sandbox/pkg/kernel"
+	"sandbox/pkg/lifecycle"
 )
 
 func (a *app) explain(cmd *cobra.Command) {
@@ -45,7 +46,8 @@ func (a *app) check(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&format, "format", "table", "table or json")
 	cmd.Args = exactly(0)
 	cmd.RunE = func(*cobra.Command, []string) error {
-		found := kernel.Host{Helpers: &helper.Finder{Given: a.helpers, Exe: a.exe.path}}.Check(os.Getenv)
+		helpers := &helper.Finder{Given: a.helpers, Exe: a.exe.path}
+		found := append(kernel.Host{Helpers: helpers}.Check(os.Getenv), lifecycle.CheckIDs(helpers)...)
 		if format == "json" {
 			return json.NewEncoder(os.Stdout).Encode(found)
 		}
@@ -54,6 +56,9 @@ func (a *app) check(cmd *cobra.Command) {
 			detail := f.Detail
 			if f.Cause != nil {
 				detail += " [" + string(f.Cause.Code) + "]"
+				if len(f.Cause.Fixes) > 0 {
+					detail += "; fix: (" + string(f.Cause.Fixes[0].For) + ") " + f.Cause.Fixes[0].Do
+				}
 			}
 			_, _ = fmt.Fprintf(w, "%s\t%s\t%s\n", f.Feature, f.State, detail) // only Flush writes
 		}

@@ -4,9 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
-	"strconv"
-	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -40,21 +37,25 @@ type Finding struct {
 // which. It changes nothing. About ten milliseconds.
 func (h Host) Check(env func(string) string) []Finding {
 	self := h.Self()
-	return []Finding{
+	group, controllers := h.checkCgroup()
+	found := []Finding{
 		h.checkKernel(),
 		h.checkProgram(),
 		h.checkUserns(),
 		h.checkFresh("fresh proc", MountProc, "proc", procEmpty),
 		h.checkFresh("fresh sysfs", MountSysfs, "sysfs", sysfsEmpty),
 		h.checkOverlay(),
-		h.checkCgroup(),
+		group,
 		h.checkSeccomp(self),
 		h.checkAppArmor(self),
 		h.checkSELinux(),
 		h.checkTun(),
 		h.checkNetwork(env),
+		h.checkScopes(),
 		h.checkRuntimeDir(env, self),
+		h.checkLinger(self),
 	}
+	return append(found, h.checkControllers(group, controllers)...)
 }
 
 // found turns the answer of an operation into a finding.
@@ -145,42 +146,6 @@ func (h Host) checkOverlay() Finding {
 		return Finding{Feature: feature, State: Unknown, Detail: "not tried, overlay is not loaded yet"}
 	}
 	return Finding{Feature: feature, State: OK, Detail: "not tried, overlay is in /proc/filesystems"}
-}
-
-func (h Host) checkCgroup() Finding {
-	const feature = "cgroup v2"
-	all, op := h.mounts("self"), Op{Do: UseCgroup}
-	if len(all) == 0 {
-		return Finding{Feature: feature, State: Unknown, Detail: "no mount table"}
-	}
-	if cgroupTree(all) != "v2" {
-		return h.foretold(feature, op, unix.ENOENT, "no cgroup v2 at /sys/fs/cgroup")
-	}
-	path := h.cgroupPath()
-	group := h.sys("fs/cgroup/" + path)
-	// A path that climbs is a group outside of our cgroup namespace.
-	if strings.HasPrefix(path, "/..") || !h.may(group, unix.W_OK|unix.X_OK) || !h.may(group+"/cgroup.procs", unix.W_OK) {
-		if given, ok := h.managed(); ok {
-			return given
-		}
-		return h.foretold(feature, op, unix.EACCES, "our group is not ours to write")
-	}
-	controllers := read(group + "/cgroup.controllers")
-	return Finding{Feature: feature, State: pick(controllers == "", Limited, OK),
-		Detail: path + " is ours, controllers: " + pick(controllers == "", "none", controllers)}
-}
-
-// managed is what a systemd of the caller's can give: a login session's own group is
-// root's, and new ones are asked of the user's manager.
-func (h Host) managed() (Finding, bool) {
-	uid := strconv.Itoa(int(h.Self().EUID))
-	run := filepath.Join(orRoot(h.Run, "/run"), "user", uid)
-	if !h.may(filepath.Join(run, "systemd/private"), unix.W_OK) && !h.may(filepath.Join(run, "bus"), unix.W_OK) {
-		return Finding{}, false
-	}
-	controllers := read(h.sys("fs/cgroup/user.slice/user-" + uid + ".slice/user@" + uid + ".service/cgroup.controllers"))
-	return Finding{Feature: "cgroup v2", State: pick(controllers == "", Limited, OK),
-		Detail: "your systemd gives groups, controllers: " + pick(controllers == "", "none", controllers)}, true
 }
 
 func (h Host) checkSeccomp(self Facts) Finding {

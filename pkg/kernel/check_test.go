@@ -22,6 +22,11 @@ func find(t *testing.T, all []Finding, feature string) Finding {
 	return Finding{}
 }
 
+const (
+	ownProcs       = "sys/fs/cgroup/user.slice/user-1000.slice/session-1.scope/cgroup.procs"
+	ownControllers = "sys/fs/cgroup/user.slice/user-1000.slice/session-1.scope/cgroup.controllers"
+)
+
 func TestCheck(t *testing.T) {
 	restricted := func(op Op) error {
 		switch op.Do {
@@ -58,10 +63,22 @@ func TestCheck(t *testing.T) {
 		{"overlay tried", nil, func(op Op) error { return unix.ENODEV }, "overlay in a user namespace", Missing, "", "no such device"},
 		{"cgroup not ours", nil, nil, "cgroup v2", Missing, CgroupDelegated, ""},
 		{"cgroup ours", files{"sys/fs/cgroup/user.slice/user-1000.slice/session-1.scope/cgroup.procs": "1\n", "sys/fs/cgroup/user.slice/user-1000.slice/session-1.scope/cgroup.controllers": "memory pids\n"}, nil,
-			"cgroup v2", OK, "", "controllers: memory pids"},
+			"cgroup v2", OK, "", "session-1.scope is ours"},
+		{"limit with a controller", files{ownProcs: "1\n", ownControllers: "memory pids\n"}, nil, "limit of memory", OK, "", "--memory can be set"},
+		{"limit without", files{ownProcs: "1\n", ownControllers: "memory pids\n"}, nil, "limit of cpu", Missing, CgroupController, "no controller cpu in /user.slice/user-1000.slice/session-1.scope"},
+		{"limit of version 1", files{ownProcs: "1\n", ownControllers: "memory pids\n", "proc/cgroups": "blkio\t7\t1\t1\n"}, nil, "limit of io", Missing, CgroupNoV2, "no controller io"},
+		{"limit without a group", nil, nil, "limit of pids", Missing, "", "cannot be set without a group: see cgroup v2"},
 		{"cgroup by systemd", files{"run/user/1000/systemd/private": "", "sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service/cgroup.controllers": "cpu memory pids\n"}, nil,
-			"cgroup v2", OK, "", "your systemd gives groups, controllers: cpu memory pids"},
-		{"cgroup without controllers", files{"sys/fs/cgroup/user.slice/user-1000.slice/session-1.scope/cgroup.procs": ""}, nil, "cgroup v2", Limited, "", "controllers: none"},
+			"cgroup v2", OK, "", "your systemd gives groups below /user.slice/user-1000.slice/user@1000.service"},
+		{"limit by systemd", files{"run/user/1000/systemd/private": "", "sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service/cgroup.controllers": "cpu memory pids\n"}, nil,
+			"limit of cpu", OK, "", ""},
+		{"limit not delegated", files{"run/user/1000/systemd/private": "", "sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service/cgroup.controllers": "memory pids\n"}, nil,
+			"limit of cpuset", Missing, CgroupController, "no controller cpuset in /user.slice/user-1000.slice/user@1000.service"},
+		{"no systemd", nil, nil, "outlives the login", OK, "", "no systemd"},
+		{"linger", files{"run/systemd/system": "", "var/lib/systemd/linger/ann": ""}, nil, "outlives the login", OK, "", "you linger"},
+		{"no linger", files{"run/systemd/system": ""}, nil, "outlives the login", Missing, "", "sudo loginctl enable-linger ann"},
+		{"linger of root", with(asRoot, files{"run/systemd/system": ""}), nil, "outlives the login", OK, "", "root"},
+		{"cgroup without controllers", files{"sys/fs/cgroup/user.slice/user-1000.slice/session-1.scope/cgroup.procs": ""}, nil, "limit of memory", Missing, CgroupController, "no controller memory"},
 		{"cgroup outside", files{"proc/self/cgroup": "0::/../../x\n", "sys/x/cgroup.procs": ""}, nil, "cgroup v2", Missing, CgroupDelegated, ""},
 		{"cgroup v1", files{"proc/self/mountinfo": "1 0 0:1 / / rw - ext4 x rw\n3 2 0:3 / /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids\n"}, nil, "cgroup v2", Missing, CgroupNoV2, ""},
 		{"seccomp", with(underFilter, files{"proc/sys/kernel/seccomp/actions_avail": "kill_process errno allow\n"}), nil, "seccomp", OK, "", "Seccomp: 2"},

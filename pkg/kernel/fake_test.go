@@ -75,7 +75,7 @@ func fakeHost(t testing.TB, changes map[string]string) Host {
 	}
 	return Host{
 		Proc: filepath.Join(dir, "proc"), Sys: filepath.Join(dir, "sys"), Dev: filepath.Join(dir, "dev"),
-		Run: filepath.Join(dir, "run"), Tmp: dir, Exe: "/home/ann/bin/sandbox",
+		Run: filepath.Join(dir, "run"), Var: filepath.Join(dir, "var"), Tmp: dir, Exe: "/home/ann/bin/sandbox",
 		Name: func(uid uint32) string { return map[uint32]string{0: "root", 1000: "ann"}[uid] },
 		Try:  func(Op) error { return ErrNotTried },
 	}

@@ -19,6 +19,7 @@ type Host struct {
 	Sys  string // "" is /sys
 	Dev  string // "" is /dev
 	Run  string // "" is /run
+	Var  string // "" is /var
 	Tmp  string // "" is /tmp
 
 	// Exe is the path of this program as an admin would write it into a
