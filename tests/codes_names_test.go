@@ -17,6 +17,25 @@ if unshare -U true 2>&-; then exec unshare -Ur sh -e do; fi
 	{code: "SBX-USERNS-CHROOT", in: nested, says: "no mount is at", do: `
 cp $SANDBOX_BIN r/sandbox; mount --rbind /proc r/proc
 exec chroot r /sandbox --root /tmp/state run --userns single -- true`},
+	{code: "SBX-USERNS-CHROOT", who: "root", in: own, says: "no mount is at", do: `
+cp $SANDBOX_BIN r/sandbox; mkdir r/d r/d/bin; cp r/bin/busybox r/d/bin; mount --rbind /proc r/proc; mount --rbind /dev r/dev
+exec chroot r /sandbox --root /tmp/state run --network none /d /bin/busybox true`},
+	{code: "SBX-USERNS-CHROOT", in: own, who: "root", says: "/r. for process", do: `
+cp $SANDBOX_BIN r/sandbox; mount --bind r r; mount --rbind /proc r/proc
+chroot r /sandbox --root /tmp/state run --userns single -- true`},
+	{code: "SBX-PROC-MISSING", in: nested, says: "bwrap --proc", do: `
+mount -t tmpfs none /proc
+sandbox run -- true`, typed: `
+umount /proc
+sandbox run --network none -- true`},
+	{code: "SBX-PROC-MISSING", in: "unshare -Urmpf", do: "mount -t tmpfs none /proc\nsandbox list", says: "sudo mount -t proc proc /proc", typed: `
+sh -c "$(fix 'mount -t proc' | sed s/sudo//)"
+sandbox run --network none -- true`},
+	{code: "SBX-PROC-READ-ONLY", in: nested, do: "mount --rbind /proc /proc; mount -o remount,bind,ro /proc\nsandbox run --network none --userns single -- true", says: "answered EROFS", typed: `
+sh -c "$(fix remount | sed s/sudo//)"
+sandbox run --network none --userns single -- true`},
+	{code: "SBX-NOFILE", needs: "exec:prlimit", do: "prlimit --nofile=24:24 $SANDBOX_BIN --root $XDG_RUNTIME_DIR/x run --network none -- true", says: "ulimit -Hn is 24"},
+	{code: "SBX-USERNS-UNMAPPED", in: "unshare -U", do: "env -u XDG_RUNTIME_DIR $SANDBOX_BIN run -- true", says: "uid 65534 is not in"},
 	{code: "SBX-USERNS-UNMAPPED", in: "unshare -U", do: "$SANDBOX_BIN --root state run --userns single -- true", says: "uid 65534 is not in /proc/self/uid_map"},
 	{code: "SBX-USERNS-SECCOMP", do: "sandbox run $SHOW_BIN -- $SANDBOX_BIN run --userns single -- true", says: "Seccomp: 2 .*clone answered E"},
 	{code: "SBX-SECCOMP", says: "Seccomp: 2 ", do: `

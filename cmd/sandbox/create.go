@@ -15,6 +15,9 @@ its root, and waits; "sandbox start ID" lets it run its program.`
 	n.add(cmd.Flags())
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		r, err := a.runtime()
+		if err == nil {
+			err = r.Kernel.FilesLeft(formBundle.files())
+		}
 		if err != nil {
 			return err
 		}

@@ -64,6 +64,9 @@ The exit status is the command's; 255 when it could not be run.`
 			return &usageError{fmt.Errorf("\"exec\" takes a container and a command: %s", cmd.UseLine()), 255}
 		}
 		r, err := a.runtime()
+		if err == nil {
+			err = r.Kernel.FilesLeft(filesOfExec)
+		}
 		if err != nil {
 			return err
 		}

@@ -40,6 +40,11 @@ func execute(args []string) int {
 		}
 	}
 	if app.is(sealed) {
+		if err := scarce(); err != nil {
+			app.log, app.logFormat = logOf(args)
+			app.report(err)
+			return app.ownStatus(args)
+		}
 		if err := seal(); err != nil {
 			app.report(err)
 			return 1
@@ -56,7 +61,7 @@ func execute(args []string) int {
 	}
 	root := app.command(app.verb)
 	root.SetArgs(longFlags(args))
-	err := root.Execute()
+	err := limited(root.Execute())
 	if err == nil {
 		app.logWarnings()
 		return app.exit
@@ -82,6 +87,17 @@ type app struct {
 	exit   int      // status of a payload that ran
 	status int      // status of our own failures, where a command has its own; 0 is the caller's
 	human  bool
+}
+
+// ownStatus is the status of a failure of ours before flags are parsed.
+func (a *app) ownStatus(args []string) int {
+	switch {
+	case a.verb == "exec":
+		return 255
+	case a.verb == "run" && !saysBundle(args):
+		return 125
+	}
+	return 1
 }
 
 func (a *app) failed(status int) int {

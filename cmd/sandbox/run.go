@@ -135,6 +135,9 @@ func (a *app) prepare(cmd *cobra.Command, f *runFlags, args []string) (*lifecycl
 		return nil, o, &usageError{errors.New("--rm and --keep say the opposite"), a.failed(1)}
 	}
 	r, err := a.runtime()
+	if err == nil {
+		err = r.Kernel.FilesLeft(form.files())
+	}
 	if err != nil {
 		return nil, o, err
 	}

@@ -70,8 +70,9 @@ func seal() error {
 	}
 	if have, err := unix.FcntlInt(self.Fd(), unix.F_GET_SEALS, 0); err == nil && have&seals == seals {
 		self.Close()
-		// The kernel named us after the descriptor we were started from.
-		return os.WriteFile("/proc/self/comm", []byte("sandbox"), 0)
+		// The kernel named us after the descriptor we were started from. Where /proc is read-only that stays.
+		_ = os.WriteFile("/proc/self/comm", []byte("sandbox"), 0)
+		return nil
 	}
 	copied, err := sealedCopy(self, st.Size)
 	if err != nil {

@@ -84,4 +84,8 @@ const (
 	DoorGroup        Code = "SBX-DOOR-GROUP"
 
 	NetworkSeen Code = "SBX-NETWORK-SEEN"
+
+	ProcMissing  Code = "SBX-PROC-MISSING"
+	ProcReadOnly Code = "SBX-PROC-READ-ONLY"
+	FileLimit    Code = "SBX-NOFILE"
 )

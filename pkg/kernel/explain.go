@@ -68,7 +68,7 @@ func explainers(do Action) []explainer {
 	case NewNamespace:
 		return []explainer{processLimit, usernsOff, namespaceAlone, seccompBlocked}
 	case WriteIDMap:
-		return []explainer{usernsAppArmor, usernsUnmapped, rootNoSetfcap}
+		return []explainer{procReadOnly, usernsAppArmor, usernsUnmapped, rootNoSetfcap}
 	case MountProc:
 		return mountExplainers(procMasked)
 	case MountSysfs:
@@ -90,7 +90,7 @@ func explainers(do Action) []explainer {
 }
 
 func mountExplainers(special ...explainer) []explainer {
-	all := append([]explainer{kernelOld, usernsAppArmor, appArmorMount, selinuxDenied}, special...)
+	all := append([]explainer{fileLimit, kernelOld, usernsAppArmor, appArmorMount, selinuxDenied}, special...)
 	return append(all, seccompBlocked)
 }
 
@@ -118,10 +118,12 @@ func otherExplainers(do Action) []explainer {
 		return []explainer{procHidden}
 	case MapMount:
 		return []explainer{kernelOld, idmapFilesystem, idmapMount}
+	case OpenFile:
+		return []explainer{fileLimit}
 	case JoinNS:
 		return []explainer{namespaceOwner, seccompBlocked}
 	}
-	return []explainer{processLimit, kernelOld, usernsAppArmor, seccompBlocked}
+	return []explainer{processLimit, fileLimit, mountChroot, kernelOld, usernsAppArmor, seccompBlocked}
 }
 
 func (s *sight) is(any ...syscall.Errno) bool {

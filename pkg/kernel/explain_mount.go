@@ -80,6 +80,9 @@ func hidden(all []mount, fstype string, empty []string) []string {
 		masks := slices.DeleteFunc(below(all, m.point), func(p string) bool {
 			return covered(strings.TrimPrefix(p, m.point), empty)
 		})
+		if i := slices.IndexFunc(all, func(over mount) bool { return over.parent == m.id && over.point == m.point }); i >= 0 {
+			masks = append(masks, m.point)
+		}
 		switch {
 		case len(masks) > 0:
 			reason = []string{"mounted over " + fstype + ": " + some(masks)}

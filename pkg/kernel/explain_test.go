@@ -57,6 +57,15 @@ var explainCases = []struct {
 }{
 	{"kernel without user namespaces", files{"proc/self/ns/user": "-"}, Op{Do: NewUserns}, unix.EINVAL,
 		UsernsMissing, []string{"/proc/self/ns/user is missing", "CONFIG_USER_NS=y", "sudo /home/ann/bin/sandbox"}},
+	{"root in a chroot", files{"proc/self/mountinfo": "22 27 0:21 / /proc rw - proc proc rw\n"}, Op{Do: OtherCall, Data: "mount"}, unix.EINVAL,
+		UsernsChroot, []string{`no mount is at "/"`}},
+	{"EINVAL of a mount elsewhere", nil, Op{Do: OtherCall, Data: "mount"}, unix.EINVAL, "", nil},
+	{"chroot that our parent is outside of", files{"proc/self/mountinfo": "90 27 0:70 / / rw - ext4 /dev/vdc rw\n", "proc/self/status": userStatus + "PPid:\t7\n", "proc/7/mountinfo": "90 27 0:70 / /srv/x rw - ext4 /dev/vdc rw\n"},
+		Op{Do: NewUserns}, unix.EPERM, UsernsChroot, []string{`our / is "/srv/x" for process 7`, "systemd-nspawn -D /srv/x"}},
+	{"proc read-only", nil, Op{Do: WriteIDMap, InUserns: true}, unix.EROFS, ProcReadOnly, []string{"bwrap --proc /proc"}},
+	{"too many files", files{"proc/self/limits": "Max open files            20                   24                files\n"}, Op{Do: OpenFile}, unix.EMFILE, FileLimit, []string{"ulimit -Hn is 24", "limits.d"}},
+	{"too many files on the host", files{"proc/sys/fs/file-max": "100\n"}, Op{Do: OtherCall, Data: "openat"}, unix.ENFILE, FileLimit, []string{"fs.file-max = 100", "sysctl -w fs.file-max"}},
+	{"sysfs covered by something else", files{"proc/self/mountinfo": hostMounts + "40 23 0:99 / /sys rw - tmpfs none rw\n"}, Op{Do: MountSysfs, InUserns: true, OwnNet: true}, unix.EPERM, SysfsMasked, []string{"mounted over sysfs: /sys"}},
 	{"EINVAL with user namespaces", nil, Op{Do: NewUserns}, unix.EINVAL, "", nil},
 	{"switched off", files{"proc/sys/user/max_user_namespaces": "0\n"}, Op{Do: NewUserns}, unix.ENOSPC,
 		UsernsMax, []string{"user.max_user_namespaces = 0", "sudo sysctl -w user.max_user_namespaces=15000"}},
@@ -242,7 +251,7 @@ func TestExplain(t *testing.T) {
 // made by name.
 func TestEveryCauseHasACase(t *testing.T) {
 	seen := map[Code]bool{
-		NetworkNone: true, NetworkSeen: true, NotSupported: true, CapsMissing: true, CgroupController: true, CgroupSystemd: true, CgroupDisabled: true, CgroupDevices: true, LandlockOld: true, DoorGroup: true, // no errno: New
+		ProcMissing: true, NetworkNone: true, NetworkSeen: true, NotSupported: true, CapsMissing: true, CgroupController: true, CgroupSystemd: true, CgroupDisabled: true, CgroupDevices: true, LandlockOld: true, DoorGroup: true, // no errno: New
 		RuntimeFallback: true, RuntimeForeign: true, // runtimedir_test.go
 		IDMapNoRange: true, IDMapRange: true, IDMapNoHelper: true, IDMapHelper: true, IDMapNoNew: true, // idmap_test.go
 		IDMapBounding: true, IDMapNosuid: true, IDMapOutside: true,
@@ -289,6 +298,9 @@ func TestExplainWithoutEvidence(t *testing.T) {
 	for _, h := range []Host{empty, fakeHost(t, garbage)} {
 		for _, do := range []Action{NewUserns, WriteIDMap, MountProc, MountOverlay, Remount, Setrlimit, SetOOMScore, NewKeyring, OtherCall} {
 			for errno := syscall.Errno(1); errno < 134; errno++ {
+				if errno == unix.EMFILE || errno == unix.ENFILE || errno == unix.EROFS && do == WriteIDMap {
+					continue // evidence enough by themselves
+				}
 				if c, ok := h.Explain(Op{Do: do, Path: "/x"}, errno); ok {
 					t.Errorf("%s %v: claimed %s", do, errno, c)
 				}

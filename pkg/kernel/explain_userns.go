@@ -104,16 +104,48 @@ func usernsChroot(s *sight) (Cause, bool) {
 	if !s.is(unix.EPERM) || len(ours) == 0 {
 		return Cause{}, false
 	}
+	return s.chrooted(ours)
+}
+
+// mountChroot: what has no mount at its root cannot say how mounts spread from it (mount(2), EINVAL).
+func mountChroot(s *sight) (Cause, bool) {
+	ours := s.mounts("self")
+	if _, found := mountOf(ours, "/"); found || len(ours) == 0 || !s.is(unix.EINVAL) || s.op.Data != "mount" {
+		return Cause{}, false
+	}
+	return s.chrooted(ours)
+}
+
+// chrooted asks process 1, and the processes that we come from: one of them may be outside of the chroot.
+func (s *sight) chrooted(ours []mount) (Cause, bool) {
 	root, found := mountOf(ours, "/")
 	if !found {
 		return fill(UsernsChroot, nil, `no mount is at "/" in /proc/self/mountinfo`), true
 	}
-	for _, m := range s.mounts("1") {
-		if m.id == root.id && m.point != "/" {
-			return fill(UsernsChroot, []string{"PATH", shellWord(m.point)}, "our / is "+strconv.Quote(m.point)+" for process 1"), true
+	for _, pid := range append([]string{"1"}, s.ancestors()...) {
+		for _, m := range s.mounts(pid) {
+			if m.id == root.id && m.point != "/" {
+				return fill(UsernsChroot, []string{"PATH", shellWord(m.point)}, "our / is "+strconv.Quote(m.point)+" for process "+pid), true
+			}
 		}
 	}
 	return Cause{}, false
+}
+
+// ancestors are the processes that we come from, nearest first, as far as /proc shows them.
+func (s *sight) ancestors() (pids []string) {
+	pid := "self"
+	for range 32 {
+		status := read(s.proc(pid + "/status"))
+		_, rest, found := strings.Cut(status, "\nPPid:")
+		words := strings.Fields(rest)
+		if !found || len(words) == 0 || words[0] == "0" {
+			break
+		}
+		pid = words[0]
+		pids = append(pids, pid)
+	}
+	return pids
 }
 
 // usernsUnmapped: an unmapped id is shown as the overflow id, which may also be

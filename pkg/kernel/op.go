@@ -33,6 +33,7 @@ const (
 	JoinNS       Action = "join namespace"            // Path is its file
 	SetProfile   Action = "set AppArmor profile"
 	SetLabel     Action = "set SELinux label"
+	OpenFile     Action = "open a file" // any, where none can be opened any more
 	Exec         Action = "exec"        // Path is the program, as it was named
 	OtherCall    Action = "call kernel" // any other step
 )

@@ -110,6 +110,7 @@ func (r *Runtime) spawn(o Options, started bool) (*Container, error) {
 	var undo cleanup
 	defer undo.run()
 	undo.add(func() {
+		o.Paths.Close() // what is to be removed has to be opened, and files may be what lacks
 		if err := r.discard(d, nil, r.Warn); err != nil {
 			r.Warn(err.Error())
 		}

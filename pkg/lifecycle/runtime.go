@@ -71,6 +71,9 @@ func New(root string) (*Runtime, error) {
 	r.Helpers.Tell = func(text string) { r.Warn(text) }
 	r.Maps.Helpers = &r.Helpers
 	r.Self = r.Kernel.Self()
+	if err := r.Self.Err; err != nil {
+		return nil, &kernel.Refusal{Cause: r.Kernel.Fit(kernel.New(kernel.ProcMissing)), Err: fmt.Errorf("see who we are: %w", err)}
+	}
 	r.Caller = idmap.Caller{UID: r.Self.EUID, GID: r.Self.EGID, Groups: r.Self.Groups}
 	r.Groups = cgroup2.Host{
 		RuntimeDir: sessionDir(r.Self.EUID), BusAddress: os.Getenv("DBUS_SESSION_BUS_ADDRESS"),

@@ -2,6 +2,7 @@ package spec
 
 import (
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -190,6 +191,13 @@ func (b *builder) hostIPC() (mounts []specs.Mount) {
 		}
 	}
 	return mounts
+}
+
+// cgroupsShown says whether there is a place for cgroups in /sys. Where something else than sysfs is mounted there, the
+// container has that too, for the kernel makes no new sysfs then.
+func (b *builder) cgroupsShown() bool {
+	st, err := os.Stat(b.onHost("/sys/fs/cgroup"))
+	return err == nil && st.IsDir()
 }
 
 // cgroupsMount shows the container's part of the tree, or all of it: a new mount shows the namespace of whoever makes it.

@@ -61,7 +61,9 @@ func (b *builder) rootfs() error {
 		b.ours = append(b.ours, hostSys())
 		b.ours = append(b.ours, b.nameFiles()...)
 	}
-	b.ours = append(b.ours, b.cgroupsMount())
+	if b.cgroupsShown() {
+		b.ours = append(b.ours, b.cgroupsMount())
+	}
 	if b.wish.ReadOnly {
 		b.ours = append(b.ours, b.readOnlyTmpfs()...)
 	}

@@ -26,7 +26,9 @@ func (b *builder) tree() error {
 	if b.network.private() {
 		base = append(base, sysMount()) // else the host's /sys stays, read-only like all of the tree
 	}
-	base = append(base, b.cgroupsMount())
+	if b.cgroupsShown() {
+		base = append(base, b.cgroupsMount())
+	}
 	base = append(base, b.kernelMounts()[1:]...)
 	// Shallow before deep: a working directory of /var must not uncover /var/tmp, one of
 	// /tmp/x must not be covered by /tmp.

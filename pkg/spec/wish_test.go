@@ -24,7 +24,7 @@ func fakeHost(t testing.TB) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, dir := range []string{"tmp/x", "var/tmp", "run/user/1000", "home/ann/src", "home/bob", "srv/data:1", "srv/up", "srv/work", "usr/sbin", "proc", "sys", "dev/snd", "etc",
+	for _, dir := range []string{"tmp/x", "var/tmp", "run/user/1000", "home/ann/src", "home/bob", "srv/data:1", "sys/fs/cgroup", "srv/up", "srv/work", "usr/sbin", "proc", "sys", "dev/snd", "etc",
 		"img/etc", "img/srv", "img/tmp", "img/run", "img/full"} {
 		if err := os.MkdirAll(filepath.Join(root, dir), 0o755); err != nil {
 			t.Fatal(err)

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"errors"
+	"runtime/debug"
+
+	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/kernel"
+)
+
+// What a start takes besides what is there, in the usual case: tests/hosts.txtar looks whether it still is so.
+const (
+	filesOfExec    = 10
+	filesOfBundle  = 19
+	filesOfRootfs  = 31
+	filesOfTree    = 55 // with what lies in the working directory
+	threadsOfStart = 6
+)
+
+// files is how many files a form takes.
+func (f form) files() int {
+	switch f {
+	case formTree:
+		return filesOfTree
+	case formRootfs:
+		return filesOfRootfs
+	}
+	return filesOfBundle
+}
+
+// scarce is for limits that would end this program in the midst of a start: it says so at once. What is left to chance gets
+// no trace of all that the Go runtime did, which hides its one line about the limit.
+func scarce() error {
+	var space unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_AS, &space) == nil && space.Cur < 4<<30 {
+		debug.SetTraceback("none")
+	}
+	var processes unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NPROC, &processes) == nil && processes.Cur < 256 {
+		debug.SetTraceback("none")
+	}
+	return kernel.Host{}.ProcessesLeft(threadsOfStart)
+}
+
+// limited is an error with the limit that it comes from, where it is one of open files.
+func limited(err error) error {
+	var known *kernel.Refusal
+	if errors.As(err, &known) || !errors.Is(err, unix.EMFILE) && !errors.Is(err, unix.ENFILE) {
+		return err
+	}
+	return kernel.Host{}.Because(kernel.Op{Do: kernel.OpenFile}, err)
+}
