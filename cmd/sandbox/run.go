@@ -91,7 +91,7 @@ bundle these three are 1, as with runc.`
 
 const runExample = `  sandbox run -- make test
   sandbox run --cow -- sh -c 'rm -rf *'
-  sandbox run -v ~/.cache/go-build -- go build ./...
+  sandbox run -v ~/.cache/go-build -v ~/go/pkg -- go build ./...
   sandbox run -e NPM_TOKEN --no-protect=.git/config -- npm publish
   sandbox run -it ./rootfs sh
   sandbox run -u 1000 --read-only --tmpfs /tmp ./rootfs id
