@@ -10,12 +10,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// copyOut ends when the last slave closes. Reading a master then gives EIO and not end of file (n_tty_read), after all
-// that was written before.
+// copyOut ends when the last slave closes. Reading a master then gives EIO and not end of file (n_tty_read). The first EIO
+// may come before the last of the output: the kernel looks for more, and only then whether the slave has closed. The second
+// has been looked for when it had.
 func (s *Session) copyOut(out *os.File) {
 	defer close(s.drained)
 	buf := make([]byte, 32<<10)
-	for {
+	for closed := false; ; {
 		n, err := s.master.Read(buf)
 		if n > 0 {
 			if s.sinkErr = writeAll(out, buf[:n]); s.sinkErr != nil {
@@ -26,6 +27,10 @@ func (s *Session) copyOut(out *os.File) {
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			s.sinkErr = drain(s.master, out, buf)
 			return
+		}
+		if errors.Is(err, unix.EIO) && !closed {
+			closed = true
+			continue
 		}
 		if err != nil {
 			return
