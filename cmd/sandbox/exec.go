@@ -22,6 +22,7 @@ type execFlags struct {
 	apparmor, label, cgroup, pidfdSocket       string
 	env, caps, gids                            []string
 	tty, detach, noNewPrivs, ignorePaused      bool
+	own                                        ownTerminal
 	noSubreaper                                bool
 	preserveFds                                int
 }
@@ -29,8 +30,8 @@ type execFlags struct {
 func (e *execFlags) add(f *pflag.FlagSet) {
 	f.StringVarP(&e.process, "process", "p", "", "read the process from `FILE`, an OCI process object")
 	f.BoolVarP(&e.detach, "detach", "d", false, "do not wait for it")
-	f.BoolVarP(&e.tty, "tty", "t", false, "give it a terminal")
-	f.BoolP("interactive", "i", false, "standard input; always passed on")
+	f.BoolVarP(&e.tty, "tty", "t", false, "give it a terminal of its own (default when standard input and output are one; never with --process)")
+	f.BoolP("interactive", "i", false, "standard input; always passed on (without -t: no terminal of its own)")
 	f.StringVar(&e.pidFile, "pid-file", "", "write its process id to `FILE`")
 	f.StringVar(&e.consoleSocket, "console-socket", "", "send the terminal's master to the unix `SOCKET`")
 	f.StringVar(&e.pidfdSocket, "pidfd-socket", "", pidfdUsage)
@@ -52,14 +53,15 @@ func (e *execFlags) add(f *pflag.FlagSet) {
 func (a *app) exec(cmd *cobra.Command) {
 	var e execFlags
 	cmd.Long = `Run a command in a running container. Everything after ID is the command.
+At a terminal it has one of its own, as with "sandbox run".
 The exit status is the command's; 255 when it could not be run.`
-	cmd.Example = "  sandbox exec web ps\n  sandbox exec -t web sh\n  sandbox exec -d --pid-file pid -p process.json web"
+	cmd.Example = "  sandbox exec web ps\n  sandbox exec web sh\n  sandbox exec -d --pid-file pid -p process.json web"
 	cmd.Flags().SetInterspersed(false)
 	e.add(cmd.Flags())
 	if a.verb == "exec" { // it is built for the help and others too
 		a.status = 255
 	}
-	cmd.RunE = func(_ *cobra.Command, args []string) error {
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 || len(args) == 1 && e.process == "" {
 			return &usageError{fmt.Errorf("\"exec\" takes a container and a command: %s", cmd.UseLine()), 255}
 		}
@@ -70,7 +72,10 @@ The exit status is the command's; 255 when it could not be run.`
 		if err != nil {
 			return err
 		}
-		t := &foreground{}
+		if e.process == "" {
+			e.own = ownTerminalFor(cmd.Flags())
+		}
+		t := &foreground{job: e.process == ""}
 		defer t.close()
 		o, err := a.execOptions(&e, args[1:], t)
 		if err != nil {
@@ -146,8 +151,9 @@ func (e *execFlags) terminal(p *specs.Process, t *foreground) (tty lifecycle.TTY
 	case e.detach:
 		return tty, fmt.Errorf("--tty: nobody would hold the terminal without --console-socket")
 	}
-	t.ours, t.theirs, err = console.Pair()
-	return t.tty(), err
+	tty, err = t.openTerminal()
+	tty.Errors = p.Terminal && !e.tty && e.own.errors
+	return tty, err
 }
 
 // describe is the process: the file's, or the container's own with what the
@@ -161,7 +167,7 @@ func (e *execFlags) describe(container *specs.Process, root *handle.Handle, args
 		return p, err
 	}
 	p := *container
-	p.Args, p.Terminal = args, e.tty
+	p.Args, p.Terminal = args, e.tty || e.own.wanted && root != nil && canTerminal(root)
 	if err := e.ids(&p); err != nil {
 		return nil, err
 	}

@@ -2,11 +2,15 @@ package main
 
 import (
 	"os"
+	"path/filepath"
+	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/spf13/pflag"
 	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/console"
+	"sandbox/pkg/handle"
 	"sandbox/pkg/lifecycle"
 )
 
@@ -26,22 +30,80 @@ func leaveTerminal(p *specs.Process) error {
 	return unix.Dup3(int(null.Fd()), 0, 0)
 }
 
+// ownTerminal is the terminal of its own that a command gets which nobody has asked for.
+type ownTerminal struct {
+	wanted bool
+	errors bool // standard error is something else than the caller's terminal, and stays that
+}
+
+// ownTerminalFor looks whether it gets one: where the flags say nothing about it and somebody sits in front of us.
+func ownTerminalFor(flags *pflag.FlagSet) (t ownTerminal) {
+	for _, says := range []string{"tty", "interactive", "detach", "console-socket"} {
+		if flags.Changed(says) {
+			return t
+		}
+	}
+	if atTerminal() {
+		t = ownTerminal{wanted: true, errors: keepsErrors()}
+	}
+	return t
+}
+
+// makesTerminals says whether there is a devpts of the container's own: one of somebody else's may give out none.
+func makesTerminals(mounts []specs.Mount) bool {
+	kind := ""
+	for _, m := range mounts {
+		if dir := strings.TrimSuffix(filepath.Clean(m.Destination), "/"); strings.HasPrefix("/dev/pts/ptmx", dir+"/") {
+			kind = m.Type
+		}
+	}
+	return kind == "devpts"
+}
+
+// canTerminal says whether a running container has one. An exec would fail otherwise.
+func canTerminal(root *handle.Handle) bool {
+	ptmx, err := root.Inside("dev/pts/ptmx")
+	if err != nil {
+		return false
+	}
+	defer ptmx.Close()
+	var fs unix.Statfs_t
+	return unix.Fstatfs(ptmx.FD, &fs) == nil && fs.Type == unix.DEVPTS_SUPER_MAGIC && ptmx.Mode&0o006 == 0o006
+}
+
+// atTerminal says whether somebody sits in front of us: standard input and output are terminals, and we are not in the
+// background. The keys of a terminal of its own signal what they would have signalled without us, and a shell in it has job
+// control.
+func atTerminal() bool {
+	front, err := unix.IoctlGetInt(0, unix.TIOCGPGRP) // of our own terminal only
+	return (err != nil || front == unix.Getpgrp()) && console.Direct(os.Stdin, os.Stdout)
+}
+
+// keepsErrors says whether standard error is something else than the terminal.
+func keepsErrors() bool {
+	errors, err := unix.IoctlGetUint32(2, unix.TIOCGDEV)
+	screen, _ := unix.IoctlGetUint32(1, unix.TIOCGDEV)
+	return err != nil || errors != screen
+}
+
 // foreground is the caller's terminal while a payload has one of its own, or
 // nothing.
-type foreground struct{ ours, theirs, dialed *os.File }
+type foreground struct {
+	ours, theirs, dialed *os.File
+	job                  bool // the payload is like a job of the caller's shell
+}
 
 // openTerminal makes the socket over which a foreground run gets the master.
-func openTerminal(o *lifecycle.Options, detached bool) (*foreground, error) {
-	t := &foreground{}
-	if detached || o.Console != nil || !o.Spec.Process.Terminal {
-		return t, nil
-	}
-	var err error
+func (t *foreground) openTerminal() (tty lifecycle.TTY, err error) {
 	if t.ours, t.theirs, err = console.Pair(); err != nil {
-		return nil, err
+		return tty, err
 	}
-	o.TTY = t.tty()
-	return t, nil
+	return ttyOf(t.theirs, t.job), nil
+}
+
+// ttyOf is a payload's terminal whose master we get over that socket.
+func ttyOf(socket *os.File, job bool) lifecycle.TTY {
+	return lifecycle.TTY{Console: socket, Plain: !console.Direct(os.Stdin, os.Stdout), Job: job}
 }
 
 // size gives a terminal that this process will hold the size of its own: else it has none until our first look.
@@ -60,15 +122,11 @@ func (t *foreground) close() {
 	}
 }
 
-// tty is what a payload is told of it.
-func (t *foreground) tty() lifecycle.TTY {
-	return lifecycle.TTY{Console: t.theirs, Plain: !console.Direct(os.Stdin, os.Stdout)}
-}
-
 // wait forwards signals and the terminal until the payload ends.
 func (t *foreground) wait(c *lifecycle.Container, signals lifecycle.Signals) (int, error) {
-	c.Forward(signals)
+	relay := lifecycle.Relay{Job: t.job}
 	if t.ours == nil {
+		c.Forward(signals, relay)
 		return c.Wait()
 	}
 	t.theirs.Close()
@@ -76,11 +134,11 @@ func (t *foreground) wait(c *lifecycle.Container, signals lifecycle.Signals) (in
 	if err != nil {
 		return 0, err
 	}
-	session, err := console.Attach(master, os.Stdin, os.Stdout)
-	if err != nil {
+	if relay.Terminal, err = console.Attach(master, os.Stdin, os.Stdout); err != nil {
 		return 0, err
 	}
-	defer func() { _ = session.Close() }() // the payload's status is what the caller waits for
+	defer func() { _ = relay.Terminal.Close() }() // the payload's status is what the caller waits for
+	c.Forward(signals, relay)
 	return c.Wait()
 }
 

@@ -36,7 +36,7 @@ flags and forms of "sandbox run"; with a bundle the ID may be left out.`
 			return err
 		}
 		o.Attached = !f.detach
-		if err := f.pretend(&o); err != nil {
+		if err := f.pretend(&o, a.human); err != nil {
 			return err
 		}
 		p, contract, err := r.Plan(o)
@@ -61,9 +61,16 @@ flags and forms of "sandbox run"; with a bundle the ID may be left out.`
 }
 
 // pretend stands in for the sockets that a start would dial: the steps name their numbers only.
-func (b *bundleFlags) pretend(o *lifecycle.Options) (err error) {
-	if b.consoleSocket != "" {
-		o.Console, err = os.OpenFile(os.DevNull, os.O_RDWR, 0)
+func (f *runFlags) pretend(o *lifecycle.Options, job bool) error {
+	own := o.Spec.Process.Terminal && !f.detach
+	if f.consoleSocket == "" && !own {
+		return nil
+	}
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	o.Console = null
+	if f.consoleSocket == "" {
+		o.TTY = ttyOf(null, job)
+		o.Errors = f.own.errors
 	}
 	return err
 }

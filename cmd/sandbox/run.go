@@ -28,6 +28,7 @@ type runFlags struct {
 	name                          string
 	detach, keep, rm, interactive bool
 	init                          bool
+	own                           ownTerminal
 	entrypoint                    string
 	made                          spec.Made
 }
@@ -42,8 +43,8 @@ func (r *runFlags) add(f *pflag.FlagSet) {
 	f.BoolVar(&r.rm, "rm", false, "remove it when it has ended; without -d the default, with -d as soon as somebody lists containers or takes its name")
 	f.StringVar(&r.name, "name", "", "`ID` of the container (default: random)")
 	f.StringVar(&w.Rootfs, "rootfs", "", "root directory of the container, `DIR`")
-	f.BoolVarP(&r.interactive, "interactive", "i", false, "standard input; always passed on")
-	f.BoolVarP(&w.Terminal, "tty", "t", false, "give it a terminal")
+	f.BoolVarP(&r.interactive, "interactive", "i", false, "standard input; always passed on (without -t: no terminal of its own)")
+	f.BoolVarP(&w.Terminal, "tty", "t", false, "give it a terminal of its own (default when standard input and output are one; never with --bundle)")
 	f.VarP(each(&w.Env), "env", "e", "set `NAME=VALUE`, or pass NAME on")
 	f.Var(each(&w.EnvFiles), "env-file", "read environment variables from `FILE`")
 	f.Var(each(&w.EnvPass), "env-pass", "with --: which variables pass: `WHICH` all, none, default (no secrets), or names")
@@ -60,7 +61,7 @@ func (r *runFlags) add(f *pflag.FlagSet) {
 	f.Var(words(&w.CapAdd), "cap-add", "add `CAPABILITIES`")
 	f.Var(words(&w.CapDrop), "cap-drop", "drop `CAPABILITIES`")
 	f.Var(each(&w.Ulimits), "ulimit", "`NAME=SOFT[:HARD]`")
-	f.BoolVar(&r.init, "init", false, "an init that reaps processes and lets signals end the command (default with --)")
+	f.BoolVar(&r.init, "init", false, "an init that reaps processes and lets signals end the command (default but with --bundle; --init=false makes the command process 1)")
 	f.StringVar(&w.Userns, "userns", "", "user namespace: `MODE` auto, single, keep-id or host")
 	f.StringVar(&w.UTS, "uts", "", "UTS namespace: `MODE` private, host or ns:PATH")
 	f.StringVar(&w.IPC, "ipc", "", "IPC namespace: `MODE` private, host or ns:PATH")
@@ -85,6 +86,10 @@ const runLong = `Run a command in a new container, in one of three forms.
   sandbox run -b BUNDLE [flags] ID
       An OCI bundle, as runc does it. Inside a bundle directory: sandbox run ID.
 
+At a terminal the first two forms give the command one of its own, so that ^C, ^Z and
+job control work in it. Standard error that goes elsewhere still does; with -t standard
+error is the terminal too. A pipe or file on either side, -t=false and -i mean no terminal.
+
 The exit status is the command's, 128+n when signal n ended it; 125 when sandbox
 failed, 126 when the command cannot be run, 127 when it is not found. With a
 bundle these three are 1, as with runc.`
@@ -93,7 +98,7 @@ const runExample = `  sandbox run -- make test
   sandbox run --cow -- sh -c 'rm -rf *'
   sandbox run -v ~/.cache/go-build -v ~/go/pkg -- go build ./...
   sandbox run -e NPM_TOKEN --no-protect=.git/config -- npm publish
-  sandbox run -it ./rootfs sh
+  sandbox run ./rootfs sh
   sandbox run -u 1000 --read-only --tmpfs /tmp ./rootfs id
   sandbox run -b ./bundle web`
 
@@ -144,6 +149,9 @@ func (a *app) prepare(cmd *cobra.Command, f *runFlags, args []string) (*lifecycl
 	if form == formBundle {
 		o, err = f.options(args[0])
 	} else {
+		if f.own = ownTerminalFor(cmd.Flags()); f.own.wanted {
+			f.wish.Terminal = true
+		}
 		o, err = a.wished(r, f, form, args)
 	}
 	if err != nil {
@@ -272,7 +280,10 @@ func (a *app) wished(r *lifecycle.Runtime, f *runFlags, form form, args []string
 		o.Contract = append(o.Contract, doorGroups(r)...)
 	}
 	o.Bundle = caller.Cwd
-	o.Init = w.Tree
+	if f.own.wanted && !makesTerminals(o.Spec.Mounts) {
+		f.own, o.Spec.Process.Terminal = ownTerminal{}, false
+	}
+	o.Init = true // else the command would be process 1, to which ^C and SIGTERM are nothing unless it asks for them
 	return o, nil
 }
 
@@ -329,11 +340,14 @@ func (a *app) launch(r *lifecycle.Runtime, f *runFlags, o lifecycle.Options) err
 		return err
 	}
 	defer report.close()
-	t, err := openTerminal(&o, f.detach)
-	if err != nil {
-		return err
-	}
+	t := &foreground{job: a.human}
 	defer t.close()
+	if o.Spec.Process.Terminal && !f.detach && o.Console == nil {
+		if o.TTY, err = t.openTerminal(); err != nil {
+			return err
+		}
+		o.Errors = f.own.errors
+	}
 	var signals lifecycle.Signals
 	if !f.detach {
 		signals = lifecycle.CatchSignals(o.KeepSignals)

@@ -95,9 +95,10 @@ func writeAll(f *os.File, data []byte) error {
 	return nil
 }
 
-// copyIn ends at in's end, when the master takes no more, or when woken.
-func (s *Session) copyIn(in *os.File, atEOF func(*os.File, bool)) {
+// copyIn ends at in's end, when the master takes no more, or when the session does.
+func (s *Session) copyIn(atEOF func(*os.File, bool)) {
 	defer close(s.typed)
+	in := s.in
 	if in == nil {
 		return
 	}
@@ -107,6 +108,9 @@ func (s *Session) copyIn(in *os.File, atEOF func(*os.File, bool)) {
 	for {
 		n, err := s.readTyped(in, buf)
 		if n > 0 {
+			if keys {
+				s.heed(buf[:n])
+			}
 			if _, err := s.master.Write(buf[:n]); err != nil {
 				return
 			}
@@ -115,8 +119,32 @@ func (s *Session) copyIn(in *os.File, atEOF func(*os.File, bool)) {
 		if errors.Is(err, io.EOF) && !keys {
 			atEOF(s.master, partial)
 		}
-		if err != nil {
+		if err != nil && (!errors.Is(err, errWoken) || s.over.Load()) {
 			return
+		}
+	}
+}
+
+// heed tells of the keys that signal. The payload's terminal is asked before it gets them: they may end it.
+func (s *Session) heed(typed []byte) {
+	tell := s.signal.Load()
+	if tell == nil {
+		return
+	}
+	t, err := termios(s.master) // of the payload's side: a master has no settings of its own (tty_mode_ioctl)
+	if err != nil || t.Lflag&unix.ISIG == 0 {
+		return
+	}
+	for _, key := range typed {
+		switch key {
+		case 0: // no key (_POSIX_VDISABLE)
+		case t.Cc[unix.VINTR]:
+			(*tell)(unix.SIGINT)
+		case t.Cc[unix.VQUIT]:
+			(*tell)(unix.SIGQUIT)
+		case t.Cc[unix.VSUSP]:
+			(*tell)(unix.SIGTSTP)
+			return // what is typed behind it is for the shell
 		}
 	}
 }
@@ -126,6 +154,8 @@ var errWoken = errors.New("woken")
 // readTyped waits for in or for wake. in keeps its blocking mode: its description is shared with the shell that started
 // us, and a shell whose terminal turned non-blocking misbehaves.
 func (s *Session) readTyped(in *os.File, buf []byte) (n int, err error) {
+	s.keys.Lock()
+	defer s.keys.Unlock()
 	var wakeErr error
 	inErr := control(in, func(fd int) {
 		wakeErr = control(s.wake, func(wake int) { n, err = pollRead(fd, wake, buf) })

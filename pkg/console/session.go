@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/signal"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -19,10 +20,13 @@ import (
 // whose output nobody takes must not keep us from typing ^C.
 type Session struct {
 	master  *os.File
+	in, out *os.File
 	restore func() error
 	resized chan os.Signal
-	wake    *os.File // an eventfd; ends the copy of in, whose read cannot be interrupted otherwise
-	sinkErr error    // what writing to out failed with; read after drained is closed
+	wake    *os.File // an eventfd; ends a wait for in, whose read cannot be interrupted otherwise
+	pausing          // see pause.go
+	signal  atomic.Pointer[func(unix.Signal)]
+	sinkErr error // what writing to out failed with; read after drained is closed
 	typed   chan struct{}
 	drained chan struct{}
 	watched chan struct{}
@@ -47,14 +51,14 @@ func attach(master, in, out *os.File, atEOF func(master *os.File, partial bool))
 		return nil, fmt.Errorf("attaching to the container's terminal: %w", err)
 	}
 	s := &Session{
-		master:  own,
+		master: own, in: in, out: out,
 		restore: func() error { return nil },
 		resized: make(chan os.Signal, 1),
 		typed:   make(chan struct{}),
 		drained: make(chan struct{}),
 		watched: make(chan struct{}),
 	}
-	if err := s.setUp(in, out); err != nil {
+	if err := s.setUp(); err != nil {
 		_ = s.restore()
 		own.Close()
 		return nil, fmt.Errorf("attaching to the container's terminal: %w", err)
@@ -62,36 +66,52 @@ func attach(master, in, out *os.File, atEOF func(master *os.File, partial bool))
 	s.close = sync.OnceValue(s.shutdown)
 	master.Close()
 	go s.copyOut(out)
-	go s.copyIn(in, atEOF)
+	go s.copyIn(atEOF)
 	return s, nil
 }
 
 // setUp does all that can fail, so that the goroutines start only for a session that will be closed.
-func (s *Session) setUp(in, out *os.File) (err error) {
+func (s *Session) setUp() (err error) {
 	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
 	if err != nil {
 		return err
 	}
 	s.wake = os.NewFile(uintptr(fd), "wake")
-	if in != nil {
-		if s.restore, err = rawMode(in, !Direct(in, out)); err != nil {
-			s.restore = func() error { return nil }
-			s.wake.Close()
-			return err
-		}
+	if err := s.enter(); err != nil {
+		s.wake.Close()
+		return err
 	}
-	s.watchSize(in, out)
+	s.watchSize()
 	return nil
+}
+
+// enter makes the caller's terminal raw.
+func (s *Session) enter() error {
+	if s.in == nil {
+		return nil
+	}
+	restore, err := rawMode(s.in, !Direct(s.in, s.out))
+	if err == nil {
+		s.restore = restore
+	}
+	return err
+}
+
+// OnSignal has f called when a key is typed at the caller's terminal by which the payload's signals its foreground (termios(3),
+// ISIG): SIGINT, SIGQUIT or SIGTSTP. It must not wait for the session.
+func (s *Session) OnSignal(f func(unix.Signal)) { s.signal.Store(&f) }
+
+// Front is the foreground process group of the container's terminal, in our pid namespace; 0 when there is none.
+func (s *Session) Front() (group int) {
+	_ = control(s.master, func(fd int) { group, _ = unix.IoctlGetInt(fd, unix.TIOCGPGRP) })
+	return group
 }
 
 // watchSize follows whichever of in and out is a terminal. Listening begins before the first copy: a change in between
 // would otherwise be lost until the next one.
-func (s *Session) watchSize(in, out *os.File) {
-	from := out
-	if in != nil && isTerminal(in) {
-		from = in
-	}
-	if !isTerminal(from) {
+func (s *Session) watchSize() {
+	from := s.sized()
+	if from == nil {
 		close(s.watched)
 		return // a terminal of no size, which programs take for 80x24
 	}
@@ -104,6 +124,16 @@ func (s *Session) watchSize(in, out *os.File) {
 			_ = copySize(from, s.master)
 		}
 	}()
+}
+
+// sized is the terminal that says how large the container's is.
+func (s *Session) sized() *os.File {
+	for _, f := range []*os.File{s.in, s.out} {
+		if f != nil && isTerminal(f) {
+			return f
+		}
+	}
+	return nil
 }
 
 // Wait returns when the container's terminal has ended, which is when its last holder closed it, and all its output is
@@ -123,7 +153,7 @@ func (s *Session) shutdown() error {
 	signal.Stop(s.resized)
 	close(s.resized)
 	<-s.watched
-	_, _ = s.wake.Write([]byte{1, 0, 0, 0, 0, 0, 0, 0})
+	s.leave()
 	_ = s.master.SetWriteDeadline(time.Unix(1, 0)) // a payload that reads nothing may hold the copy in a write
 	<-s.typed
 	_ = s.master.SetReadDeadline(time.Unix(1, 0)) // sends copyOut on to what is left

@@ -32,6 +32,9 @@ func rawMode(f *os.File, translate bool) (restore func() error, err error) {
 		return nil, fmt.Errorf("setting terminal %q to raw mode: %w", f.Name(), err)
 	}
 	return sync.OnceValue(func() error {
+		if !inFront(f) {
+			return nil // who has it now has set it as they like, and the kernel would stop us
+		}
 		if err := setTermios(f, before); err != nil {
 			return fmt.Errorf("restoring terminal %q (type: stty sane): %w", f.Name(), err)
 		}
@@ -82,6 +85,15 @@ func termios(f *os.File) (t *unix.Termios, err error) {
 func setTermios(f *os.File, t *unix.Termios) (err error) {
 	ioctlErr := control(f, func(fd int) { err = unix.IoctlSetTermios(fd, unix.TCSETS, t) })
 	return errors.Join(ioctlErr, err)
+}
+
+// inFront says whether f is no terminal of ours, or our process group is its foreground.
+func inFront(f *os.File) bool {
+	front, err := 0, error(nil)
+	if e := control(f, func(fd int) { front, err = unix.IoctlGetInt(fd, unix.TIOCGPGRP) }); e != nil || err != nil {
+		return true
+	}
+	return front == unix.Getpgrp()
 }
 
 func isTerminal(f *os.File) bool {

@@ -70,9 +70,6 @@ type Options struct {
 	Require  []string        // features that must be granted
 }
 
-// TTY says how a payload's terminal is tied to its caller.
-type TTY = world.TTY
-
 // File is one that a container begins with: a throw-away one, of which nothing on the host knows.
 type File struct {
 	Path string // in the container
@@ -87,6 +84,7 @@ type Container struct {
 	status *os.File // where init tells how the payload ended
 	oom    *oomWatch
 	notify *notifier
+	job
 }
 
 // Create makes a container that waits for Start. When it returns an error,
@@ -226,7 +224,7 @@ func (b *birth) openFiles(c *Container) (files []*os.File, err error) {
 		}
 		b.listen, files = int(l.Fd()), append(files, l)
 	}
-	if b.Silent || len(world.HalfNull(b.Spec.Process)) > 0 {
+	if b.Silent || len(world.HalfNull(b.Spec.Process, b.TTY)) > 0 {
 		null, err := openNull()
 		if err != nil {
 			return files, err

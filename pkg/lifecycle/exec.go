@@ -95,7 +95,7 @@ func (x *execution) spawnIn(group *execGroup) (*Container, error) {
 		return nil, err
 	}
 	defer x.labels.close()
-	if len(world.HalfNull(x.spec.Process)) > 0 {
+	if len(world.HalfNull(x.spec.Process, x.tty)) > 0 {
 		if x.null, err = openNull(); err != nil {
 			return nil, err
 		}

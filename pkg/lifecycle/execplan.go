@@ -76,11 +76,11 @@ func (x *execution) outside() error {
 	}
 	world.DefaultSignals(p)
 	if proc.Terminal {
-		world.Standard(p, world.Terminal(p, 0, proc, x.tty, false))
+		world.Standard(p, world.Terminal(p, 0, proc, x.tty, false), x.tty)
 	}
-	world.OwnFiles(p, proc)
+	world.OwnFiles(p, proc, x.tty)
 	if x.null != nil {
-		world.Null(p, int(x.null.Fd()), world.HalfNull(proc))
+		world.Null(p, int(x.null.Fd()), world.HalfNull(proc, x.tty))
 	}
 	if !x.rec.NoNewKeyring {
 		world.Keyring(p, x.rec.ID)
@@ -150,7 +150,7 @@ func (x *execution) born(pid int) error {
 		}
 	}
 	if x.where.Userns && x.run.Self.Has(unix.CAP_CHOWN) {
-		world.GiveFiles(pid, x.spec.Process)
+		world.GiveFiles(pid, x.spec.Process, x.tty)
 	}
 	if err := sendPidfd(x.PidfdSocket, "setns", pid); err != nil {
 		return err

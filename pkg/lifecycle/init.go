@@ -21,6 +21,9 @@ func (g *program) forkInit() plan.Label {
 	// No process of the container is in a process group of the caller's, which
 	// kill(2) with 0 would mean.
 	p.Do("setsid", unix.SYS_SETSID)
+	if g.job() {
+		p.Ioctl("TIOCSCTTY", g.slave, unix.TIOCSCTTY, plan.C(0))
+	}
 	if g.Attached {
 		// Before the fork: the payload's last gate then finds a parent that
 		// has died earlier than this.
@@ -32,6 +35,21 @@ func (g *program) forkInit() plan.Label {
 	p.Note(plan.NoteInit)
 	return init
 }
+
+// job says whether the payload is a job in init's session, as those of a shell are in the shell's, and not the first process
+// of a session of its own: only then does the kernel stop it for ^Z (setpgid(2), "orphaned process group"), and init tells.
+func (g *program) job() bool { return g.Init && g.Attached && g.slave != 0 && g.Job }
+
+// bringForward makes the payload the foreground job of init's terminal.
+func (g *program) bringForward() {
+	p := g.plan
+	p.Act("bring the payload to the front of its terminal")
+	p.Do("setpgid", unix.SYS_SETPGID, plan.C(payloadPid), plan.C(payloadPid))
+	p.Ioctl("TIOCSPGRP", g.slave, unix.TIOCSPGRP, plan.M(plan.Words(payloadPid)))
+}
+
+// payloadPid is the payload's behind an init: the first fork in its pid namespace.
+const payloadPid = 2
 
 // awaitInit stops the payload until init has given up its rights: who may trace
 // (CAP_SYS_PTRACE) could have them otherwise, if the payload were faster.
@@ -54,6 +72,11 @@ func (g *program) becomeInit(init plan.Label) error {
 	}
 	p := g.plan
 	p.Here(init)
+	options := 0
+	if g.job() {
+		g.bringForward()
+		options = unix.WUNTRACED
+	}
 	g.proc.Idle(p)
 	p.Act("wait for orphans and for the payload")
 	if g.Attached {
@@ -78,12 +101,17 @@ func (g *program) becomeInit(init plan.Label) error {
 	again := p.Label("wait")
 	ended, who := plan.Words(0), plan.Words(0)
 	p.Here(again)
-	r := p.Do("wait4", unix.SYS_WAIT4, plan.C(-1), plan.M(ended), plan.C(0), plan.C(0)).To("ended")
+	r := p.Do("wait4", unix.SYS_WAIT4, plan.C(-1), plan.M(ended), plan.C(options), plan.C(0)).To("ended")
 	p.Put(who, 0, r)
-	// The payload was the first fork in this pid namespace.
-	p.Expect(who, 0, ^uint32(0), 2, unix.EAGAIN).On(unix.EAGAIN, again)
+	p.Expect(who, 0, ^uint32(0), payloadPid, unix.EAGAIN).On(unix.EAGAIN, again)
 	if g.Attached {
 		p.Do("write", unix.SYS_WRITE, plan.C(status), plan.M(ended), plan.C(4)).Ignore()
+	}
+	if g.job() {
+		over := p.Label("over")
+		p.Expect(ended, 0, 0xff, 0x7f, unix.EAGAIN).On(unix.EAGAIN, over) // WIFSTOPPED (wait(2))
+		p.Goto(again)
+		p.Here(over)
 	}
 	p.Exit(0)
 	return nil

@@ -14,22 +14,26 @@ import (
 // payload appends what only the payload's process does.
 func (g *program) payload() error {
 	p := g.plan
-	p.Act("begin a session")
-	p.Do("setsid", unix.SYS_SETSID)
+	if !g.job() {
+		p.Act("begin a session")
+		p.Do("setsid", unix.SYS_SETSID)
+	}
 	if !g.KeepSignals {
 		world.DefaultSignals(p)
 	}
 	if g.slave != 0 {
-		world.Standard(p, g.slave)
-		world.Controlling(p)
+		world.Standard(p, g.slave, g.TTY)
+		if !g.job() {
+			world.Controlling(p)
+		}
 	}
 	if g.Silent {
 		// The caller's device: what the container has by that name could be a link
 		// to anything (CVE-2026-88265), and this is before the payload's user is.
 		world.Null(p, g.null, []int{0, 1, 2})
 	} else {
-		world.OwnFiles(p, g.Spec.Process)
-		world.Null(p, g.null, world.HalfNull(g.Spec.Process))
+		world.OwnFiles(p, g.Spec.Process, g.TTY)
+		world.Null(p, g.null, world.HalfNull(g.Spec.Process, g.TTY))
 	}
 	g.labels.write(p)
 	// Before any path of the container's is followed by a process that may

@@ -39,7 +39,7 @@ func (b *birth) save(c *userns.Child) error {
 		return b.run.because(kernel.Op{Do: kernel.UseRuntime, Path: b.dir.Path}, fmt.Errorf("record the state: %w", err))
 	}
 	if b.userns() && !b.Silent && b.run.Self.Has(unix.CAP_CHOWN) {
-		world.GiveFiles(c.Payload, b.Spec.Process)
+		world.GiveFiles(c.Payload, b.Spec.Process, b.TTY)
 	}
 	if b.PidFile == "" {
 		return nil

@@ -3,10 +3,11 @@ package lifecycle
 import (
 	"os"
 	"os/signal"
-	"runtime"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/console"
 )
 
 // Run creates and starts a container in one. In the background and with a
@@ -54,16 +55,37 @@ func CatchSignals(keep bool) Signals {
 	return s
 }
 
+// Relay says how a payload gets to know of the signals of the process that stands for it.
+type Relay struct {
+	// Job: the payload is to be what a job is to a shell. A signal that ends it goes to its whole process group, as a
+	// terminal and timeout(1) send it, for the payload alone may be a shell that waits for a command. And ^Z on a terminal
+	// of its own stops this process with it.
+	Job bool
+	// Terminal is the caller's, while the payload has one of its own; nil: it has none.
+	Terminal *console.Session
+}
+
 // Forward sends collected and coming signals on to the payload. Of those of job
 // control the shell means the process it started: to be stopped stops us, after the
-// payload. SIGCHLD and SIGURG are about ourselves.
-func (c *Container) Forward(signals Signals) {
+// payload. SIGCHLD and SIGURG are about ourselves. It comes before Wait.
+func (c *Container) Forward(signals Signals, relay Relay) {
+	c.relay = relay
+	switch t := relay.Terminal; {
+	case t == nil:
+	case c.status != nil:
+		go c.hangUp(t)
+	case relay.Job:
+		t.OnSignal(c.typed)
+	}
 	pass := func(s os.Signal) {
-		if s == unix.SIGTSTP {
+		switch s {
+		case unix.SIGTSTP:
 			c.stop()
 			return
+		case unix.SIGCONT:
+			c.retake()
 		}
-		_ = signalTo(&c.Record, s.(unix.Signal)) // the payload may be gone; Wait will tell
+		c.pass(s.(unix.Signal)) // the payload may be gone; Wait will tell
 	}
 	go func() {
 		// Nobody is in such a hurry with these that a command that ends at once should pay for
@@ -84,27 +106,6 @@ func (c *Container) Forward(signals Signals) {
 	}()
 }
 
-// stop stops the payload and ourselves until somebody lets us go on. The payload is
-// in a session of its own, out of the shell's reach: it would read on from the
-// terminal that the shell reads its next command from. Its process group is what
-// the terminal would have stopped.
-func (c *Container) stop() {
-	if orphaned() {
-		return
-	}
-	tell := func(sig unix.Signal) {
-		if c.Alive() {
-			_ = unix.Kill(-c.Pid, sig)
-		}
-	}
-	tell(unix.SIGSTOP) // SIGTSTP is nothing to the first process of a pid namespace
-	// Of all threads this one, which then is back from the call when we go on.
-	runtime.LockOSThread()
-	_ = unix.Tgkill(os.Getpid(), unix.Gettid(), unix.SIGSTOP)
-	runtime.UnlockOSThread()
-	tell(unix.SIGCONT)
-}
-
 func forwarded(keep bool) []os.Signal {
 	var list []os.Signal
 	for n := unix.Signal(1); n < 32; n++ {
@@ -118,23 +119,6 @@ func forwarded(keep bool) []os.Signal {
 		}
 	}
 	return list
-}
-
-// orphaned says whether nobody in our session could let us go on: the kernel does not
-// stop such a process group for SIGTSTP (setpgid(2)).
-func orphaned() bool {
-	ours := unix.Getpgrp()
-	parent := os.Getppid()
-	for parent > 1 {
-		group, err := unix.Getpgid(parent)
-		if err != nil || group != ours {
-			break
-		}
-		parent = parentOf(parent)
-	}
-	session, err1 := unix.Getsid(0)
-	theirs, err2 := unix.Getsid(parent)
-	return parent <= 0 || err1 != nil || err2 != nil || session != theirs
 }
 
 // kill ends a container of our own, with the init that is its parent.

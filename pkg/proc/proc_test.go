@@ -5,8 +5,10 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -141,4 +143,20 @@ func FuzzIDMap(f *testing.F) {
 			t.Errorf("the initial map has no %d", id)
 		}
 	})
+}
+
+func TestHeeds(t *testing.T) {
+	ignored := make(chan os.Signal, 1)
+	signal.Notify(ignored, syscall.SIGUSR1)
+	signal.Ignore(syscall.SIGUSR2)
+	defer signal.Reset(syscall.SIGUSR1, syscall.SIGUSR2)
+	// Every signal but these two has a handler of Go's own, SIGTSTP too; the last real-time one shows where the sets end.
+	for sig, want := range map[syscall.Signal]bool{syscall.SIGUSR1: true, syscall.SIGUSR2: true, syscall.SIGKILL: false, syscall.SIGSTOP: false, 64: true} {
+		if got := Heeds(os.Getpid(), sig); got != want {
+			t.Errorf("%v: %v", sig, got)
+		}
+	}
+	if Heeds(-1, syscall.SIGUSR1) {
+		t.Error("a process that is not there heeds a signal")
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // Stat is what /proc/PID/stat tells of a process (proc_pid_stat(5)).
@@ -63,6 +64,22 @@ func parseStat(b []byte) (s Stat, err error) {
 
 // Ended says whether the process runs no more: it may still wait for its parent.
 func (s Stat) Ended() bool { return s.State == 'Z' || s.State == 'X' }
+
+// Heeds says whether a process catches or ignores a signal (proc_pid_status(5), SigCgt, SigIgn); of one that is gone, no.
+func Heeds(pid int, sig syscall.Signal) bool {
+	b, err := ReadFile(Dir(pid) + "/status")
+	if err != nil {
+		return false
+	}
+	for _, field := range []string{"\nSigCgt:", "\nSigIgn:"} {
+		_, rest, _ := strings.Cut(string(b), field)
+		line, _, _ := strings.Cut(rest, "\n")
+		if set, err := strconv.ParseUint(strings.TrimSpace(line), 16, 64); err == nil && set&(1<<(sig-1)) != 0 {
+			return true
+		}
+	}
+	return false
+}
 
 // Inside returns the pid that a process has in its own pid namespace
 // (proc_pid_status(5), NSpid).

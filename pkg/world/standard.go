@@ -8,14 +8,22 @@ import (
 	"sandbox/pkg/proc"
 )
 
+// kept lists the standard files that a payload inherits: those that are not a terminal of its own.
+func kept(process *specs.Process, tty TTY) []int {
+	switch {
+	case process.Terminal && tty.Errors:
+		return []int{2}
+	case process.Terminal:
+		return nil
+	}
+	return []int{0, 1, 2}
+}
+
 // OwnFiles gives the payload the standard files it inherits, so that it may open /dev/stdout again by name: pipes, and files
 // that it is to write to. A terminal of the caller's, and what is only read, stays the caller's. Where the child has not the
 // right to, [GiveFiles] has it.
-func OwnFiles(p *plan.Plan, process *specs.Process) {
-	if process.Terminal {
-		return
-	}
-	for fd := range 3 {
+func OwnFiles(p *plan.Plan, process *specs.Process, tty TTY) {
+	for _, fd := range kept(process, tty) {
 		if st, given := givenFile(fd); given && st.Uid != process.User.UID {
 			p.Act("give the payload its standard file %d", fd)
 			p.Do("fchown", unix.SYS_FCHOWN, plan.C(fd), plan.C(int(process.User.UID)), plan.C(-1)).Ignore(unix.EPERM, unix.EINVAL, unix.EROFS)
@@ -25,15 +33,12 @@ func OwnFiles(p *plan.Plan, process *specs.Process) {
 
 // GiveFiles is OwnFiles of a caller that has rights over ids which the payload's user namespace has not: those of root's own
 // files. pid is a process in that namespace.
-func GiveFiles(pid int, process *specs.Process) {
-	if process.Terminal {
-		return
-	}
+func GiveFiles(pid int, process *specs.Process, tty TTY) {
 	owner, ok := proc.ReadIDMap(proc.Dir(pid) + "/uid_map").Outside(process.User.UID)
 	if !ok {
 		return
 	}
-	for fd := range 3 {
+	for _, fd := range kept(process, tty) {
 		if st, given := givenFile(fd); given && st.Uid != owner {
 			_ = unix.Fchown(fd, int(owner), -1) // a file system that has no owners; the payload can still write
 		}
@@ -55,13 +60,10 @@ func givenFile(fd int) (st unix.Stat_t, given bool) {
 	return st, false
 }
 
-// HalfNull lists the standard files that are the null device, open for one direction only: containerd opens it for reading,
-// as all three. A payload that writes to such a file fails, with runc it does not. One with a terminal gets none of them.
-func HalfNull(process *specs.Process) (list []int) {
-	if process.Terminal {
-		return nil
-	}
-	for fd := range 3 {
+// HalfNull lists the inherited standard files that are the null device, open for one direction only: containerd opens it for reading,
+// as all three. A payload that writes to such a file fails, with runc it does not.
+func HalfNull(process *specs.Process, tty TTY) (list []int) {
+	for _, fd := range kept(process, tty) {
 		var st unix.Stat_t
 		if unix.Fstat(fd, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFCHR || st.Rdev != unix.Mkdev(1, 3) {
 			continue

@@ -15,6 +15,8 @@ import (
 type TTY struct {
 	Console *os.File // connected socket that gets its master; nil: nobody gets it
 	Plain   bool     // "\n" comes out as it is, and not as "\r\n"
+	Errors  bool     // standard error is not the terminal, but the caller's
+	Job     bool     // the payload is a job of the caller's shell: ^Z stops both
 }
 
 // Terminal appends the making of a pty in the container's own devpts, and sends
@@ -96,10 +98,13 @@ func sendMaster(p *plan.Plan, master plan.Reg, socket int) {
 	p.Do("sendmsg", unix.SYS_SENDMSG, plan.C(socket), plan.M(msg), plan.C(unix.MSG_NOSIGNAL))
 }
 
-// Standard makes the slave 0, 1 and 2.
-func Standard(p *plan.Plan, slave plan.Reg) {
+// Standard makes the slave 0, 1 and, where the caller's is not kept, 2.
+func Standard(p *plan.Plan, slave plan.Reg, tty TTY) {
 	p.Act("make it standard input and output")
-	for fd := 0; fd < 3; fd++ {
+	for fd := range 3 {
+		if fd == 2 && tty.Errors {
+			continue
+		}
 		p.Dup2(slave, fd)
 	}
 }
