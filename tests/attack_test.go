@@ -36,6 +36,8 @@ var attacks = map[string]func(args []string) error{
 	"listen":      listenAt,
 	"key":         findKey,
 	"keyring":     withKey,
+	"keepkey":     keepKey,
+	"plantring":   plantKeyring,
 	"knock":       knock,
 	"hop":         hop,
 	"look":        look,

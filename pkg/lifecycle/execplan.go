@@ -83,7 +83,7 @@ func (x *execution) outside() error {
 		world.Null(p, int(x.null.Fd()), world.HalfNull(proc, x.tty))
 	}
 	if !x.rec.NoNewKeyring {
-		world.Keyring(p, x.rec.ID)
+		world.Keyring(p)
 	}
 	x.labels.write(p)
 	world.Descriptors(p, 3+x.PreserveFds)

@@ -224,6 +224,9 @@ func (r *Runtime) spawnHook(h specs.Hook, state []byte, rec *state.Record, insid
 // confinedHook appends a hook whose program is the container's: it may do no more than the
 // payload, and is seen by others of the container only once it cannot.
 func (r *Runtime) confinedHook(p *plan.Plan, h specs.Hook, rec *state.Record, confined *specs.Process, where *world.Entry, processes unix.Rlimit) error {
+	if !rec.NoNewKeyring {
+		world.Keyring(p)
+	}
 	world.Descriptors(p, 3)
 	world.RestoreFiles(p, r.Files)
 	facts := r.facts(&specs.Spec{Process: confined}, where.Userns)

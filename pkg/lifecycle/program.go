@@ -200,7 +200,7 @@ func (g *program) write() error {
 	g.world.Sysctls()
 	g.network.Steps(p, g.Spec, g.world)
 	if !g.NoNewKeyring {
-		world.Keyring(p, g.ID)
+		world.Keyring(p)
 	}
 	g.tree.Assemble(p)
 	for _, f := range g.Files {

@@ -58,15 +58,16 @@ func (w *World) Sysctls() {
 	}
 }
 
-// Keyring gives the container a session keyring of its own, so that it cannot
+// Keyring gives the process a session keyring of its own, so that it cannot
 // read keys of the caller's session. Keys count against a per-user quota, and
 // some hosts refuse; the caller's session keyring is then left as well.
 //
-// An exec joins the keyring of that name; it would bring the caller's in.
-func Keyring(p *plan.Plan, id string) {
+// It is joined without a name, which always makes a new one (keyctl_join_session_keyring(3)). By a name the kernel gives
+// us whatever keyring of this user namespace has it and may be searched by us, and anybody can make one beforehand.
+func Keyring(p *plan.Plan) {
 	p.Act("make a session keyring")
 	kept, done := p.Label("keyring kept"), p.Label("keyring made")
-	p.Do("keyctl", unix.SYS_KEYCTL, plan.C(unix.KEYCTL_JOIN_SESSION_KEYRING), plan.S("_ses."+id)).
+	p.Do("keyctl", unix.SYS_KEYCTL, plan.C(unix.KEYCTL_JOIN_SESSION_KEYRING), plan.C(0)).
 		On(unix.ENOSYS, done).On(plan.AnyErrno, kept)
 	p.Goto(done)
 	p.Here(kept)
