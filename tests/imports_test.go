@@ -103,7 +103,7 @@ var table = map[string]rule{
 	"pkg/rootfs":   {own: []string{"plan", "kernel", "handle"}, libs: []string{ocispec}, never: map[string]string{"userns": whySteps, "lifecycle": whySteps}},
 	"pkg/confine":  {own: []string{"plan", "kernel"}, libs: []string{ocispec}, never: map[string]string{"userns": whySteps, "lifecycle": whySteps}},
 	"pkg/seccomp":  {own: []string{"plan", "kernel"}, libs: []string{ocispec}, never: map[string]string{"userns": whySteps, "lifecycle": whySteps}},
-	"pkg/cgroup2":  {libs: []string{ocispec, "github.com/godbus/dbus"}, never: map[string]string{"lifecycle": whyNoVerbs, "spec": whyNoSpec}},
+	"pkg/cgroup2":  {own: []string{"proc"}, libs: []string{ocispec, "github.com/godbus/dbus"}, never: map[string]string{"lifecycle": whyNoVerbs, "spec": whyNoSpec}},
 	"pkg/slirp":    {own: []string{"helper", "proc"}, libs: []string{ocispec, "github.com/rootless-containers/rootlesskit"}, never: map[string]string{"lifecycle": whyNoVerbs, "spec": whyNoSpec}},
 	// Moving a device is no network of the container's own (slirp), and nobody else should have to link its library.
 	"pkg/netdev":  {never: map[string]string{"lifecycle": whyNoVerbs, "spec": whyNoSpec}},

@@ -295,16 +295,25 @@ func enterDir(p *plan.Plan, path string, id *handle.ID) {
 
 // finish waits for a hook, at most so many seconds.
 func finish(child *userns.Child, timeout *int, out *os.File) error {
-	var late *time.Timer
+	late := false
 	if timeout != nil && *timeout > 0 {
-		// Its whole session: what it started must not stay behind on the host.
-		late = time.AfterFunc(time.Duration(*timeout)*time.Second, func() { _ = unix.Kill(-child.Pid, unix.SIGKILL) })
+		fd, err := unix.PidfdOpen(child.Pid, 0)
+		if err != nil {
+			return fmt.Errorf("open the hook's process: %w", err)
+		}
+		late = !proc.Ends(fd, time.Duration(*timeout)*time.Second)
+		unix.Close(fd)
+		if late {
+			// Its whole group: what it started must not stay behind on the host. It has not been waited for, so that the
+			// number is still its own.
+			_ = unix.Kill(-child.Pid, unix.SIGKILL)
+		}
 	}
 	status, err := child.Wait()
 	if err != nil {
 		return err
 	}
-	if late != nil && !late.Stop() {
+	if late {
 		return fmt.Errorf("no end within %d seconds", *timeout)
 	}
 	if exitStatus(status) == 0 {

@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"errors"
 	"os"
 	"os/signal"
 	"runtime"
@@ -65,7 +66,13 @@ func (c *Container) stop() {
 
 // tell signals the payload's process group.
 func (c *Container) tell(sig unix.Signal) {
-	if c.Alive() {
+	payload, err := c.Payload().Open()
+	if err != nil {
+		return // Wait will tell
+	}
+	defer payload.Close()
+	err = unix.PidfdSendSignal(int(payload.Fd()), sig, nil, unix.PIDFD_SIGNAL_PROCESS_GROUP)
+	if errors.Is(err, unix.EINVAL) && c.Alive() { // before Linux 6.9
 		_ = unix.Kill(-c.Pid, sig)
 	}
 }

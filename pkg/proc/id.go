@@ -41,7 +41,7 @@ func (id ID) Alive() bool {
 	return err == nil && s.Begin == id.Begin && !s.Ended() && id.Boot == Boot()
 }
 
-// Open returns a pidfd of the process, and unix.ESRCH when it has ended. The
+// Open returns a pidfd of the process, and unix.ESRCH when it has ended; any other error says nothing about it. The
 // process is looked at after its pidfd was opened: the pid may have become
 // somebody else's at any time before.
 func (id ID) Open() (*os.File, error) {
@@ -49,8 +49,11 @@ func (id ID) Open() (*os.File, error) {
 		return nil, unix.ESRCH
 	}
 	fd, err := unix.PidfdOpen(id.Pid, 0)
-	if err != nil {
+	switch {
+	case errors.Is(err, unix.ESRCH), errors.Is(err, unix.EINVAL), errors.Is(err, unix.ENOENT): // the last two: it is a thread's now
 		return nil, unix.ESRCH
+	case err != nil:
+		return nil, os.NewSyscallError("pidfd_open", err)
 	}
 	f := os.NewFile(uintptr(fd), "pidfd")
 	if !id.Alive() {

@@ -21,6 +21,12 @@ func TestParseStat(t *testing.T) {
 	if err != nil || s.State != 'R' || s.Parent != 3 || s.Begin != 4711 || s.Ended() || s.EnvBegin == 0 {
 		t.Errorf("got %+v, %v", s, err)
 	}
+	if s, err := parseStat([]byte("7 (x) Z 3 1 1 0 -1 4194560 1 0 0 0 1 2 3 4 20 0 2 0 4711")); err != nil || s.Ended() || s.Threads != 2 {
+		t.Errorf("a process whose first thread has ended: %+v, %v", s, err)
+	}
+	if s, err := parseStat([]byte("7 (x) Z 3 1 1 0 -1 4194560 1 0 0 0 1 2 3 4 20 0 1 0 4711" + fields[:2*29] + " 1792\n")); err != nil || s.Exit != 7<<8 {
+		t.Errorf("one that has ended with 7: %+v, %v", s, err)
+	}
 	if s, err := parseStat([]byte("7 (x) Z 3 1 1 0 -1 4194560 1 0 0 0 1 2 3 4 20 0 1 0 4711")); err != nil || !s.Ended() || s.EnvEnd != 0 {
 		t.Errorf("an old kernel's: %+v, %v", s, err)
 	}
@@ -83,6 +89,38 @@ func TestID(t *testing.T) {
 	_ = c.Wait()
 	if _, err := Look(id.Pid); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("it is there: %v", err)
+	}
+}
+
+// TestSignalEach: who is not listed any more when his pidfd is open is somebody else, whose number was another's before; one
+// that cannot be signalled keeps the signal from nobody.
+func TestSignalEach(t *testing.T) {
+	start := func() *exec.Cmd {
+		c := exec.Command("sleep", "100")
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Process.Kill() })
+		return c
+	}
+	stranger, mine := start(), start()
+	looks := 0
+	list := func() ([]int, error) {
+		if looks++; looks == 1 {
+			return []int{stranger.Process.Pid, 1 << 30, mine.Process.Pid}, nil
+		}
+		return []int{mine.Process.Pid, os.Getpid()}, nil
+	}
+	if err := SignalEach(list, unix.SIGKILL); err != nil {
+		t.Error(err)
+	}
+	_ = mine.Wait()
+	if id, err := Of(stranger.Process.Pid); err != nil || !id.Alive() {
+		t.Errorf("the stranger has ended: %v", err)
+	}
+	none := errors.New("no list")
+	if err := SignalEach(func() ([]int, error) { return nil, none }, unix.SIGKILL); !errors.Is(err, none) {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -12,9 +12,11 @@ import (
 type Stat struct {
 	State    byte
 	Parent   int
+	Threads  int    // that live; one whose process waits for its parent counts
 	Begin    uint64 // start time, in clock ticks since boot
 	EnvBegin uint64 // where its environment lies in its memory,
 	EnvEnd   uint64 // 0 where the kernel does not say
+	Exit     uint32 // how it has ended, as wait(2) says it; 0 to who may not look into it
 }
 
 // fields of /proc/PID/stat, by their numbers in the manual page, less that of the
@@ -22,9 +24,11 @@ type Stat struct {
 const (
 	fieldState    = 0 // the third
 	fieldParent   = 4 - 3
+	fieldThreads  = 20 - 3
 	fieldBegin    = 22 - 3
 	fieldEnvBegin = 50 - 3
 	fieldEnvEnd   = 51 - 3
+	fieldExit     = 52 - 3
 )
 
 // Look reads the stat of a process, by its pid as we know it. The error wraps
@@ -52,6 +56,7 @@ func parseStat(b []byte) (s Stat, err error) {
 		return Stat{}, fmt.Errorf("no state: %q", fields[fieldState])
 	}
 	s.Parent, _ = strconv.Atoi(fields[fieldParent])
+	s.Threads, _ = strconv.Atoi(fields[fieldThreads])
 	if s.Begin, err = strconv.ParseUint(fields[fieldBegin], 10, 64); err != nil {
 		return s, err
 	}
@@ -59,11 +64,16 @@ func parseStat(b []byte) (s Stat, err error) {
 		s.EnvBegin, _ = strconv.ParseUint(fields[fieldEnvBegin], 10, 64)
 		s.EnvEnd, _ = strconv.ParseUint(fields[fieldEnvEnd], 10, 64)
 	}
+	if len(fields) > fieldExit {
+		exit, _ := strconv.ParseUint(fields[fieldExit], 10, 32)
+		s.Exit = uint32(exit)
+	}
 	return s, nil
 }
 
-// Ended says whether the process runs no more: it may still wait for its parent.
-func (s Stat) Ended() bool { return s.State == 'Z' || s.State == 'X' }
+// Ended says whether the process runs no more: it may still wait for its parent. One whose first thread has ended looks
+// like that (proc_pid_stat(5) is about that thread), and goes on in the others.
+func (s Stat) Ended() bool { return (s.State == 'Z' || s.State == 'X') && s.Threads <= 1 }
 
 // Heeds says whether a process catches or ignores a signal (proc_pid_status(5), SigCgt, SigIgn); of one that is gone, no.
 func Heeds(pid int, sig syscall.Signal) bool {
