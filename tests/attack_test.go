@@ -27,6 +27,7 @@ var attacks = map[string]func(args []string) error{
 	"descriptors": descriptors,
 	"displace":    displace,
 	"groups":      dropGroups,
+	"headless":    headless,
 	"interpreted": interpreted,
 	"loader":      loader,
 	"overwrite":   overwrite,

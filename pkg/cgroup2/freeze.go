@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Freeze stops every process in the group and below it, and waits until they have
@@ -30,6 +32,19 @@ func (g Group) Thaw() error {
 		return fmt.Errorf("thaw cgroup %s: %w", g.Path, err)
 	}
 	return nil
+}
+
+// thawAll lets everybody in the group and below it go on, as far as that goes: who has left processes there may have frozen
+// some of them, or be paused.
+func (g Group) thawAll() {
+	_ = g.walk(visitor{enter: func(dir int) error {
+		fd, err := unix.Openat(dir, "cgroup.freeze", unix.O_WRONLY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		if err == nil {
+			_, _ = unix.Write(fd, []byte("0"))
+			unix.Close(fd)
+		}
+		return nil
+	}})
 }
 
 // Frozen says whether the group is to be frozen; that its processes have stopped,

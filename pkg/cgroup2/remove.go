@@ -8,8 +8,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// dying is how long a killed process may take to leave its group.
-const dying = 2 * time.Second
+// A killed process leaves its group soon, and may take as long as dying.
+const (
+	soon  = 20 * time.Millisecond
+	dying = 2 * time.Second
+)
 
 // PopulatedError is a group that still has processes.
 type PopulatedError struct {
@@ -24,10 +27,13 @@ func (e *PopulatedError) Error() string {
 	return fmt.Sprintf("cgroup %s has living processes, such as %d", e.Path, e.Pids[0])
 }
 
-// empty waits until nobody is in the group.
+// empty waits until nobody is in the group. Who is frozen there goes on: a process that is at its end could not leave.
 func (g Group) empty() error {
-	if empty, err := g.wait("populated", false, dying); empty || Gone(err) {
-		return nil
+	for _, patience := range []time.Duration{soon, dying} {
+		if empty, err := g.wait("populated", false, patience); empty || Gone(err) {
+			return nil
+		}
+		g.thawAll()
 	}
 	pids, _ := g.Procs()
 	return &PopulatedError{g.Path, pids}

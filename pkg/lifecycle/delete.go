@@ -39,7 +39,7 @@ func (r *Runtime) Delete(id string, force bool) error {
 	r.settle(rec)
 	network.End(rec, d)
 	if err := r.leaveGroup(d, rec); err != nil {
-		if !force {
+		if !force || inhabited(err) {
 			d.Close()
 			return err
 		}
@@ -78,9 +78,14 @@ func (r *Runtime) deleteForced(d *state.Dir, err error) error {
 			return err
 		}
 	}
-	if err := end(d.Process(), endPatience); err != nil {
+	rec := d.Process()
+	lives := !rec.Ended()
+	if err := end(rec, endPatience); err != nil {
 		d.Close()
 		return err
+	}
+	if p := d.Placed(); lives && p.Owned { // whose processes have been the container's until now; what pid namespace it had, nobody knows
+		_ = r.Groups.Group(p.Path).Kill()
 	}
 	return r.discard(d, nil, r.Warn)
 }

@@ -44,8 +44,11 @@ func (r *Runtime) Exec(id string, o ExecOptions) (*Container, error) {
 		return nil, err
 	}
 	held, err := openPayload(rec)
-	if err != nil {
+	if errors.Is(err, ErrNotRunning) {
 		return nil, errStopped
+	}
+	if err != nil {
+		return nil, err
 	}
 	// It would be frozen before it has become the program, and we wait for that.
 	if !o.IgnorePaused && r.paused(rec) {

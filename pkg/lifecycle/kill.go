@@ -6,7 +6,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -41,47 +40,59 @@ func Signal(s string) (unix.Signal, error) {
 	return 0, fmt.Errorf("unknown signal %q", s)
 }
 
-// Kill signals the container's process, or with all every process in it.
+// Kill signals the container's process, or with all every process in it. To kill the first one is to end all of a container
+// that has a pid namespace of its own; of one that has not, SIGKILL reaches all that are in its group, as with runc, also
+// when the first one has gone.
 func (r *Runtime) Kill(id string, sig unix.Signal, all bool) error {
 	d, rec, err := r.Root.Find(id)
 	if err != nil {
 		return err
 	}
 	defer d.Close()
-	if all && r.hasGroup(d, rec) {
-		return r.killGroup(d, rec, sig)
+	if sig == unix.SIGKILL {
+		return r.killEnd(d, rec, all)
 	}
-	if all {
-		return killAll(rec, sig)
+	switch {
+	case all && r.hasGroup(d, rec):
+		return r.signalGroup(d, rec, sig)
+	case all:
+		return signalAll(rec, sig)
 	}
-	err = signalTo(rec, sig)
-	if err == nil && sig == unix.SIGKILL {
-		r.thawInit(rec)
-	}
-	return err
+	return signalTo(rec, sig)
 }
 
-// thawInit lets the init of a paused container go on, whose payload has been
-// killed: it could not end with it, and whoever waits for it would wait for
-// ever. The payload of one without an init takes the rest along, frozen or not.
-func (r *Runtime) thawInit(rec *state.Record) {
-	if rec.Init != 0 && r.paused(rec) {
-		_ = r.Groups.Group(rec.Cgroup.Path).Thaw()
-	}
-}
-
-// signalTo goes through a pidfd whose process was looked at after it was opened:
-// the pid may have become somebody else's at any time before.
-func signalTo(r *state.Record, sig unix.Signal) error {
-	fd, err := openPayload(r)
-	if err != nil {
-		return err
-	}
-	defer fd.Close()
-	if err := unix.PidfdSendSignal(int(fd.Fd()), sig, nil, 0); err != nil {
-		if errors.Is(err, unix.ESRCH) {
-			return ErrNotRunning
+// killEnd is Kill with SIGKILL. What is frozen goes on, as with runc: whoever waits for a process there would wait for ever.
+func (r *Runtime) killEnd(d *state.Dir, rec *state.Record, all bool) error {
+	everyone, lives := all || !rec.OwnPID, false
+	var rest error
+	switch g := r.Groups.Group(rec.Cgroup.Path); {
+	case r.hasGroup(d, rec):
+		if everyone {
+			lives, _ = g.Populated()
+			rest = g.Kill()
 		}
+		defer func() {
+			if r.paused(rec) {
+				_ = g.Thaw()
+			}
+		}()
+	case everyone:
+		rest = signalAll(rec, unix.SIGKILL)
+	}
+	err := kill(rec) // they may have left the group
+	if errors.Is(err, ErrNotRunning) && (all || lives) {
+		err = nil // as runc: to end all of nothing is no error
+	}
+	return errors.Join(rest, err)
+}
+
+// signalTo signals the container's process.
+func signalTo(r *state.Record, sig unix.Signal) error {
+	err := r.Payload().Signal(sig)
+	if errors.Is(err, unix.ESRCH) {
+		return ErrNotRunning
+	}
+	if err != nil {
 		return fmt.Errorf("signal the container: %w", err)
 	}
 	return nil
@@ -90,50 +101,21 @@ func signalTo(r *state.Record, sig unix.Signal) error {
 // openPayload returns a pidfd of the recorded process, ErrNotRunning when it is gone.
 func openPayload(r *state.Record) (*os.File, error) {
 	f, err := r.Payload().Open()
-	if err != nil {
+	if errors.Is(err, unix.ESRCH) {
 		return nil, ErrNotRunning
 	}
-	return f, nil
+	return f, err
 }
 
-// killAll signals every process of a container without a cgroup. Where it has a pid
+// signalAll signals every process of a container without a cgroup. Where it has a pid
 // namespace of its own those are the processes in it; otherwise only the first
-// is known to be its own.
-func killAll(r *state.Record, sig unix.Signal) error {
-	if !r.Alive() {
+// and what it has started are known to be its own.
+func signalAll(r *state.Record, sig unix.Signal) error {
+	if r.Ended() {
 		return nil // as runc: nothing is left to signal
 	}
-	pids, err := processes(r)
-	if err != nil {
-		return err
-	}
-	for _, pid := range pids {
-		if err := unix.Kill(pid, sig); err != nil && !errors.Is(err, unix.ESRCH) {
-			return fmt.Errorf("signal process %d of the container: %w", pid, err)
-		}
-	}
-	return nil
-}
-
-// endPatience is how long a killed process may take to be gone.
-const endPatience = 10 * time.Second
-
-// end kills the container's process and waits until it is dead, with that much
-// patience. An init ends with it.
-func end(r *state.Record, patience time.Duration) error {
-	fd, err := openPayload(r)
-	if errors.Is(err, ErrNotRunning) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer fd.Close()
-	if err := unix.PidfdSendSignal(int(fd.Fd()), unix.SIGKILL, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
-		return fmt.Errorf("kill the container: %w", err)
-	}
-	if !proc.Ends(int(fd.Fd()), patience) {
-		return fmt.Errorf("process %d of the container does not end within %s after SIGKILL", r.Pid, patience)
+	if err := proc.SignalEach(func() ([]int, error) { return processes(r) }, sig); err != nil {
+		return fmt.Errorf("signal the container: %w", err)
 	}
 	return nil
 }

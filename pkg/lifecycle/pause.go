@@ -103,14 +103,11 @@ func (r *Runtime) paused(rec *state.Record) bool {
 	return err == nil && frozen
 }
 
-// killGroup signals every process in the container's group. For any signal but
-// SIGKILL they are stopped meanwhile, which must not be taken for a pause, nor undo
+// signalGroup signals every process in the container's group. They are stopped meanwhile,
+// which must not be taken for a pause, nor undo
 // one: not while somebody else changes the container, who may wait for us (a hook).
-func (r *Runtime) killGroup(d *state.Dir, rec *state.Record, sig unix.Signal) error {
+func (r *Runtime) signalGroup(d *state.Dir, rec *state.Record, sig unix.Signal) error {
 	g := r.Groups.Group(rec.Cgroup.Path)
-	if sig == unix.SIGKILL {
-		return g.Kill()
-	}
 	if d.TryLock() != nil {
 		return g.SignalLoose(sig)
 	}

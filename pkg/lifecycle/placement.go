@@ -15,7 +15,7 @@ func (r *Runtime) hasGroup(d *state.Dir, rec *state.Record) bool {
 	switch {
 	case !rec.Cgroup.Owned:
 		return false
-	case rec.Alive():
+	case !rec.Ended():
 		return true
 	case rec.OwnPID || rec.Boot != proc.Boot():
 		return false
@@ -57,9 +57,6 @@ func (r *Runtime) leaveGroup(d *state.Dir, rec *state.Record) error {
 		if err := g.Kill(); err != nil && !cgroup2.Gone(err) {
 			return fmt.Errorf("end what is left in the container's cgroup: %w", err)
 		}
-	}
-	if rec != nil {
-		r.thawInit(rec)
 	}
 	if err := p.Remove(r.Groups); err != nil {
 		return fmt.Errorf("remove the container's cgroup: %w", err)

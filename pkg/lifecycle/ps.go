@@ -33,13 +33,13 @@ func (r *Runtime) Ps(id string) ([]int, error) {
 		slices.Sort(pids)
 		return pids, err
 	}
-	if !rec.Alive() {
+	if rec.Ended() {
 		return nil, nil
 	}
 	return processes(rec)
 }
 
-// processes are those in the container's pid namespace, or the first one and
+// processes are those in the container's pid namespace but for its init, or the first one and
 // its descendants where it has none of its own.
 func processes(r *state.Record) ([]int, error) {
 	entries, err := os.ReadDir("/proc")
@@ -49,6 +49,9 @@ func processes(r *state.Record) ([]int, error) {
 	ours := func(int) bool { return false }
 	if r.OwnPID {
 		ns, err := os.Readlink(proc.Dir(r.Pid) + "/ns/pid")
+		if err != nil && r.Init != 0 { // which an ordinary user may not look into
+			ns, err = os.Readlink(proc.Dir(r.Init) + "/ns/pid")
+		}
 		if err != nil {
 			return nil, ErrNotRunning
 		}
@@ -57,7 +60,10 @@ func processes(r *state.Record) ([]int, error) {
 			return err == nil && link == ns && pid != r.Init
 		}
 	}
-	pids := []int{r.Pid}
+	pids := []int{}
+	if r.Alive() {
+		pids = append(pids, r.Pid)
+	}
 	parents := map[int]int{}
 	for _, e := range entries {
 		pid, err := strconv.Atoi(e.Name())

@@ -29,7 +29,8 @@ func (b *birth) save(c *userns.Child) error {
 		if err != nil {
 			return err
 		}
-		b.record.Init, b.record.Pid, b.record.Begin = c.Pid, c.Payload, s.Begin
+		b.record.Init, b.record.InitBegin = c.Pid, b.record.Begin
+		b.record.Pid, b.record.Begin = c.Payload, s.Begin
 	}
 	err := b.kept()
 	if err == nil {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"sandbox/pkg/cgroup2"
 	"sandbox/pkg/state"
 )
 
@@ -57,14 +58,25 @@ func (r *Runtime) clear(d *state.Dir, tell func(string)) error {
 }
 
 // discard removes a container's directory and what it leads to, as far as that
-// goes, and closes it. It is an error when the directory stays; tell hears the rest.
+// goes, and closes it. It is an error when the directory stays, as it does while somebody lives in the group; tell hears the
+// rest.
 func (r *Runtime) discard(d *state.Dir, rec *state.Record, tell func(string)) error {
 	r.settle(rec)
-	r.leaveShare(d)
-	if err := r.leaveGroup(d, rec); err != nil {
+	if err := r.leaveGroup(d, rec); inhabited(err) {
+		d.Close()
+		return err
+	} else if err != nil {
 		tell(err.Error())
 	}
+	r.leaveShare(d)
 	return d.Remove()
+}
+
+// inhabited says whether a group could not be removed because of who lives in it. Nothing but the container's record leads
+// there.
+func inhabited(err error) bool {
+	var populated *cgroup2.PopulatedError
+	return errors.As(err, &populated)
 }
 
 // sweepEnded removes such a container, and closes d then.
@@ -151,7 +163,7 @@ func (r *Runtime) evict(d *state.Dir) error {
 			err = fmt.Errorf("container with given ID already exists: %w", err)
 		}
 		return err
-	case err == nil && rec.AutoRemove && !rec.Alive():
+	case err == nil && rec.AutoRemove && rec.Ended():
 		return r.discard(d, rec, r.Warn)
 	}
 	d.Close()

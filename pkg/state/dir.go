@@ -16,7 +16,7 @@ import (
 const (
 	RecordFile = "state.json" // written by rename; without it there is no container, only leftovers
 	SpecFile   = "spec.json"  // what it was made from, which few verbs need; written before RecordFile
-	PidLink    = "pid"        // a link to "PID BEGIN BOOT": leads to the process without the record, which may be damaged
+	PidLink    = "pid"        // a link to "PID BEGIN BOOT", of an init too: leads to the process without the record, which may be damaged
 	groupLink  = "group"      // a link to the cgroup2.Placement as JSON: what is made before there is a record can be removed
 	ShareLink  = "share"      // a link to the groups of resctrl that end with the container, as JSON
 	StartFile  = "start"      // the socket on which a created container waits; gone once it was started
@@ -78,13 +78,26 @@ func (d *Dir) Link(name string) string {
 func (d *Dir) Process() *Record {
 	rec := &Record{}
 	words := strings.Split(d.Link(PidLink), " ")
-	if len(words) != 3 {
+	if len(words) != 3 && len(words) != 5 {
 		return rec
 	}
 	rec.Pid, _ = strconv.Atoi(words[0])
 	rec.Begin, _ = strconv.ParseUint(words[1], 10, 64)
 	rec.Boot = words[2]
+	if len(words) == 5 {
+		rec.Init, _ = strconv.Atoi(words[3])
+		rec.InitBegin, _ = strconv.ParseUint(words[4], 10, 64)
+	}
 	return rec
+}
+
+// pidLink is what [Dir.Process] reads.
+func (r *Record) pidLink() string {
+	text := fmt.Sprintf("%d %d %s", r.Pid, r.Begin, r.Boot)
+	if r.Init != 0 {
+		text += fmt.Sprintf(" %d %d", r.Init, r.InitBegin)
+	}
+	return text
 }
 
 // Note writes down, before it is made, what a killed create leaves outside of the

@@ -23,9 +23,10 @@ type Record struct {
 	OCIVersion   string            `json:"ociVersion"`
 	ID           string            `json:"id"`
 	Pid          int               `json:"pid"`
-	Begin        uint64            `json:"begin"`          // start time of Pid, clock ticks since boot (proc_pid_stat(5)): a reused pid has another
-	Init         int               `json:"init,omitempty"` // the process that only reaps, where it is not Pid
-	Boot         string            `json:"boot"`           // the boot that Begin belongs to
+	Begin        uint64            `json:"begin"`               // start time of Pid, clock ticks since boot (proc_pid_stat(5)): a reused pid has another
+	Init         int               `json:"init,omitempty"`      // the process that only reaps, where it is not Pid
+	InitBegin    uint64            `json:"initBegin,omitempty"` // as Begin, of Init
+	Boot         string            `json:"boot"`                // the boot that Begin belongs to
 	Bundle       string            `json:"bundle"`
 	Rootfs       string            `json:"rootfs"`
 	BundleID     *handle.ID        `json:"bundleID,omitempty"` // the directories themselves, for what uses them later
@@ -71,8 +72,20 @@ func (r *Record) Payload() proc.ID { return proc.ID{Pid: r.Pid, Begin: r.Begin, 
 // Alive says whether the recorded process still is that process, and running.
 func (r *Record) Alive() bool { return r.Payload().Alive() }
 
+// First is the container's first process: its init, or the recorded one.
+func (r *Record) First() proc.ID {
+	if r.Init == 0 {
+		return r.Payload()
+	}
+	return proc.ID{Pid: r.Init, Begin: r.InitBegin, Boot: r.Boot}
+}
+
+// Ended says whether nothing of the container is left that is recorded. Its init may outlive the recorded process, and then
+// so may all the rest: a payload can see to it that init is not told (cgroup.freeze).
+func (r *Record) Ended() bool { return !r.Alive() && !r.First().Alive() }
+
 // Over says whether a container is one that a foreground run would have removed, had it not been killed.
-func (r *Record) Over() bool { return r.AutoRemove && !r.Hooked && !r.Alive() }
+func (r *Record) Over() bool { return r.AutoRemove && !r.Hooked && r.Ended() }
 
 // Process is the payload as the spec describes it; nil without one.
 func (r *Record) Process() *specs.Process {

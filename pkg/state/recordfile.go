@@ -15,7 +15,7 @@ import (
 // Write records the state: complete or not at all, also on a full disk. It comes after WriteSpec: with it there is a container.
 func (d *Dir) Write(rec *Record) error {
 	// A link is made whole or not at all, in one call.
-	if err := unix.Symlinkat(fmt.Sprintf("%d %d %s", rec.Pid, rec.Begin, rec.Boot), d.FD(), PidLink); err != nil {
+	if err := unix.Symlinkat(rec.pidLink(), d.FD(), PidLink); err != nil {
 		return err
 	}
 	return d.replaceRecord(rec)
