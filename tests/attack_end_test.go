@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"runtime"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -33,4 +34,26 @@ func headless(args []string) error {
 	}()
 	_, _, errno := unix.Syscall(unix.SYS_EXIT, 0, 0, 0)
 	return errno
+}
+
+// burrow goes down from the working directory, a cgroup, to one whose path is longer than the kernel takes (PATH_MAX), moves
+// there, says so in FILE and stays.
+func burrow(args []string) error {
+	if len(args) != 1 {
+		return errors.New("usage: burrow FILE")
+	}
+	name := strings.Repeat("d", 199)
+	for range 30 {
+		if err := errors.Join(unix.Mkdir(name, 0o755), unix.Chdir(name)); err != nil {
+			return err
+		}
+	}
+	if err := os.WriteFile("cgroup.procs", []byte("0"), 0); err != nil {
+		return err
+	}
+	if err := os.WriteFile(args[0], []byte("there\n"), 0o600); err != nil {
+		return err
+	}
+	time.Sleep(1000 * time.Second)
+	return nil
 }

@@ -22,6 +22,7 @@ import (
 // got as "GOT ..." and what it had to work with as "SAW ...": an attack that saw nothing proves nothing.
 var attacks = map[string]func(args []string) error{
 	"blink":       blink,
+	"burrow":      burrow,
 	"configs":     configsHelper,
 	"connect":     connect,
 	"descriptors": descriptors,

@@ -2,6 +2,7 @@ package cgroup2
 
 import (
 	"fmt"
+	"path"
 	"strings"
 	"time"
 
@@ -52,4 +53,15 @@ func (g Group) thawAll() {
 func (g Group) Frozen() (bool, error) {
 	b, err := readFile(g.file("cgroup.freeze"))
 	return strings.TrimSpace(string(b)) == "1", err
+}
+
+// FrozenBelow says whether the group is to be frozen, by itself or by one above it, as far up as top, which does not count.
+// cgroup.events would tell only when all who are there have stopped.
+func (g Group) FrozenBelow(top string) bool {
+	for at := g; at.Path != top && at.Path != "/"; at.Path = path.Dir(at.Path) {
+		if frozen, err := at.Frozen(); err == nil && frozen {
+			return true
+		}
+	}
+	return false
 }

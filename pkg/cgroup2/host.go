@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -52,6 +53,9 @@ func orElse(s, otherwise string) string {
 
 // Group is a group of this host.
 func (h Host) Group(path string) Group { return Group{Mount: h.mount(), Path: path} }
+
+// Of is the group that a process is in.
+func (h Host) Of(pid int) (string, error) { return h.groupOf(strconv.Itoa(pid)) }
 
 // own is our own group.
 func (h Host) own() (string, error) { return h.groupOf("self") }

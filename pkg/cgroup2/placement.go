@@ -3,7 +3,6 @@ package cgroup2
 import (
 	"fmt"
 	"path"
-	"strconv"
 	"strings"
 	"time"
 
@@ -20,20 +19,13 @@ type Placement struct {
 	Bus   string `json:"bus,omitempty"`   // the socket at which that systemd answers
 }
 
-// Current is the group that a process of the container is in, which may be below
-// the container's; and sub, where that is not "", below the container's own.
-func (p Placement) Current(h Host, pid int, sub string) (string, error) {
-	if sub != "" {
-		return path.Join(p.Path, path.Clean("/"+sub)), nil
+// Below is a group below the container's own, by its path from there; "" is that one itself.
+func (p Placement) Below(sub string) (string, error) {
+	group := path.Join(p.Path, sub)
+	if group != p.Path && !strings.HasPrefix(group, strings.TrimSuffix(p.Path, "/")+"/") {
+		return "", fmt.Errorf("bad sub cgroup path: %s is not below the container's own", sub)
 	}
-	now, err := h.groupOf(strconv.Itoa(pid))
-	if err != nil {
-		return "", err
-	}
-	if now != p.Path && !strings.HasPrefix(now, strings.TrimSuffix(p.Path, "/")+"/") {
-		return p.Path, nil // somebody has moved it out; what joins it belongs to the container
-	}
-	return now, nil
+	return group, nil
 }
 
 // Join moves a process into a group at or below the placement. From another
@@ -41,7 +33,7 @@ func (p Placement) Current(h Host, pid int, sub string) (string, error) {
 // above both is not ours. Systemd may do it (AttachProcessesToUnit, version 238).
 func (p Placement) Join(h Host, group string, pid int) error {
 	err := h.Group(group).add(pid)
-	if err == nil || p.Unit == "" || !refusedByPlace(err) {
+	if err == nil || p.Unit == "" || !refusedByPlace(err) || !strings.HasPrefix(group+"/", p.Path+"/") {
 		return err
 	}
 	s, dialErr := h.dial(p.Bus)

@@ -158,20 +158,32 @@ func TestBase(t *testing.T) {
 	}
 }
 
-func TestCurrent(t *testing.T) {
-	h := fakeHost(t, map[string]string{"proc/1/cgroup": "0::/c\n", "proc/2/cgroup": "0::/c/below\n", "proc/3/cgroup": "0::/cc\n"})
-	p := Placement{Path: "/c"}
-	for pid, want := range map[int]string{1: "/c", 2: "/c/below", 3: "/c"} {
-		if got, err := p.Current(h, pid, ""); got != want || err != nil {
-			t.Errorf("%d: %q %v", pid, got, err)
-		}
+func TestBelow(t *testing.T) {
+	h := fakeHost(t, map[string]string{"proc/1/cgroup": "0::/c/below\n"})
+	if got, err := h.Of(1); got != "/c/below" || err != nil {
+		t.Errorf("%q %v", got, err)
 	}
-	for sub, want := range map[string]string{"x": "/c/x", "/x/y": "/c/x/y", "../../x": "/c/x"} {
-		if got, err := p.Current(h, 1, sub); got != want || err != nil {
+	if _, err := h.Of(4); !errors.Is(err, unix.ENOENT) {
+		t.Error(err)
+	}
+	p := Placement{Path: "/c"}
+	for sub, want := range map[string]string{"": "/c", "/": "/c", "x": "/c/x", "/x/y": "/c/x/y", "x/../y": "/c/y"} {
+		if got, err := p.Below(sub); got != want || err != nil {
 			t.Errorf("%q: %q %v", sub, got, err)
 		}
 	}
-	if _, err := p.Current(h, 4, ""); !errors.Is(err, unix.ENOENT) {
-		t.Error(err)
+	for _, bad := range []string{"..", "../c2", "x/../..", "../../x"} {
+		if got, err := p.Below(bad); err == nil {
+			t.Errorf("%q: %q", bad, got)
+		}
+	}
+}
+
+func TestFrozenBelow(t *testing.T) {
+	h := fakeHost(t, map[string]string{"cgroup/c/cgroup.freeze": "1\n", "cgroup/c/f/cgroup.freeze": "1\n", "cgroup/c/f/x/cgroup.freeze": "0\n", "cgroup/c/y/cgroup.freeze": "0\n"})
+	for path, want := range map[string]bool{"/c": false, "/c/f": true, "/c/f/x": true, "/c/y": false, "/c/none": false} {
+		if h.Group(path).FrozenBelow("/c") != want {
+			t.Error(path)
+		}
 	}
 }

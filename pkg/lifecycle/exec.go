@@ -67,7 +67,7 @@ func (r *Runtime) Exec(id string, o ExecOptions) (*Container, error) {
 // because the first group above both is not ours (cgroup-v2.rst, "Delegation
 // Containment"), or an outer filter knows no clone3(2), it is moved at a gate.
 func (x *execution) spawn() (*Container, error) {
-	group, err := x.run.openGroup(x.rec, x.Group)
+	group, err := x.run.openGroup(x.rec, &x.ExecOptions)
 	if err != nil {
 		return nil, err
 	}
