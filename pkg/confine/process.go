@@ -158,13 +158,14 @@ func (c *Process) groups(p *plan.Plan) {
 
 // Enter appends the change to the payload's working directory with our rights, before [Process.Drop]: the payload may be
 // in a directory that only root can enter. What our rights do not open either is left to [Process.Cwd], as in a user
-// namespace a directory of an id without a mapping is.
+// namespace a directory of an id without a mapping is, and what is not there yet, as the files of /proc of a process that an
+// exec is still to make.
 func (c *Process) Enter(p *plan.Plan) {
 	c.aboutCwd(p)
 	c.entered = p.Reg("entered")
 	closed := p.Label("closed to us")
 	p.Set(c.entered, plan.C(0))
-	p.Chdir(c.spec.Cwd).On(unix.EACCES, closed)
+	p.Chdir(c.spec.Cwd).On(unix.EACCES, closed).On(unix.ENOENT, closed)
 	p.Set(c.entered, plan.C(1))
 	p.Here(closed)
 }

@@ -45,7 +45,8 @@ func GiveFiles(pid int, process *specs.Process, tty TTY) {
 	}
 }
 
-// givenFile says whether a standard file is one for the payload to own.
+// givenFile says whether a standard file is one for the payload to own. An ordinary user's file stays that user's: given to a
+// subordinate id, it would be one that its owner of before can neither write nor give back.
 func givenFile(fd int) (st unix.Stat_t, given bool) {
 	if unix.Fstat(fd, &st) != nil {
 		return st, false
@@ -54,6 +55,9 @@ func givenFile(fd int) (st unix.Stat_t, given bool) {
 	case unix.S_IFIFO:
 		return st, true
 	case unix.S_IFREG:
+		if unix.Geteuid() != 0 {
+			return st, false
+		}
 		flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
 		return st, err == nil && flags&unix.O_ACCMODE != unix.O_RDONLY
 	}
