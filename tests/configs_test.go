@@ -27,7 +27,7 @@ var full = [][2]string{
 	{"process.ioPriority", `{"class": "IOPRIO_CLASS_BE", "priority": 4}`},
 	{"process.execCPUAffinity", `{"initial": "0", "final": "0"}`},
 	{"domainname", `d`},
-	{"annotations", `{"a.b": "c"}`},
+	{"annotations", `{"a.b": "c", "org.sandbox.limits": "best-effort"}`},
 	{"root.readonly", `false`},
 	{"mounts.-", `{"destination": "/tmp", "type": "tmpfs", "source": "tmpfs", "options": ["mode=1777", "size=64k", "tmpcopyup"]}`},
 	{"mounts.-", `{"destination": "/mnt", "type": "bind", "source": "rootfs", "options": ["rbind", "ro", "rslave", "rnosuid"]}`},

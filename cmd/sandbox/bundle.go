@@ -19,7 +19,7 @@ type bundleFlags struct {
 	pidfdSocket                        string
 	preserveFds                        int
 	noPivot, noNewKeyring, noSubreaper bool
-	report                             string
+	report, limits                     string
 	require                            []string
 }
 
@@ -35,11 +35,15 @@ func (b *bundleFlags) add(f *pflag.FlagSet) {
 	_ = f.MarkHidden("no-subreaper")
 	f.StringVar(&b.report, "report", "", "write what was granted, degraded or refused to `FILE`, as JSON")
 	f.Var(words(&b.require), "require", "fail unless these `FEATURES` are granted")
+	f.StringVar(&b.limits, "limits", "", "a limit that cannot be enforced: `MODE` enforce ends the start (the default), best-effort only says so")
 }
 
 // options are what the flags and the bundle say, not validated.
 func (b *bundleFlags) options(id string) (lifecycle.Options, error) {
 	o := b.common(id)
+	if err := validLimits(o.Limits, 1); err != nil {
+		return o, err
+	}
 	dir, err := filepath.Abs(b.bundle)
 	if err != nil {
 		return o, err
@@ -71,6 +75,7 @@ func (b *bundleFlags) options(id string) (lifecycle.Options, error) {
 func (b *bundleFlags) common(id string) lifecycle.Options {
 	return lifecycle.Options{
 		ID: id, PidFile: b.pidFile, PreserveFds: b.preserveFds, NoPivot: b.noPivot, NoNewKeyring: b.noNewKeyring, Require: b.require,
+		Limits: b.limits,
 	}
 }
 

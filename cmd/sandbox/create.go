@@ -44,6 +44,7 @@ its root, and waits; "sandbox start ID" lets it run its program.`
 			_ = r.Delete(c.ID, true)
 			return err
 		}
+		a.reportLoss(c.Contract)
 		return nil
 	}
 }

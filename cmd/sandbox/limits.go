@@ -45,8 +45,20 @@ func common(f *pflag.FlagSet, l *spec.Limits) {
 	f.StringVar(&l.BlockIOWeight, "blkio-weight", "", "share of disks beside others, `N` from 10 to 1000")
 }
 
+// validLimits is about the value of --limits.
+func validLimits(mode string, status int) error {
+	switch mode {
+	case "", lifecycle.Enforce, lifecycle.BestEffort:
+		return nil
+	}
+	return &usageError{errUnknownMode("--limits", mode, "enforce or best-effort"), status}
+}
+
 // limit puts the limits into the spec, and asks for what they need.
 func (l *limitFlags) limit(o *lifecycle.Options) error {
+	if err := validLimits(o.Limits, 125); err != nil {
+		return err
+	}
 	switch l.cgroups {
 	case "enabled", "no-conmon":
 	case "disabled":
@@ -71,7 +83,9 @@ func (l *limitFlags) limit(o *lifecycle.Options) error {
 	}
 	if given {
 		s.Linux.Resources = &r
-		o.Require = append(o.Require, features...)
+		if o.Limits != lifecycle.BestEffort {
+			o.Require = append(o.Require, features...)
+		}
 	}
 	return spec.SetOOMScore(s.Process, l.OOMScoreAdj)
 }

@@ -395,7 +395,7 @@ func (a *app) startError(err error) error {
 func (a *app) reportLoss(c kernel.Contract) {
 	for _, o := range c {
 		if o.Result != kernel.Granted && o.Cause != nil {
-			a.warn(o.Lost + ": " + o.Cause.String())
+			a.warn(cmp.Or(o.Lost, o.Feature+" is "+string(o.Result)) + ": " + o.Cause.String())
 		}
 	}
 }

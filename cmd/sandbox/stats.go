@@ -73,8 +73,8 @@ table is drawn again until Ctrl-C; in a pipe each look is a table of its own.`
 	}
 }
 
-// look reads each container. Of those that were not named, one without a cgroup
-// of its own has a line without numbers, and one that ends meanwhile has none.
+// look reads each container. Of those that were not named, one that cannot be read has a line without numbers, and one
+// that ends meanwhile has none.
 func look(r *lifecycle.Runtime, ids []string, before map[string]usage, told func(error)) ([]usage, error) {
 	states, err := r.List()
 	if err != nil {
@@ -101,6 +101,9 @@ func look(r *lifecycle.Runtime, ids []string, before map[string]usage, told func
 			}
 			continue
 		}
+		if why := r.WhyNoGroup(id); why != nil {
+			told(fmt.Errorf("what its processes use is added up: %w", why))
+		}
 		u := measured(id, s)
 		from, used := created[id], *u.CPUTime
 		if b, seen := before[id]; seen && b.at.After(created[id]) { // not another one of this name
@@ -117,7 +120,7 @@ func look(r *lifecycle.Runtime, ids []string, before map[string]usage, told func
 
 func measured(id string, s *lifecycle.Usage) usage {
 	u := usage{ID: id, CPUTime: &s.CPU.Usage.Total, at: time.Now()}
-	if s.Memory.Raw != nil {
+	if s.Memory.Raw != nil || s.Memory.Usage.Usage > 0 {
 		u.Memory, u.Limit = &s.Memory.Usage.Usage, new(min(s.Memory.Usage.Limit, hostMemory()))
 		u.Share = new(float64(*u.Memory) / float64(max(1, *u.Limit)) * 100)
 	}

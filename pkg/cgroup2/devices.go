@@ -3,6 +3,7 @@ package cgroup2
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -74,6 +75,17 @@ func CompileDevices(rules []specs.LinuxDeviceCgroup) (Filter, error) {
 func all(d specs.LinuxDeviceCgroup) bool {
 	access, err := accessBits(d.Access)
 	return err == nil && access == accMknod|accRead|accWrite && (d.Type == "" || d.Type == "a") && number(d.Major) < 0 && number(d.Minor) < 0
+}
+
+// AllowsAll says whether rules deny nothing: the last one of those about every device gives every right, and none after
+// it takes one away.
+func AllowsAll(rules []specs.LinuxDeviceCgroup) bool {
+	for _, d := range slices.Backward(rules) {
+		if all(d) || !d.Allow {
+			return d.Allow
+		}
+	}
+	return false
 }
 
 // rule appends the test of one: on a match, denied rights end it, given ones are

@@ -33,10 +33,14 @@ func (m made) undo() {
 }
 
 // makeDirectory makes a group with those above it that are missing, and passes
-// all controllers on to it that can be had.
-func (h Host) makeDirectory(p string) (made, error) {
+// all controllers on to it that can be had. One that is there already is taken where
+// somebody has named it, or where we made it; our own name may be anybody's group.
+func (h Host) makeDirectory(p string, own bool) (made, error) {
 	var all made
 	missing := h.missing(p)
+	if len(missing) == 0 && own && h.Group(p).Owner() == "" {
+		return nil, &OccupiedError{fmt.Sprintf("cgroup %s is there already, and no container's: give the container another id, or name a group in linux.cgroupsPath", p)}
+	}
 	for _, dir := range ancestors(p) {
 		if !slices.Contains(missing, dir) {
 			h.Group(dir).passOn()
@@ -65,6 +69,12 @@ func (h Host) makeDirectory(p string) (made, error) {
 	return all, nil
 }
 
+// OccupiedError is a group in which a container cannot begin, for what is in it already. Its
+// words begin as runc's, which its callers match on.
+type OccupiedError struct{ why string }
+
+func (e *OccupiedError) Error() string { return e.why }
+
 // vacant says why a container cannot live in a group. A frozen one, or one made
 // below a frozen one, would stop it on its way; somebody else's processes would be
 // limited, frozen and killed with it.
@@ -74,7 +84,7 @@ func (g Group) vacant(fresh bool) error {
 	case err != nil:
 		return fmt.Errorf("look at cgroup %s: %w", g.Path, err)
 	case frozen:
-		return fmt.Errorf("cgroup %s is frozen, by itself or by one above it: a container could not start there", g.Path)
+		return &OccupiedError{fmt.Sprintf("container's cgroup unexpectedly frozen: cgroup %s is frozen, by itself or by one above it", g.Path)}
 	case fresh:
 		return nil
 	}
@@ -85,7 +95,7 @@ func (g Group) vacant(fresh bool) error {
 		if pids, _ := g.Procs(); len(pids) > 0 {
 			such = fmt.Sprintf(", such as %d", pids[0])
 		}
-		err = fmt.Errorf("cgroup %s has processes already%s", g.Path, such)
+		err = &OccupiedError{fmt.Sprintf("container's cgroup is not empty: cgroup %s has processes already%s", g.Path, such)}
 	}
 	return err
 }
@@ -109,7 +119,7 @@ func (h Host) reachable(p string) error {
 		nearest = path.Dir(missing[0])
 	}
 	if g := h.Group(nearest); !g.writable() {
-		return fmt.Errorf("%w: cannot write to %s", ErrNotOurs, g.Path)
+		return fmt.Errorf("%w: cannot write to %s: %w", ErrNotOurs, g.Path, unix.EACCES)
 	}
 	return nil
 }
@@ -153,10 +163,17 @@ func (g Group) put(name, value string) error {
 
 // add moves a process into the group.
 func (g Group) add(pid int) error {
-	if err := g.put("cgroup.procs", strconv.Itoa(pid)); err != nil {
-		return fmt.Errorf("move process %d to cgroup %s: %w", pid, g.Path, err)
+	err := g.put("cgroup.procs", strconv.Itoa(pid))
+	why := ""
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, unix.EBUSY):
+		why = ": it passes controllers on to those below it (cgroup.subtree_control), and so takes no process"
+	case errors.Is(err, unix.EOPNOTSUPP):
+		why = ": it is threaded, or below one that is (cgroup.type), and takes no whole process"
 	}
-	return nil
+	return fmt.Errorf("move process %d to cgroup %s: %w%s", pid, g.Path, err, why)
 }
 
 func openDirectory(g Group) (*os.File, error) {

@@ -39,7 +39,7 @@ var (
 	ErrDisabled = errors.New("cgroups are disabled")
 	ErrLate     = errors.New("systemd has not answered in time")
 
-	ErrUnitTaken = errors.New("a unit of this name exists already")
+	ErrUnitTaken = errors.New("container's cgroup is not empty: a unit of this name exists already")
 )
 
 func (h Host) mount() string { return orElse(h.Mount, Mount) }

@@ -353,17 +353,25 @@ func TestLiveTree(t *testing.T) {
 func TestLiveMakeDirectory(t *testing.T) {
 	h, g := live(t)
 	p := g.Path + "/a/b/c"
-	m, err := h.makeDirectory(p)
+	m, err := h.makeDirectory(p, false)
 	if err != nil || len(m) != 3 || m[0].Path != g.Path+"/a" || m[2].Path != p {
 		t.Fatal(m, err)
 	}
-	again, err := h.makeDirectory(p)
+	again, err := h.makeDirectory(p, false)
 	if err != nil || again != nil {
 		t.Error("an empty one that is there: ", again, err)
 	}
 	again.undo()
 	if !h.Group(p).exists() {
 		t.Error("what others have made was removed")
+	}
+	var occupied *OccupiedError
+	if m, err := h.makeDirectory(p, true); m != nil || !errors.As(err, &occupied) {
+		t.Error("somebody's group by the name of ours: ", m, err)
+	}
+	h.Group(p).SetOwner("/run/sandbox/x")
+	if _, err := h.makeDirectory(p, true); err != nil {
+		t.Error("one of ours that is empty: ", err)
 	}
 	m.undo()
 	if h.Group(g.Path+"/a").exists() || !g.exists() {
@@ -391,7 +399,7 @@ func TestLiveMakeDirectory(t *testing.T) {
 			t.Error(place, now, err)
 		}
 	}
-	if m, err := h.makeDirectory(p); m != nil || err == nil || !strings.Contains(err.Error(), "has processes already") {
+	if m, err := h.makeDirectory(p, false); m != nil || err == nil || !strings.Contains(err.Error(), "has processes already") {
 		t.Error("one with processes: ", m, err)
 	}
 	r.Undo()
@@ -402,7 +410,7 @@ func TestLiveMakeDirectory(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, p := range []string{other.Path, other.Path + "/below"} {
-		m, err := h.makeDirectory(p)
+		m, err := h.makeDirectory(p, false)
 		if m != nil || err == nil || !strings.Contains(err.Error(), "is frozen") {
 			t.Error("a frozen one: ", p, m, err)
 		}
@@ -410,7 +418,7 @@ func TestLiveMakeDirectory(t *testing.T) {
 	if h.Group(other.Path + "/below").exists() {
 		t.Error("left behind below a frozen one")
 	}
-	if m, err := h.makeDirectory(g.Path + "/cgroup.procs/x"); m != nil || err == nil {
+	if m, err := h.makeDirectory(g.Path+"/cgroup.procs/x", false); m != nil || err == nil {
 		t.Error("below a file: ", m, err)
 	}
 }

@@ -3,6 +3,7 @@ package cgroup2
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
@@ -27,7 +28,31 @@ func Merge(old, change *specs.LinuxResources) *specs.LinuxResources {
 	r.HugepageLimits = mergeList(r.HugepageLimits, change.HugepageLimits, func(h specs.LinuxHugepageLimit) string { return h.Pagesize })
 	r.Rdma = mergeMap(r.Rdma, change.Rdma)
 	r.Unified = mergeMap(without(r.Unified, change), change.Unified)
+	if Weighs(change) && !Idles(change) && Idles(&r) {
+		wake(&r)
+	}
 	return &r
+}
+
+// Weighs says whether resources ask for a share of processor time beside others.
+func Weighs(r *specs.LinuxResources) bool {
+	return r.Unified["cpu.weight"] != "" || r.CPU != nil && r.CPU.Shares != nil && *r.CPU.Shares > 0
+}
+
+// Idles says whether they ask for what is left of it.
+func Idles(r *specs.LinuxResources) bool {
+	return strings.TrimSpace(r.Unified["cpu.idle"]) == "1" || r.CPU != nil && r.CPU.Idle != nil && *r.CPU.Idle == 1
+}
+
+// wake takes idleness away: who gives a share and says nothing of it means a group that has one.
+func wake(r *specs.LinuxResources) {
+	c := specs.LinuxCPU{}
+	if r.CPU != nil {
+		c = *r.CPU
+	}
+	c.Idle = new(int64(0))
+	r.CPU, r.Unified = &c, maps.Clone(r.Unified)
+	delete(r.Unified, "cpu.idle")
 }
 
 // without leaves those files out that a change speaks of by a field of its own:

@@ -118,10 +118,33 @@ func cpuMax(value string) []property {
 		if err != nil || q > math.MaxUint64/1000000 {
 			return nil
 		}
-		const step = 10000
-		perSecond = (q*1000000/us + step - 1) / step * step
+		perSecond = roundedUp(q, us)
 	}
 	return []property{{"CPUQuotaPeriodUSec", dbus.MakeVariant(us)}, {"CPUQuotaPerSecUSec", dbus.MakeVariant(perSecond)}}
+}
+
+// roundedUp is the quota of a period in microseconds of each second, as systemd rounds it.
+func roundedUp(quota, period uint64) uint64 {
+	const step = 10000
+	return (quota*1000000/period + step - 1) / step * step
+}
+
+// Rounded are the writes as systemd makes them where it has the group: it writes cpu.max too, at each change of the unit, and
+// both are to say the same.
+func (p Placement) Rounded(writes []Write) []Write {
+	if p.Unit == "" {
+		return writes
+	}
+	rounded := slices.Clone(writes)
+	for i, w := range rounded {
+		quota, period, _ := strings.Cut(w.Value, " ")
+		q, err1 := strconv.ParseUint(quota, 10, 64)
+		us, err2 := strconv.ParseUint(period, 10, 64)
+		if w.File == "cpu.max" && err1 == nil && err2 == nil && us > 0 && q <= math.MaxUint64/1000000 {
+			rounded[i].Value = strconv.FormatUint(roundedUp(q, us)*us/1000000, 10) + " " + period
+		}
+	}
+	return rounded
 }
 
 // mask is a list of numbers such as "0-3,8" as a bit mask, lowest byte first.

@@ -1,6 +1,7 @@
 package cgroup2
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path"
@@ -30,6 +31,10 @@ type Want struct {
 	Writes      []Write           // systemd is told of those it knows
 }
 
+// Named says whether somebody has said where or by whom the group is made: one that cannot
+// be had so is an error, and not another one.
+func (w Want) Named() bool { return w.Manager != Auto || w.Path != "" || w.Parent != "" }
+
 // Request is the way to one group, decided and not yet gone.
 type Request struct {
 	host  Host
@@ -38,11 +43,13 @@ type Request struct {
 	why   error  // there is neither
 	made  made
 	named bool // the caller said where: not to be had is an error
+
+	chosen bool // the caller said which directory: one that is there already is meant
 }
 
 // Plan decides where a group comes from. It only reads.
 func (h Host) Plan(w Want) (*Request, error) {
-	r := &Request{host: h, named: w.Manager != Auto}
+	r := &Request{host: h, named: w.Named()}
 	slice := strings.Count(w.Path, ":") == 2
 	switch {
 	case w.Manager == Disabled:
@@ -51,6 +58,8 @@ func (h Host) Plan(w Want) (*Request, error) {
 		return nil, fmt.Errorf("unknown cgroup manager %q: systemd, cgroupfs or disabled", w.Manager)
 	}
 	if r.why = h.v2(); r.why != nil {
+		// A path of version 1, which is all that there is, is no place here; engines always name one.
+		r.named = r.named && (w.Manager != Auto || !errors.Is(r.why, ErrNoV2))
 		return r, r.must()
 	}
 	if w.Manager == Systemd || w.Manager == Auto && (w.Path == "" || slice) && (w.Parent == "" || strings.HasSuffix(w.Parent, ".slice")) {
@@ -64,6 +73,7 @@ func (h Host) Plan(w Want) (*Request, error) {
 			return r, r.must()
 		}
 	}
+	r.chosen = w.Path != ""
 	if r.dir, r.why = h.directory(w); r.why == nil {
 		r.why = h.reachable(r.dir)
 	}
@@ -108,7 +118,7 @@ func (r *Request) Open() (*os.File, error) {
 		return nil, nil
 	}
 	var err error
-	if r.made, err = r.host.makeDirectory(r.dir); err != nil {
+	if r.made, err = r.host.makeDirectory(r.dir, !r.chosen); err != nil {
 		return nil, err
 	}
 	if len(r.made) == 0 {

@@ -83,6 +83,9 @@ func (s *scope) admit(pid int) (Placement, error) {
 	if s.err != nil {
 		return Placement{}, s.err
 	}
+	if err := s.frozen(); err != nil {
+		return Placement{}, err
+	}
 	if err := s.start(pid); err != nil {
 		return Placement{}, fmt.Errorf("start %s in %s: %w", s.unit, s.slice, err)
 	}
@@ -96,6 +99,29 @@ func (s *scope) admit(pid int) (Placement, error) {
 		return Placement{}, fmt.Errorf("systemd has started %s, and the process is in %s", s.unit, now)
 	}
 	return Placement{Path: now, Owned: true, Unit: s.unit, Bus: s.bus}, nil
+}
+
+// frozen says whether the group that the scope is to have, or the slice around it, is frozen:
+// systemd takes a directory that is there already, and the container would stop on its way. It
+// is asked for names that somebody has chosen; nobody can have prepared our own.
+func (s *scope) frozen() error {
+	if s.own {
+		return nil
+	}
+	var top dbus.Variant
+	get := s.conn.conn.Object(systemdName, managerPath).CallWithContext(s.conn.ctx, "org.freedesktop.DBus.Properties.Get", 0, manager, "ControlGroup")
+	if get.Store(&top) != nil {
+		return nil // what is wrong with it shows when the scope is asked for
+	}
+	root, _ := top.Value().(string)
+	for p := path.Join("/", root, sliceDir(s.slice), s.unit); p != "/"; p = path.Dir(p) {
+		if is, err := s.host.Group(p).event("frozen"); is {
+			return &OccupiedError{fmt.Sprintf("container's cgroup unexpectedly frozen: cgroup %s is frozen, by itself or by one above it", p)}
+		} else if err == nil {
+			return nil // it knows of those above, too
+		}
+	}
+	return nil
 }
 
 // start asks for it. A name can be taken: by what is left of a container that has

@@ -70,8 +70,43 @@ func TestScope(t *testing.T) {
 				t.Errorf("%s: no %q in %s", c.id, want, got)
 			}
 		}
-		if f.seen() != "StartTransientUnit "+c.unit {
+		if seen := strings.TrimPrefix(f.seen(), "Get "+manager+", "); seen != "StartTransientUnit "+c.unit {
 			t.Errorf("calls: %s", f.seen())
+		}
+	}
+}
+
+// TestScopeFrozen: systemd would take a directory that is frozen, and the container stop in it.
+func TestScopeFrozen(t *testing.T) {
+	for _, c := range []struct{ dir, events, want string }{
+		{"/top/a.slice/a-b.slice/c-d.scope", "populated 0\nfrozen 1\n", "container's cgroup unexpectedly frozen: cgroup /top/a.slice/a-b.slice/c-d.scope is frozen"},
+		{"/top/a.slice/a-b.slice", "frozen 1\n", "cgroup /top/a.slice/a-b.slice is frozen"},
+		{"/top/a.slice/a-b.slice/c-d.scope", "populated 0\nfrozen 0\n", ""},
+	} {
+		h, f := scopeHost(t, func(k *call) {
+			if k.method == "Get" {
+				k.reply(dbus.MakeVariant("/top"))
+				return
+			}
+			k.started("done")
+		})
+		put(t, filepath.Join(h.Mount, c.dir, "cgroup.events"), c.events, false)
+		h.inScope(t, "c-d.scope")
+		_, err := ask(t, h, Want{ID: "x", Path: "a-b.slice:c:d"})
+		var occupied *OccupiedError
+		if c.want == "" {
+			if err != nil || !strings.Contains(f.seen(), "StartTransientUnit") {
+				t.Error(err, f.seen())
+			}
+			continue
+		}
+		if !errors.As(err, &occupied) || !strings.Contains(err.Error(), c.want) || strings.Contains(f.seen(), "StartTransientUnit") {
+			t.Errorf("%s: %v, %s", c.dir, err, f.seen())
+		}
+	}
+	for slice, want := range map[string]string{"a.slice": "a.slice", "a-b-c.slice": "a.slice/a-b.slice/a-b-c.slice", "-.slice": ""} {
+		if got := sliceDir(slice); got != want {
+			t.Errorf("%s: %s", slice, got)
 		}
 	}
 }
@@ -223,7 +258,8 @@ func TestScopeTaken(t *testing.T) {
 // TestPlanSystemd: systemd that was named and is not there is an error.
 func TestPlanSystemd(t *testing.T) {
 	h := fakeHost(t, map[string]string{"proc/self/cgroup": "0::/a/b\n"})
-	for _, w := range []Want{{ID: "x", Manager: Systemd}, {ID: "x", Manager: "runit"}, {ID: "x", Manager: Cgroupfs}} {
+	// Such a place, too: the caller's group is no substitute.
+	for _, w := range []Want{{ID: "x", Manager: Systemd}, {ID: "x", Manager: "runit"}, {ID: "x", Manager: Cgroupfs}, {ID: "x", Path: "a.slice:b:c"}, {ID: "x", Path: "/somewhere"}, {ID: "x", Parent: "/p"}} {
 		if _, err := h.Plan(w); err == nil {
 			t.Errorf("%+v: no error", w)
 		}
@@ -231,7 +267,7 @@ func TestPlanSystemd(t *testing.T) {
 	for _, c := range []struct {
 		w   Want
 		why error
-	}{{Want{ID: "x"}, ErrNotOurs}, {Want{ID: "x", Path: "a.slice:b:c"}, ErrNoBus}, {Want{ID: "x", Manager: Disabled}, ErrDisabled}} {
+	}{{Want{ID: "x"}, ErrNotOurs}, {Want{ID: "x", Manager: Disabled}, ErrDisabled}} {
 		r, err := h.Plan(c.w)
 		if err != nil || r.Moves() || !errors.Is(r.Why(), c.why) {
 			t.Errorf("%+v: %v", c.w, err)

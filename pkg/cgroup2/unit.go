@@ -47,6 +47,22 @@ func scopeName(w Want, system bool) (slice, unit string, err error) {
 	return slice, unit, nil
 }
 
+// sliceDir is where a slice lies below the manager's own group: each "-" in its name is one
+// more level (systemd.slice(5)).
+func sliceDir(slice string) string {
+	name := strings.TrimSuffix(slice, ".slice")
+	if name == "-" {
+		return ""
+	}
+	dir := ""
+	for i, c := range name + "-" {
+		if c == '-' {
+			dir = path.Join(dir, name[:i]+".slice")
+		}
+	}
+	return dir
+}
+
 // validUnit: systemd.unit(5). "@" would make it an instance of a template.
 func validUnit(name string) bool {
 	for _, c := range []byte(name) {
@@ -84,7 +100,7 @@ func (h Host) directory(w Want) (string, error) {
 	}
 	name := w.Path
 	if name == "" {
-		name = "sandbox-" + short(w.ID)
+		name = short(w.ID) // as runc's
 	}
 	// Relative to the parent is below it, whatever ".." is in there; and not the
 	// parent itself, which is somebody else's.

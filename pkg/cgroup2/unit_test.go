@@ -91,10 +91,10 @@ func TestScopeName(t *testing.T) {
 func TestDirectory(t *testing.T) {
 	h := fakeHost(t, map[string]string{"proc/self/cgroup": "0::/a/own\n", "cgroup/a/cgroup.procs": "", "cgroup/a/cgroup.subtree_control": "", "cgroup/a/own/": ""})
 	for _, c := range []struct{ id, path, parent, want string }{
-		{"web", "", "", "/a/sandbox-web"},
-		{"web", "", "/p", "/p/sandbox-web"},
-		{"web", "", "p/q", "/p/q/sandbox-web"},
-		{"web", "", "../p", "/p/sandbox-web"},
+		{"web", "", "", "/a/web"},
+		{"web", "", "/p", "/p/web"},
+		{"web", "", "p/q", "/p/q/web"},
+		{"web", "", "../p", "/p/web"},
 		{"web", "x/y", "", "/a/x/y"},
 		{"web", "x/y", "/p", "/p/x/y"},
 		{"web", "../../x", "", "/a/x"},

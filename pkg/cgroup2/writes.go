@@ -33,7 +33,7 @@ func Writes(r *specs.LinuxResources) ([]Write, error) {
 	}
 	// The weight of an idle group is fixed.
 	if slices.ContainsFunc(all, func(w Write) bool { return w.File == "cpu.idle" && w.Value == "1" }) {
-		all = slices.DeleteFunc(all, func(w Write) bool { return w.Field == field+"cpu.shares" })
+		all = slices.DeleteFunc(all, func(w Write) bool { return w.File == "cpu.weight" })
 	}
 	return all, nil
 }

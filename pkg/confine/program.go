@@ -74,6 +74,9 @@ func (c *Process) try(p *plan.Plan, path string, program, denied plan.Reg, found
 
 // candidates are the paths that may be meant by name.
 func candidates(name string, env []string) []string {
+	if name == "" {
+		return nil // no file has it; in $PATH it would be each directory
+	}
 	if strings.Contains(name, "/") {
 		return []string{name}
 	}

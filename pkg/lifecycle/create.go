@@ -52,6 +52,7 @@ type Options struct {
 
 	NoCgroup     bool   // stay in the caller's cgroup
 	CgroupParent string // where to make one, when linux.cgroupsPath does not say
+	Limits       string // Enforce or BestEffort; "" is what the spec's annotation says
 
 	Attached   bool // the payload ends with this process (foreground run)
 	AutoRemove bool // remove it when it has ended
@@ -185,7 +186,7 @@ func (b *birth) launch() (*Container, error) {
 	if err := b.openShare(); err != nil {
 		return nil, err
 	}
-	if err := b.group.open(b.dir); err != nil {
+	if err := b.openGroup(); err != nil {
 		b.undoShare()
 		return nil, err
 	}

@@ -22,30 +22,13 @@ type Event struct {
 // Usage is what a container has used, in runc's shape.
 type Usage = cgroup2.Stats
 
-// Stats is what a container has used until now.
+// Stats is what a container has used until now; without a group, what is known of its processes.
 func (r *Runtime) Stats(id string) (*Usage, error) {
 	rec, g, err := r.look(id)
 	if err != nil {
 		return nil, err
 	}
-	if !rec.Alive() {
-		return nil, ErrNotRunning
-	}
-	return g.Stats()
-}
-
-// look is a container that lives, and its group.
-func (r *Runtime) look(id string) (*state.Record, cgroup2.Group, error) {
-	d, rec, err := r.Root.Find(id)
-	if err != nil {
-		return nil, cgroup2.Group{}, err
-	}
-	d.Close()
-	if !rec.Alive() {
-		return nil, cgroup2.Group{}, fmt.Errorf("container with id %s is not running: %w", id, ErrNotRunning)
-	}
-	g, err := r.group(rec)
-	return rec, g, err
+	return usage(rec, g)
 }
 
 // Events calls tell with the container's stats after each interval, and whenever
@@ -60,8 +43,8 @@ func (r *Runtime) Events(id string, interval time.Duration, tell func(Event) err
 		return err
 	}
 	defer process.Close()
-	w := &watch{runtime: r, id: id, group: g, process: process, tell: tell}
-	if w.memory, err = g.WatchMemory(); err != nil {
+	w := &watch{runtime: r, record: rec, id: id, group: g, process: process, tell: tell}
+	if w.memory, err = w.watchMemory(); err != nil {
 		r.Warn("nothing will be said of the out-of-memory killer: " + err.Error())
 	} else {
 		defer w.memory.Close()
@@ -73,8 +56,9 @@ func (r *Runtime) Events(id string, interval time.Duration, tell func(Event) err
 type watch struct {
 	runtime *Runtime
 	id      string
-	group   cgroup2.Group
-	process *os.File // pidfd: readable when the container has ended
+	record  *state.Record
+	group   *cgroup2.Group // nil: it has none
+	process *os.File       // pidfd: readable when the container has ended
 	memory  *cgroup2.MemoryEvents
 	tell    func(Event) error
 	gone    bool // the group is: its descriptors are always ready then
@@ -105,8 +89,8 @@ func (w *watch) run(interval time.Duration) error {
 			continue
 		}
 		next = next.Add(interval)
-		s, err := w.group.Stats()
-		if cgroup2.Gone(err) {
+		s, err := usage(w.record, w.group)
+		if cgroup2.Gone(err) || errors.Is(err, ErrNotRunning) {
 			return nil
 		}
 		if err != nil {
@@ -116,6 +100,13 @@ func (w *watch) run(interval time.Duration) error {
 			return err
 		}
 	}
+}
+
+func (w *watch) watchMemory() (*cgroup2.MemoryEvents, error) {
+	if w.group == nil {
+		return nil, errors.New("the container has no cgroup of its own")
+	}
+	return w.group.WatchMemory()
 }
 
 // priority are the descriptors of a watch, for poll(2).

@@ -33,6 +33,9 @@ func (r *Runtime) explain(g *program, err error) error {
 		if e := g.rootGone(step, at); e != nil {
 			return e
 		}
+		if e := g.fewProcessors(step); e != nil {
+			return e
+		}
 		return r.explainStep(err, func(op *kernel.Op) {
 			op.InUserns, op.OwnNet, op.OwnCgroup = g.userns(), g.fresh(unix.CLONE_NEWNET), g.fresh(unix.CLONE_NEWCGROUP)
 			op.UIDMap, op.GIDMap = mapText(g.world.IDs.UIDs), mapText(g.world.IDs.GIDs)

@@ -26,6 +26,7 @@ const gateGroup = "group"
 type grouping struct {
 	request *cgroup2.Request
 	writes  []cgroup2.Write
+	named   bool // somebody has said where
 
 	planned  bool     // the plan has the steps
 	dir      *os.File // a group that exists before the child; nil
@@ -38,6 +39,9 @@ type grouping struct {
 
 // newGrouping decides where the container goes. Nothing is made yet.
 func (g *program) newGrouping() (*grouping, error) {
+	if err := g.checkLimitsAnnotation(); err != nil {
+		return nil, err
+	}
 	r, w := &grouping{}, cgroup2.Want{ID: g.ID, Parent: g.CgroupParent, Manager: cgroup2.Manager(g.run.CgroupManager), Annotations: g.Spec.Annotations}
 	if g.NoCgroup {
 		w.Manager = cgroup2.Disabled
@@ -50,8 +54,9 @@ func (g *program) newGrouping() (*grouping, error) {
 		}
 	}
 	w.Writes = r.writes
+	r.named = w.Named() && w.Manager != cgroup2.Disabled
 	if r.request, err = g.run.Groups.Plan(w); err != nil {
-		return nil, g.run.noGroup(err)
+		return nil, g.run.noGroup(fmt.Errorf("unable to apply cgroup configuration: %w", err))
 	}
 	r.refusal = r.request.Why()
 	return r, nil
@@ -140,20 +145,24 @@ func (b *birth) grouped() error {
 	return b.limit()
 }
 
-// ungrouped is a group that was asked for and not given. A container that asked
-// for no limit can do without.
+// ungrouped is a group that was asked for and not given. A container that said nothing of its
+// place and of limits can do without.
 func (b *birth) ungrouped(err error) error {
 	g := b.group
 	g.place, g.refusal = cgroup2.Placement{}, err
 	err = fmt.Errorf("make a cgroup for the container: %w", err)
+	var occupied *cgroup2.OccupiedError
 	switch {
-	case errors.Is(err, cgroup2.ErrUnitTaken):
+	case errors.Is(err, cgroup2.ErrUnitTaken), errors.As(err, &occupied), g.named && plain(err):
 		return err
-	case b.run.CgroupManager != "" || len(g.writes) > 0:
+	case g.named:
 		return &kernel.Refusal{Cause: b.run.groupCause(err), Err: err}
 	}
-	return nil
+	return b.enforceable()
 }
+
+// plain says whether an error of a group explains itself: it is about the group that was named.
+func plain(err error) bool { return errors.Is(err, unix.EBUSY) || errors.Is(err, unix.EOPNOTSUPP) }
 
 // limit writes what the spec asks for.
 func (b *birth) limit() error {
@@ -167,7 +176,10 @@ func (b *birth) limit() error {
 		return err
 	}
 	g.missing = missing
-	if err := group.Apply(can); err != nil {
+	if err := b.demand(missing, b.lackingCause); err != nil {
+		return err
+	}
+	if err := group.Apply(g.place.Rounded(can)); err != nil {
 		return err
 	}
 	if err := b.delegate(group); err != nil {
@@ -220,7 +232,7 @@ func (b *birth) filterDevices(g cgroup2.Group) error {
 	for _, refused := range []error{unix.EPERM, unix.EACCES, unix.ENOSYS, unix.EINVAL} {
 		if errors.Is(err, refused) {
 			b.group.nodes = err
-			return nil
+			return b.demandRules(rules, kernel.New(kernel.CgroupDevices, err.Error()))
 		}
 	}
 	return err
@@ -272,14 +284,13 @@ func (b *birth) groupOutcome() {
 	limits := slices.DeleteFunc(slices.Clone(g.writes), cgroup2.Write.Unlimited)
 	if g.place.Owned {
 		b.contract.Grant(kernel.FeatCgroup)
-	} else if len(limits) > 0 || slices.Contains(b.Require, kernel.FeatCgroup) {
+	} else if len(limits) > 0 || g.named || slices.Contains(b.Require, kernel.FeatCgroup) {
 		b.refuseLimits(limits, b.run.groupCause(g.refusal))
 		b.contract.Refuse(kernel.FeatCgroup, b.run.groupCause(g.refusal))
 	}
 	if len(g.missing) > 0 {
-		have, _ := b.run.Groups.Group(g.place.Path).Controllers()
 		for _, w := range slices.DeleteFunc(g.missing, cgroup2.Write.Unlimited) {
-			b.refuseLimits([]cgroup2.Write{w}, b.run.Kernel.LackingController(w.Controller(), g.place.Path, strings.Join(have, " ")))
+			b.refuseLimits([]cgroup2.Write{w}, b.lackingCause(w))
 		}
 	}
 	for _, w := range g.writes {

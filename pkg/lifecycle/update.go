@@ -2,7 +2,6 @@ package lifecycle
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -27,6 +26,9 @@ func (r *Runtime) Update(id string, change *specs.LinuxResources) error {
 	}
 	g, err := r.group(rec)
 	if err != nil {
+		if same, wrong := changesNothing(change); same || wrong != nil {
+			return wrong
+		}
 		return err
 	}
 	if err := d.Recall(rec); err != nil {
@@ -40,8 +42,8 @@ func (r *Runtime) Update(id string, change *specs.LinuxResources) error {
 	if err != nil {
 		return err
 	}
-	if c := change.CPU; c != nil && c.Shares != nil && *c.Shares > 0 && !slices.ContainsFunc(writes, func(w cgroup2.Write) bool { return w.File == "cpu.weight" }) {
-		return errors.New("linux.resources.cpu.shares: the container is idle (cpu.idle), and has no share beside others")
+	if cgroup2.Idles(merged) && cgroup2.Weighs(change) {
+		r.Warn("unable to apply both cpu.idle and a share (cpu.shares, cpu.weight): an idle container has no share beside others, and is idle now")
 	}
 	if lost := cgroup2.Lost(change); len(lost) > 0 {
 		r.Warn(strings.Join(lost, ", ") + ": ignored, cgroup v2 has nothing of the kind")
@@ -61,7 +63,7 @@ func (r *Runtime) Update(id string, change *specs.LinuxResources) error {
 	if err := rec.Cgroup.Update(r.Groups, can); err != nil {
 		return err
 	}
-	failed := g.Apply(can)
+	failed := g.Apply(rec.Cgroup.Rounded(can))
 	// Also when the write itself has ended the container: memory.max below what
 	// is in use calls the killer.
 	if o := g.OOM(); o != nil {
@@ -94,15 +96,21 @@ func lacking(missing []cgroup2.Write, before *specs.LinuxResources) []cgroup2.Wr
 // rather than made room for.
 func checkUse(g cgroup2.Group, change *specs.LinuxResources) error {
 	m := change.Memory
-	if m == nil || m.CheckBeforeUpdate == nil || !*m.CheckBeforeUpdate || m.Limit == nil || *m.Limit <= 0 {
+	if m == nil || m.CheckBeforeUpdate == nil || !*m.CheckBeforeUpdate {
 		return nil
 	}
 	s, err := g.Stats()
 	if err != nil {
 		return err
 	}
-	if used := s.Memory.Usage.Usage; used > uint64(*m.Limit) {
-		return fmt.Errorf("linux.resources.memory.limit: %d is less than the %d bytes in use", *m.Limit, used)
+	used := s.Memory.Usage.Usage
+	for _, l := range []struct {
+		words, name string // the first are runc's
+		most        *int64
+	}{{"memory+swap", "swap", m.Swap}, {"memory", "limit", m.Limit}} {
+		if l.most != nil && *l.most > 0 && used >= uint64(*l.most) {
+			return fmt.Errorf("linux.resources.memory.%s: rejecting %s limit %d <= usage %d", l.name, l.words, *l.most, used)
+		}
 	}
 	return nil
 }

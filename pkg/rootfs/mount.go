@@ -106,6 +106,9 @@ func (m *mount) finish(t *Tree) error {
 		if err := m.unify(); err != nil {
 			return err
 		}
+		if t.facts.Group == nil && t.mountedBelow(m.dest) {
+			t.version1Tree(m)
+		}
 	case "devpts":
 		t.devptsGroup(m)
 	case "overlay":
@@ -127,6 +130,22 @@ func (t *Tree) othersGroup(m *mount) {
 		m.attr.set |= unix.MOUNT_ATTR_RDONLY
 		t.losses.Degrade(kernel.FeatMounts, m.dest+" is read-only", kernel.New(kernel.CgroupDelegated, "it shows the cgroup of whoever started the container"))
 	}
+}
+
+// mountedBelow says whether a later mount has its place below a path.
+func (t *Tree) mountedBelow(dest string) bool {
+	return slices.ContainsFunc(t.spec.Mounts[len(t.mounts)+1:], func(m specs.Mount) bool {
+		return strings.HasPrefix(t.destination(m.Destination), dest+"/")
+	})
+}
+
+// version1Tree makes of a cgroup mount an empty directory with places for what is mounted below it, as in the trees of
+// version 1: engines bind the one of systemd there (podman run --systemd=always). In a tree of version 2 no place can be
+// made that is not a group, and this one is not the container's.
+func (t *Tree) version1Tree(m *mount) {
+	m.fstype, m.data = "tmpfs", []option{{"mode", "755"}}
+	m.sealLater()
+	t.losses.Degrade(kernel.FeatMounts, m.dest+" has nothing but what is mounted below it", kernel.New(kernel.CgroupNoV2, "the container has no cgroup of its own"))
 }
 
 // sealLater puts off what would keep us from making devices and mount points in

@@ -142,9 +142,6 @@ func (b *builder) args() error {
 	if len(args) == 0 {
 		args = []string{"/bin/sh"}
 	}
-	if args[0] == "" {
-		return fmt.Errorf("the command is empty: want a program to run")
-	}
 	for _, a := range args {
 		if strings.IndexByte(a, 0) >= 0 {
 			return fmt.Errorf("argument %q: has a NUL byte", a)

@@ -31,9 +31,6 @@ func checkArgs(p *specs.Process) error {
 	if len(p.Args) == 0 {
 		return invalid("process.args", "missing or empty")
 	}
-	if p.Args[0] == "" {
-		return invalid("process.args[0]", "empty: want a program to run")
-	}
 	for i, a := range p.Args {
 		if strings.IndexByte(a, 0) >= 0 {
 			return invalid(fmt.Sprintf("process.args[%d]", i), "NUL byte in %q", a)
