@@ -78,8 +78,8 @@ func (x *execution) spawn() (*Container, error) {
 		group.close()
 		c, err = x.spawnIn(group)
 	}
-	if err != nil && x.rec.Cgroup.Owned && !x.rec.Alive() {
-		return nil, errStopped // and its group has gone with it
+	if errors.Is(err, userns.ErrOver) || err != nil && !x.rec.Alive() {
+		return nil, errStopped // and its namespaces and its group with it
 	}
 	if errors.As(err, &refused) {
 		return nil, x.run.because(kernel.Op{Do: kernel.OtherCall, Data: "clone"}, err)
@@ -111,7 +111,7 @@ func (x *execution) spawnIn(group *execGroup) (*Container, error) {
 		r.Rewrite(x.plan)
 	}
 	c := &Container{run: r}
-	c.child, err = userns.Spawn(userns.Request{Plan: x.plan, Group: group.dir, Born: func(pid int) error {
+	c.child, err = userns.Spawn(userns.Request{Plan: x.plan, Group: group.dir, Over: rec.Payload().Ends, Born: func(pid int) error {
 		return r.joinShare(rec.Share, pid)
 	}, Gate: func(child *userns.Child, gate string) error {
 		if gate == gateGroup {

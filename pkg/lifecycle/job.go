@@ -30,7 +30,7 @@ type job struct {
 func (c *Container) pass(sig unix.Signal) {
 	switch sig {
 	case unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGHUP:
-		if c.relay.Job && c.Alive() && unix.Kill(-c.Pid, sig) == nil {
+		if c.relay.Job && c.tell(sig) == nil {
 			return
 		}
 	}
@@ -49,7 +49,7 @@ func (c *Container) stop() {
 	case lonely && t == nil:
 		return
 	case !lonely:
-		c.tell(unix.SIGSTOP) // SIGTSTP is nothing to the first process of a pid namespace
+		_ = c.tell(unix.SIGSTOP) // SIGTSTP is nothing to the first process of a pid namespace
 		if t != nil {
 			_ = t.Pause()
 		}
@@ -61,20 +61,21 @@ func (c *Container) stop() {
 	if t != nil {
 		_ = t.Resume()
 	}
-	c.tell(unix.SIGCONT)
+	_ = c.tell(unix.SIGCONT)
 }
 
-// tell signals the payload's process group.
-func (c *Container) tell(sig unix.Signal) {
+// tell signals the payload's process group, through a pidfd: its number may be another's as soon as init has waited for it.
+func (c *Container) tell(sig unix.Signal) error {
 	payload, err := c.Payload().Open()
 	if err != nil {
-		return // Wait will tell
+		return err
 	}
 	defer payload.Close()
 	err = unix.PidfdSendSignal(int(payload.Fd()), sig, nil, unix.PIDFD_SIGNAL_PROCESS_GROUP)
-	if errors.Is(err, unix.EINVAL) && c.Alive() { // before Linux 6.9
-		_ = unix.Kill(-c.Pid, sig)
+	if errors.Is(err, unix.EINVAL) { // before Linux 6.9
+		err = unix.Kill(-c.Pid, sig)
 	}
+	return err
 }
 
 // retake makes the caller's terminal raw again after somebody has stopped us by SIGSTOP, which cannot be caught: the shell
@@ -110,8 +111,8 @@ func (c *Container) typed(sig unix.Signal) {
 // kernel tells the first process of the session only, and of a pid namespace's first one SIGHUP is no end.
 func (c *Container) hangUp(t *console.Session) {
 	if t.Wait() != nil {
-		c.tell(unix.SIGHUP)
-		c.tell(unix.SIGCONT)
+		_ = c.tell(unix.SIGHUP)
+		_ = c.tell(unix.SIGCONT)
 	}
 }
 
@@ -121,7 +122,7 @@ func (c *Container) suspend() {
 	_ = c.relay.Terminal.Pause()
 	if signal.Ignored(unix.SIGTSTP) || unix.Kill(0, unix.SIGTSTP) != nil {
 		_ = c.relay.Terminal.Resume()
-		c.tell(unix.SIGCONT)
+		_ = c.tell(unix.SIGCONT)
 	}
 }
 

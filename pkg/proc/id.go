@@ -2,6 +2,7 @@ package proc
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"strings"
 	"time"
@@ -39,6 +40,36 @@ func (id ID) Alive() bool {
 	}
 	s, err := Look(id.Pid)
 	return err == nil && s.Begin == id.Begin && !s.Ended() && id.Boot == Boot()
+}
+
+// Ends says whether the process has ended, or has begun to: the first one of a pid namespace waits then until all in it have
+// been waited for, which their parents outside may be about to do.
+func (id ID) Ends() bool {
+	s, err := Look(id.Pid)
+	switch {
+	case err != nil:
+		return errors.Is(err, fs.ErrNotExist) && unix.Kill(id.Pid, 0) == unix.ESRCH // else it is hidden
+	case s.Begin != id.Begin || s.Ended():
+		return true
+	case s.Flags&exiting == 0:
+		return false
+	}
+	return s.Threads <= 1 || threadsEnd(id.Pid)
+}
+
+// threadsEnd says whether no thread of a process goes on whose first one has ended.
+func threadsEnd(pid int) bool {
+	threads, err := os.ReadDir(Dir(pid) + "/task")
+	for _, t := range threads {
+		b, err := ReadFile(Dir(pid) + "/task/" + t.Name() + "/stat")
+		if err != nil {
+			continue
+		}
+		if s, err := parseStat(b); err == nil && s.Flags&exiting == 0 {
+			return false
+		}
+	}
+	return err == nil
 }
 
 // Open returns a pidfd of the process, and unix.ESRCH when it has ended; any other error says nothing about it. The

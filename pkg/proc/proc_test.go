@@ -198,3 +198,33 @@ func TestHeeds(t *testing.T) {
 		t.Error("a process that is not there heeds a signal")
 	}
 }
+
+// TestEnds: the first process of a pid namespace has begun to end while others of it have not been waited for.
+func TestEnds(t *testing.T) {
+	self, err := Of(os.Getpid())
+	if err != nil || self.Ends() {
+		t.Errorf("we end: %v", err)
+	}
+	c := exec.Command("sleep", "100")
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	id, err := Of(c.Process.Pid)
+	if err != nil || id.Ends() {
+		t.Errorf("it ends: %v", err)
+	}
+	_ = c.Process.Kill()
+	for range 100 {
+		if id.Ends() { // nobody has waited for it
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if !id.Ends() {
+		t.Error("it goes on")
+	}
+	_ = c.Wait()
+	if !id.Ends() || !(ID{id.Pid, id.Begin + 1, id.Boot}).Ends() {
+		t.Error("it is there")
+	}
+}

@@ -12,6 +12,7 @@ import (
 type Stat struct {
 	State    byte
 	Parent   int
+	Flags    uint64 // of its first thread, PF_* of the kernel's sched.h
 	Threads  int    // that live; one whose process waits for its parent counts
 	Begin    uint64 // start time, in clock ticks since boot
 	EnvBegin uint64 // where its environment lies in its memory,
@@ -24,12 +25,15 @@ type Stat struct {
 const (
 	fieldState    = 0 // the third
 	fieldParent   = 4 - 3
+	fieldFlags    = 9 - 3
 	fieldThreads  = 20 - 3
 	fieldBegin    = 22 - 3
 	fieldEnvBegin = 50 - 3
 	fieldEnvEnd   = 51 - 3
 	fieldExit     = 52 - 3
 )
+
+const exiting = 0x4 // PF_EXITING
 
 // Look reads the stat of a process, by its pid as we know it. The error wraps
 // fs.ErrNotExist for a process that is gone.
@@ -56,6 +60,7 @@ func parseStat(b []byte) (s Stat, err error) {
 		return Stat{}, fmt.Errorf("no state: %q", fields[fieldState])
 	}
 	s.Parent, _ = strconv.Atoi(fields[fieldParent])
+	s.Flags, _ = strconv.ParseUint(fields[fieldFlags], 10, 64)
 	s.Threads, _ = strconv.Atoi(fields[fieldThreads])
 	if s.Begin, err = strconv.ParseUint(fields[fieldBegin], 10, 64); err != nil {
 		return s, err

@@ -37,6 +37,8 @@ type Request struct {
 	Note func(name string)
 	// File gets what the child hands over ([HandOver]) and owns it.
 	File func(c *Child, f *os.File) error
+	// Over is asked from time to time while the child says nothing; true ends it, and Spawn's error is ErrOver. nil is never.
+	Over func() bool
 	// Until ends Spawn after this gate was answered, leaving a child that
 	// will wait for somebody else. "" waits for the exec.
 	Until string
@@ -148,6 +150,9 @@ func (b *birth) run() error {
 		}
 	}
 	for {
+		if err := b.accompanied(); err != nil {
+			return err
+		}
 		p, err := receive(b.sock)
 		if errors.Is(err, io.EOF) {
 			return b.ended()
