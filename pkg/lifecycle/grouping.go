@@ -56,7 +56,7 @@ func (g *program) newGrouping() (*grouping, error) {
 	w.Writes = r.writes
 	r.named = w.Named() && w.Manager != cgroup2.Disabled
 	if r.request, err = g.run.Groups.Plan(w); err != nil {
-		return nil, g.run.noGroup(fmt.Errorf("unable to apply cgroup configuration: %w", err))
+		return nil, g.run.noGroup(err)
 	}
 	r.refusal = r.request.Why()
 	return r, nil
@@ -245,7 +245,7 @@ func (r *Runtime) noGroup(err error) error {
 		cgroup2.ErrNoV2, cgroup2.ErrOutside, cgroup2.ErrReadOnly, cgroup2.ErrNotOurs, cgroup2.ErrNoBus, unix.EACCES, unix.EPERM,
 	} {
 		if errors.Is(err, reason) {
-			return &kernel.Refusal{Cause: r.groupCause(err), Err: err}
+			return &kernel.Refusal{Cause: r.groupCause(err), Err: fmt.Errorf("unable to apply cgroup configuration: %w", err)} // runc's words
 		}
 	}
 	return err
