@@ -145,3 +145,23 @@ func TestDevicesRefuse(t *testing.T) {
 		}
 	}
 }
+
+func TestAllowsAll(t *testing.T) {
+	every, none, one := specs.LinuxDeviceCgroup{Allow: true, Access: "rwm"}, specs.LinuxDeviceCgroup{Access: "rwm"}, rule("c", 1, 11, "r")
+	for _, c := range []struct {
+		rules []specs.LinuxDeviceCgroup
+		want  bool
+	}{
+		{nil, false},
+		{[]specs.LinuxDeviceCgroup{every}, true},
+		{[]specs.LinuxDeviceCgroup{none, every, one}, true},
+		{[]specs.LinuxDeviceCgroup{every, none}, false},
+		{[]specs.LinuxDeviceCgroup{every, {Type: "c", Major: one.Major, Minor: one.Minor, Access: "w"}}, false},
+		{[]specs.LinuxDeviceCgroup{one}, false},
+		{[]specs.LinuxDeviceCgroup{{Allow: true, Access: "rw"}}, false},
+	} {
+		if got := AllowsAll(c.rules); got != c.want {
+			t.Errorf("%+v: %v", c.rules, got)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package cgroup2
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 )
 
@@ -55,5 +56,27 @@ func TestMergeZeros(t *testing.T) {
 	after, err := Writes(Merge(old, resources(t, dockerZeros)))
 	if err != nil || lines(before) != lines(after) {
 		t.Errorf("%v\n%s\nwas\n%s", err, lines(after), lines(before))
+	}
+}
+
+// TestMergeIdle: who gives a share and says nothing of idleness means a group that has one; who says both is idle.
+func TestMergeIdle(t *testing.T) {
+	for change, want := range map[string]string{
+		`{"cpu":{"shares":1024}}`:                             "cpu.idle=0 cpu.weight=100",
+		`{"unified":{"cpu.weight":"8"}}`:                      "cpu.idle=0 cpu.weight=8",
+		`{"cpu":{"shares":1024,"idle":1}}`:                    "cpu.idle=1",
+		`{"unified":{"cpu.weight":"8","cpu.idle":"1"}}`:       "cpu.idle=1 cpu.idle=1",
+		`{"pids":{"limit":5}}`:                                "cpu.idle=1 pids.max=5",
+		`{"cpu":{"shares":1024},"unified":{"cpu.idle":"1"}}`:  "cpu.idle=1 cpu.idle=1",
+		`{"cpu":{"idle":0},"unified":{"cpu.weight":"max 8"}}`: "cpu.idle=0 cpu.weight=max 8",
+	} {
+		writes, err := Writes(Merge(resources(t, `{"cpu":{"idle":1}}`), resources(t, change)))
+		var got []string
+		for _, w := range writes {
+			got = append(got, w.File+"="+w.Value)
+		}
+		if text := strings.Join(got, " "); err != nil || text != want {
+			t.Errorf("%s: %s, %v, want %s", change, text, err, want)
+		}
 	}
 }

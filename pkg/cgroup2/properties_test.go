@@ -69,3 +69,17 @@ func TestOOMPolicy(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// TestRounded: systemd writes what it was told per second, in hundredths.
+func TestRounded(t *testing.T) {
+	for in, want := range map[string]string{"600000 900000": "603000 900000", "12345 100000": "13000 100000", "5000 100000": "5000 100000", "max 900000": "max 900000", "1 0": "1 0", "5": "5"} {
+		writes := []Write{{File: "pids.max", Value: "12345 100000"}, {File: "cpu.max", Value: in}}
+		got := Placement{Unit: "x.scope"}.Rounded(writes)
+		if got[1].Value != want || got[0].Value != "12345 100000" || writes[1].Value != in {
+			t.Errorf("%s: %v, want %s", in, got, want)
+		}
+		if got := (Placement{}).Rounded(writes); got[1].Value != in {
+			t.Errorf("a directory: %v", got)
+		}
+	}
+}

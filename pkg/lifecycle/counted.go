@@ -75,7 +75,10 @@ func changesNothing(change *specs.LinuxResources) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	asks := func(w cgroup2.Write) bool { return !w.Unlimited() && w.Value != "0" }
+	asks := func(w cgroup2.Write) bool {
+		usual := w.Value == "0" && (w.File == "cpu.idle" || w.File == "cpu.max.burst")
+		return !w.Unlimited() && !usual
+	}
 	return len(change.Unified) == 0 && !slices.ContainsFunc(writes, asks), nil
 }
 
