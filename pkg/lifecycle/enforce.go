@@ -56,15 +56,15 @@ func (b *birth) openGroup() error {
 
 // enforceable is an error for a container without a group that asks for what only a group has.
 func (b *birth) enforceable() error {
-	cause := b.run.groupCause(b.group.refusal)
-	if err := b.demand(b.group.writes, func(cgroup2.Write) kernel.Cause { return cause }); err != nil {
+	why := func(cgroup2.Write) kernel.Cause { return b.run.groupCause(b.group.refusal) } // which costs a look around
+	if err := b.demand(b.group.writes, why); err != nil {
 		return err
 	}
 	rules, wanted := b.deviceRules()
 	if !wanted || errors.Is(b.group.refusal, cgroup2.ErrDisabled) || errors.Is(b.group.refusal, cgroup2.ErrNoV2) {
 		return nil // told, see devicesOutcome
 	}
-	return b.demandRules(rules, cause)
+	return b.demandRules(rules, why)
 }
 
 // demand is an error for the first of these limits that must be there. No limit at all needs no controller, but a file
@@ -94,11 +94,11 @@ func (b *birth) rootless(cause kernel.Cause) string {
 
 // demandRules is an error for rules of devices that deny something. The forms without a bundle have rules of ours, and a
 // tree in which no node can be opened.
-func (b *birth) demandRules(rules []specs.LinuxDeviceCgroup, cause kernel.Cause) error {
+func (b *birth) demandRules(rules []specs.LinuxDeviceCgroup, why func(cgroup2.Write) kernel.Cause) error {
 	if b.bestEffort() || b.NoDevices || len(rules) == 0 || cgroup2.AllowsAll(rules) {
 		return nil
 	}
-	return &kernel.Refusal{Cause: cause, Err: errors.New("linux.resources.devices cannot be enforced; --limits=best-effort starts without it")}
+	return &kernel.Refusal{Cause: why(cgroup2.Write{}), Err: errors.New("linux.resources.devices cannot be enforced; --limits=best-effort starts without it")}
 }
 
 // fewProcessors says why a deadline is refused: it wants every processor of the host (sched_setattr(2)). The words are runc's.

@@ -232,7 +232,7 @@ func (b *birth) filterDevices(g cgroup2.Group) error {
 	for _, refused := range []error{unix.EPERM, unix.EACCES, unix.ENOSYS, unix.EINVAL} {
 		if errors.Is(err, refused) {
 			b.group.nodes = err
-			return b.demandRules(rules, kernel.New(kernel.CgroupDevices, err.Error()))
+			return b.demandRules(rules, func(cgroup2.Write) kernel.Cause { return kernel.New(kernel.CgroupDevices, err.Error()) })
 		}
 	}
 	return err
