@@ -156,7 +156,8 @@ func (h *hunter) look(pid int, proc string) {
 		for n := 3; n < 64; n++ {
 			if got, err := unix.PidfdGetfd(fd, n, 0); err == nil {
 				what, _ := os.Readlink("/proc/self/fd/" + strconv.Itoa(got))
-				if !strings.HasPrefix(what, "socket:") { // the way to whoever started it
+				// The way to whoever started it, and that to be told to end, which tells everybody about his own signals (signalfd(2)).
+				if !strings.HasPrefix(what, "socket:") && what != "anon_inode:[signalfd]" {
 					h.got("fd %d of %d, %s", n, pid, what)
 				}
 				unix.Close(got)

@@ -78,10 +78,14 @@ func (g *program) ready(last ending) error {
 	if h := g.Spec.Hooks; h != nil && len(h.StartContainer) > 0 {
 		p.Act("wait until the state is recorded; at start, the hooks %s", strings.Join(hookWords("startContainer", h.StartContainer), ", "))
 	}
+	var e *endings
+	if g.listen >= 0 && g.fresh(unix.CLONE_NEWPID) && !g.reaps {
+		e = heed(p)
+	}
 	p.Gate(gateReady)
 	parent := plan.C(3 + g.PreserveFds)
 	if g.listen >= 0 {
-		parent = plan.R(g.waitForStart())
+		parent = plan.R(g.waitForStart(e))
 	}
 	g.proc.Exec(p, g.found, func() { last(parent) })
 	return nil
@@ -89,13 +93,14 @@ func (g *program) ready(last ending) error {
 
 // waitForStart is the last gate: one byte from anybody who may open the socket.
 // A caller that dies between connecting and writing changes nothing.
-func (g *program) waitForStart() plan.Reg {
+func (g *program) waitForStart(e *endings) plan.Reg {
 	p := g.plan
 	p.Act("wait to be started")
 	again, drop := p.Label("wait"), p.Label("not meant")
 	first := 3 + g.PreserveFds
 	p.CloseNumber(first) // nobody is there any more
 	p.Here(again)
+	e.wait(p, again, first+1)
 	conn := p.Do("accept4", unix.SYS_ACCEPT4, plan.C(first+1), plan.C(0), plan.C(0), plan.C(unix.SOCK_CLOEXEC)).
 		On(unix.ECONNABORTED, again).To("starter")
 	p.Do("read", unix.SYS_READ, plan.R(conn), plan.M(plan.Words(0)), plan.C(1)).IfZero(drop).On(plan.AnyErrno, drop)
@@ -105,6 +110,7 @@ func (g *program) waitForStart() plan.Reg {
 	p.Close(conn)
 	p.Goto(again)
 	p.Here(started)
+	e.ignore(p)
 	p.Report(conn)
 	return conn
 }
