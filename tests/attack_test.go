@@ -29,6 +29,7 @@ var attacks = map[string]func(args []string) error{
 	"displace":    displace,
 	"groups":      dropGroups,
 	"headless":    headless,
+	"halt":        halt,
 	"interpreted": interpreted,
 	"loader":      loader,
 	"overwrite":   overwrite,
@@ -230,6 +231,22 @@ func peekAt(proc string) {
 		_, _ = unix.Wait4(pid, nil, unix.WALL, nil)
 	}
 	_ = unix.PtraceDetach(pid)
+}
+
+// halt SECONDS stops every process that appears in this pid namespace, at once. It is the first in there, which no signal
+// of its own stops.
+func halt(args []string) error {
+	highest, seen := 16, map[int]bool{}
+	err := until(args[0], func() bool {
+		for pid := 2; pid < highest+16; pid++ {
+			if unix.Kill(pid, unix.SIGSTOP) == nil && !seen[pid] {
+				seen[pid], highest = true, max(highest, pid)
+			}
+		}
+		return false
+	})
+	fmt.Println("SAW", len(seen), "threads and processes")
+	return err
 }
 
 // swap SECONDS A B exchanges two names as fast as it can.

@@ -69,7 +69,7 @@ var table = map[string]rule{
 		},
 	},
 	"pkg/lifecycle": {
-		own:  []string{"spec", "idmap", "userns", "plan", "rootfs", "confine", "seccomp", "cgroup2", "slirp", "netdev", "resctrl", "console", "kernel", "proc", "handle", "worktree", "outfile", "helper", "state", "world", "network"},
+		own:  []string{"spec", "idmap", "userns", "plan", "rootfs", "confine", "seccomp", "cgroup2", "slirp", "netdev", "resctrl", "console", "kernel", "proc", "handle", "worktree", "outfile", "helper", "state", "world", "network", "interrupt"},
 		libs: []string{ocispec},
 		never: map[string]string{
 			cobra:   whyFlags,
@@ -85,21 +85,22 @@ var table = map[string]rule{
 	},
 	// It starts processes that serve a container from outside, each with a plan of its own.
 	"pkg/network": {
-		own:   []string{"slirp", "helper", "state", "proc", "handle", "plan", "world", "confine", "seccomp", "userns", "kernel", "idmap"},
+		own:   []string{"slirp", "helper", "state", "proc", "handle", "plan", "world", "confine", "seccomp", "userns", "kernel", "idmap", "interrupt"},
 		libs:  []string{ocispec},
 		never: map[string]string{"lifecycle": whyNoVerbs, "rootfs": "what it shows is a mount of the spec's, made as every other"},
 	},
 	// spec: where the file of a sysctl is.
-	"pkg/world":   {own: []string{"plan", "kernel", "proc", "handle", "idmap", "spec"}, libs: []string{ocispec}, never: map[string]string{"userns": whySteps, "lifecycle": whySteps}},
-	"pkg/proc":    {never: map[string]string{"kernel": whyLeaf, "userns": whyLeaf}},
-	"pkg/idmap":   {own: []string{"helper", "proc"}},
-	"pkg/plan":    {},
-	"pkg/handle":  {},
-	"pkg/helper":  {own: []string{"proc"}, never: map[string]string{"kernel": whyLeaf}},
-	"pkg/outfile": {own: []string{"proc"}}, // whoever writes a file at a path that was typed
+	"pkg/world":     {own: []string{"plan", "kernel", "proc", "handle", "idmap", "spec"}, libs: []string{ocispec}, never: map[string]string{"userns": whySteps, "lifecycle": whySteps}},
+	"pkg/proc":      {never: map[string]string{"kernel": whyLeaf, "userns": whyLeaf}},
+	"pkg/idmap":     {own: []string{"helper", "proc", "interrupt"}},
+	"pkg/plan":      {},
+	"pkg/interrupt": {}, // whoever waits: what a signal ends
+	"pkg/handle":    {},
+	"pkg/helper":    {own: []string{"proc"}, never: map[string]string{"kernel": whyLeaf}},
+	"pkg/outfile":   {own: []string{"proc"}}, // whoever writes a file at a path that was typed
 	// It only looks until a command has ended, and then renames; what is mounted for it, spec says and rootfs does.
 	"pkg/worktree": {own: []string{"handle"}, never: map[string]string{"lifecycle": whyNoVerbs, "rootfs": whySteps}},
-	"pkg/userns":   {own: []string{"plan", "idmap", "proc"}, never: map[string]string{"spec": "the executor runs any plan; " + whyNoSpec, "lifecycle": whyNoVerbs}},
+	"pkg/userns":   {own: []string{"plan", "idmap", "proc", "interrupt"}, never: map[string]string{"spec": "the executor runs any plan; " + whyNoSpec, "lifecycle": whyNoVerbs}},
 	"pkg/rootfs":   {own: []string{"plan", "kernel", "handle"}, libs: []string{ocispec}, never: map[string]string{"userns": whySteps, "lifecycle": whySteps}},
 	"pkg/confine":  {own: []string{"plan", "kernel"}, libs: []string{ocispec}, never: map[string]string{"userns": whySteps, "lifecycle": whySteps}},
 	"pkg/seccomp":  {own: []string{"plan", "kernel"}, libs: []string{ocispec}, never: map[string]string{"userns": whySteps, "lifecycle": whySteps}},

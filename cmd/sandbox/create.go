@@ -2,6 +2,8 @@ package main
 
 import (
 	"github.com/spf13/cobra"
+
+	"sandbox/pkg/lifecycle"
 )
 
 func (a *app) create(cmd *cobra.Command) {
@@ -36,6 +38,9 @@ its root, and waits; "sandbox start ID" lets it run its program.`
 			return err
 		}
 		defer report.close()
+		if r.Signals, err = lifecycle.CatchEndings(); err != nil {
+			return err
+		}
 		c, err := r.Create(o)
 		if err != nil {
 			return err

@@ -81,15 +81,19 @@ The exit status is the command's; 255 when it could not be run.`
 		if err != nil {
 			return err
 		}
-		var signals lifecycle.Signals
-		if !e.detach {
-			signals = lifecycle.CatchSignals(false)
+		if e.detach {
+			r.Signals, err = lifecycle.CatchEndings()
+		} else {
+			r.Signals, err = lifecycle.CatchSignals(false)
+		}
+		if err != nil {
+			return err
 		}
 		c, err := r.Exec(args[0], o)
 		if err != nil || e.detach {
 			return err
 		}
-		a.exit, err = t.wait(c, signals)
+		a.exit, err = t.wait(c, r.Signals)
 		return err
 	}
 }

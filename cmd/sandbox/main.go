@@ -71,6 +71,9 @@ func execute(args []string) int {
 	if errors.As(err, &usage) {
 		return app.failed(usage.status)
 	}
+	if status := lifecycle.Interrupted(err); status != 0 {
+		return status
+	}
 	return app.failed(1)
 }
 

@@ -90,6 +90,7 @@ At a terminal the first two forms give the command one of its own, so that ^C, ^
 job control work in it. Standard error that goes elsewhere still does; with -t standard
 error is the terminal too. A pipe or file on either side, -t=false and -i mean no terminal.
 
+Signals are passed on to the command; before it runs, ^C and the like end its start.
 The exit status is the command's, 128+n when signal n ended it; 125 when sandbox
 failed, 126 when the command cannot be run, 127 when it is not found. With a
 bundle these three are 1, as with runc.`
@@ -348,12 +349,13 @@ func (a *app) launch(r *lifecycle.Runtime, f *runFlags, o lifecycle.Options) err
 		}
 		o.Errors = f.own.errors
 	}
-	var signals lifecycle.Signals
 	if !f.detach {
-		signals = lifecycle.CatchSignals(o.KeepSignals)
-		if err := leaveTerminal(o.Spec.Process); err != nil {
+		r.Signals, err = lifecycle.CatchSignals(o.KeepSignals)
+		if err = cmp.Or(err, leaveTerminal(o.Spec.Process)); err != nil {
 			return err
 		}
+	} else if r.Signals, err = lifecycle.CatchEndings(); err != nil {
+		return err
 	}
 	c, err := r.Run(o)
 	if err != nil {
@@ -370,7 +372,7 @@ func (a *app) launch(r *lifecycle.Runtime, f *runFlags, o lifecycle.Options) err
 		return nil
 	}
 	watchGuards(f.made.Guards, o.Spec.Process.Args)
-	a.exit, err = t.wait(c, signals)
+	a.exit, err = t.wait(c, r.Signals)
 	a.checkGuards(f.made.Guards)
 	r.Settled(c)
 	if oom := c.OOM(); oom != nil {

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"syscall"
+
+	"sandbox/pkg/interrupt"
 )
 
 // way is who writes a map.
@@ -82,9 +84,13 @@ func (h Host) Start(pid int, m Map, c Caller) *Install {
 
 // Wait returns when both maps are written or cannot be, and every helper has
 // been waited for. A helper's failure is a *HelperError; an errno of our own
-// writes survives errors.Is.
-func (i *Install) Wait() error {
+// writes survives errors.Is. A signal ends the wait with an [*interrupt.Error]: then
+// Kill must be called.
+func (i *Install) Wait(s *interrupt.Signals) error {
 	for n := range i.helpers {
+		if err := i.helpers[n].ends(s); err != nil {
+			return err
+		}
 		i.fail(i.helpers[n].wait())
 	}
 	said := i.stderr.drain()
@@ -93,6 +99,14 @@ func (i *Install) Wait() error {
 	}
 	i.helpers = nil
 	return errors.Join(i.errs...)
+}
+
+// Kill ends what has not ended, and waits for it.
+func (i *Install) Kill() {
+	for n := range i.helpers {
+		i.helpers[n].kill()
+	}
+	_ = i.Wait(nil)
 }
 
 func (i *Install) fail(err error) {

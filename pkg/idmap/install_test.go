@@ -10,8 +10,11 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/interrupt"
 )
 
 // A child in a new user namespace is this test binary, held until its standard
@@ -89,7 +92,7 @@ func TestDirectWrites(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := withChild(t, map[string]string{"proc/self/status": tt.status})
-			if err := h.Start(42, tt.m, alice).Wait(); err != nil {
+			if err := h.Start(42, tt.m, alice).Wait(nil); err != nil {
 				t.Fatal(err)
 			}
 			for file, want := range map[string]string{"uid_map": tt.uids, "gid_map": tt.gids, "setgroups": tt.setgroups} {
@@ -103,11 +106,11 @@ func TestDirectWrites(t *testing.T) {
 
 func TestWriteFailureKeepsTheErrno(t *testing.T) {
 	h := fakeHost(t, nil)
-	err := h.Start(42, Single(0, 0, alice), alice).Wait()
+	err := h.Start(42, Single(0, 0, alice), alice).Wait(nil)
 	if !errors.Is(err, syscall.ENOENT) || !strings.Contains(err.Error(), h.Proc+"/42/uid_map") {
 		t.Errorf("got %v", err)
 	}
-	if err := h.Start(42, Map{UIDs: []Extent{{0, 1, 0}}}, alice).Wait(); err == nil || !strings.Contains(err.Error(), "size 0") {
+	if err := h.Start(42, Map{UIDs: []Extent{{0, 1, 0}}}, alice).Wait(nil); err == nil || !strings.Contains(err.Error(), "size 0") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -119,7 +122,7 @@ echo "$@" LC_ALL=$LC_ALL > "${0%/*}/called-${0##*/}"
 func TestHelpersAreCalled(t *testing.T) {
 	h := withChild(t, map[string]string{"bin/newuidmap": recorder, "bin/newgidmap": recorder})
 	m := Subordinate(alice, []Range{{100000, 10}, {300000, 5}}, []Range{{200000, 65536}})
-	if err := h.Start(42, m, alice).Wait(); err != nil {
+	if err := h.Start(42, m, alice).Wait(nil); err != nil {
 		t.Fatal(err)
 	}
 	for helper, want := range map[string]string{
@@ -145,7 +148,7 @@ func TestHelpersRunTogether(t *testing.T) {
 while ! [ -e "${0%/*}/here-newuidmap" ] || ! [ -e "${0%/*}/here-newgidmap" ]; do sleep 0.01; done
 `
 	h := withChild(t, map[string]string{"bin/newuidmap": meet, "bin/newgidmap": meet})
-	if err := h.Start(42, Subordinate(alice, []Range{{5, 5}}, []Range{{5, 5}}), alice).Wait(); err != nil {
+	if err := h.Start(42, Subordinate(alice, []Range{{5, 5}}, []Range{{5, 5}}), alice).Wait(nil); err != nil {
 		t.Error(err)
 	}
 }
@@ -153,7 +156,7 @@ while ! [ -e "${0%/*}/here-newuidmap" ] || ! [ -e "${0%/*}/here-newgidmap" ]; do
 func TestOnlyOneHelper(t *testing.T) {
 	h := withChild(t, map[string]string{"bin/newgidmap": recorder, "bin/newuidmap": ""})
 	m := Map{Single(0, 0, alice).UIDs, []Extent{{0, 200000, 10}}}
-	if err := h.Start(42, m, alice).Wait(); err != nil {
+	if err := h.Start(42, m, alice).Wait(nil); err != nil {
 		t.Fatal(err)
 	}
 	if got := written(t, h, "uid_map"); got != "0 1000 1\n" {
@@ -188,7 +191,7 @@ func TestHelpersFail(t *testing.T) {
 			h := withChild(t, map[string]string{"bin/newuidmap": tt.uid, "bin/newgidmap": tt.gid})
 			i := h.Start(42, m, alice)
 			pids := i.helpers
-			err := i.Wait()
+			err := i.Wait(nil)
 			killLeft(h)
 			if err == nil {
 				t.Fatal("no error")
@@ -219,7 +222,7 @@ func killLeft(h Host) {
 
 func TestHelperErrorIsTyped(t *testing.T) {
 	h := withChild(t, map[string]string{"bin/newuidmap": "#!/bin/sh\nexit 7\n"})
-	err := h.Start(42, Subordinate(alice, []Range{{5, 5}}, []Range{{5, 5}}), alice).Wait()
+	err := h.Start(42, Subordinate(alice, []Range{{5, 5}}, []Range{{5, 5}}), alice).Wait(nil)
 	var helperError *HelperError
 	if !errors.As(err, &helperError) || helperError.Status.ExitStatus() != 7 {
 		t.Errorf("got %#v", err)
@@ -230,8 +233,8 @@ func TestNoDescriptorIsLeft(t *testing.T) {
 	h := withChild(t, map[string]string{"bin/newuidmap": "#!/bin/sh\nexit 7\n", "bin/newgidmap": "#!/does/not/exist\n"})
 	before := descriptors(t)
 	for range 5 {
-		h.Start(42, Subordinate(alice, []Range{{5, 5}}, []Range{{5, 5}}), alice).Wait()
-		h.Start(42, Single(0, 0, alice), alice).Wait()
+		h.Start(42, Subordinate(alice, []Range{{5, 5}}, []Range{{5, 5}}), alice).Wait(nil)
+		h.Start(42, Single(0, 0, alice), alice).Wait(nil)
 	}
 	if after := descriptors(t); !reflect.DeepEqual(before, after) {
 		t.Errorf("%v became %v", before, after)
@@ -291,7 +294,7 @@ func TestInstallSingleForReal(t *testing.T) {
 	}
 	pid := hold(t)
 	m := Single(77, 78, c)
-	if err := h.Start(pid, m, c).Wait(); err != nil {
+	if err := h.Start(pid, m, c).Wait(nil); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := h.MapOf(pid); err != nil || !reflect.DeepEqual(got, m) {
@@ -304,7 +307,7 @@ func TestInstallSingleForReal(t *testing.T) {
 	if got := setgroups(t, strconv.Itoa(pid)); got != want {
 		t.Errorf("setgroups is %q, want %q", got, want)
 	}
-	if err := h.Start(pid, m, c).Wait(); !errors.Is(err, syscall.EPERM) {
+	if err := h.Start(pid, m, c).Wait(nil); !errors.Is(err, syscall.EPERM) {
 		t.Errorf("a map was written twice: %v", err)
 	}
 }
@@ -331,7 +334,7 @@ func TestInstallManyForReal(t *testing.T) {
 	}
 	pid := hold(t)
 	m := everything(self)
-	if err := h.Start(pid, m, Caller{}).Wait(); err != nil {
+	if err := h.Start(pid, m, Caller{}).Wait(nil); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := h.MapOf(pid); err != nil || !reflect.DeepEqual(got, m) {
@@ -346,5 +349,26 @@ func BenchmarkChoose(b *testing.B) {
 		if _, _, err := h.Choose(Want{}, c); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// TestHelperInterrupted: a helper that asks a directory service which does not answer keeps nobody for ever.
+func TestHelperInterrupted(t *testing.T) {
+	s, err := interrupt.Catch()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Stop()
+	time.Sleep(50 * time.Millisecond) // signals are asked for beside us
+	h := withChild(t, map[string]string{"bin/newuidmap": "#!/bin/sh\nexec sleep 1000\n", "bin/newgidmap": recorder})
+	i := h.Start(42, Subordinate(alice, []Range{{5, 5}}, []Range{{5, 5}}), alice)
+	time.AfterFunc(50*time.Millisecond, func() { _ = syscall.Kill(os.Getpid(), syscall.SIGTERM) })
+	var got *interrupt.Error
+	if err := i.Wait(s); !errors.As(err, &got) {
+		t.Fatalf("got %v", err)
+	}
+	i.Kill()
+	if pid, err := syscall.Wait4(-1, nil, syscall.WNOHANG, nil); !errors.Is(err, syscall.ECHILD) {
+		t.Errorf("a helper is left: %d, %v", pid, err)
 	}
 }

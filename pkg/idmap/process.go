@@ -8,7 +8,10 @@ import (
 	"syscall"
 	"unicode"
 
+	"golang.org/x/sys/unix"
+
 	"sandbox/pkg/helper"
+	"sandbox/pkg/interrupt"
 )
 
 // running is a running newuidmap or newgidmap. syscall and not os/exec: no
@@ -18,6 +21,7 @@ type running struct {
 	name   string // as it calls itself
 	pid    int
 	status syscall.WaitStatus
+	waited bool // for, so that its number may be another's
 	lost   bool
 }
 
@@ -40,7 +44,31 @@ func startHelper(program *helper.Program, argv []string, stderr int) (running, e
 	return running{path: program.Path, name: argv[0], pid: pid}, nil
 }
 
+// ends returns when the helper has ended, or a signal has come.
+func (p *running) ends(s *interrupt.Signals) error {
+	if s == nil || p.waited {
+		return nil
+	}
+	fd, err := unix.PidfdOpen(p.pid, 0) // our child, not yet waited for
+	if err != nil {
+		return nil //nolint:nilerr // then the wait for it cannot be ended
+	}
+	defer unix.Close(fd)
+	_, err = interrupt.Readable(s, fd, -1)
+	return err
+}
+
+func (p *running) kill() {
+	if !p.waited {
+		_ = unix.Kill(p.pid, unix.SIGKILL)
+	}
+}
+
 func (p *running) wait() error {
+	if p.waited {
+		return nil
+	}
+	p.waited = true
 	for {
 		_, err := syscall.Wait4(p.pid, &p.status, 0, nil)
 		if errors.Is(err, syscall.EINTR) {

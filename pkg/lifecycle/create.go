@@ -9,6 +9,7 @@ import (
 
 	"sandbox/pkg/confine"
 	"sandbox/pkg/handle"
+	"sandbox/pkg/interrupt"
 	"sandbox/pkg/kernel"
 	"sandbox/pkg/network"
 	"sandbox/pkg/proc"
@@ -134,6 +135,7 @@ func (r *Runtime) spawn(o Options, started bool) (*Container, error) {
 	b := &birth{program: g, dir: d, kept: kept, started: started, contract: g.features().With(o.Contract)}
 	c, err := b.launch()
 	if err != nil {
+		err = r.Signals.Rather(err, 0)
 		notify.close()
 		undo.run()
 		undo.release()
@@ -192,9 +194,9 @@ func (b *birth) launch() (*Container, error) {
 	}
 	c.child, err = b.spawn(b.told(userns.Request{
 		New: b.world.Flags(), Plan: b.plan, IDs: b.world.IDs, Maps: r.Maps, Caller: r.Caller, Group: b.group.dir,
-		Born: b.born, Gate: b.gate, Note: b.note, Until: until,
+		Born: b.born, Gate: b.gate, Note: b.note, Until: until, Signals: r.Signals,
 		File: func(child *userns.Child, f *os.File) error {
-			return b.filter.relay(f, child.Payload, &b.record, state.Created)
+			return interrupt.Do(r.Signals, func() error { return b.filter.relay(f, child.Payload, &b.record, state.Created) })
 		},
 	}))
 	if err != nil {
@@ -310,7 +312,7 @@ func (b *birth) gate(c *userns.Child, name string) error {
 		if err := b.contract.Require(b.Require); err != nil {
 			return err
 		}
-		if err := b.network.Wait(); err != nil {
+		if err := b.network.Wait(b.run.Signals); err != nil {
 			return err
 		}
 		if err := b.save(c); err != nil {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
+	"sandbox/pkg/interrupt"
 	"sandbox/pkg/kernel"
 	"sandbox/pkg/proc"
 	"sandbox/pkg/state"
@@ -78,7 +79,7 @@ func (x *execution) spawn() (*Container, error) {
 		group.close()
 		c, err = x.spawnIn(group)
 	}
-	if errors.Is(err, userns.ErrOver) || err != nil && !x.rec.Alive() {
+	if errors.Is(err, userns.ErrOver) || err != nil && Interrupted(err) == 0 && !x.rec.Alive() {
 		return nil, errStopped // and its namespaces and its group with it
 	}
 	if errors.As(err, &refused) {
@@ -111,7 +112,7 @@ func (x *execution) spawnIn(group *execGroup) (*Container, error) {
 		r.Rewrite(x.plan)
 	}
 	c := &Container{run: r}
-	c.child, err = userns.Spawn(userns.Request{Plan: x.plan, Group: group.dir, Over: rec.Payload().Ends, Born: func(pid int) error {
+	c.child, err = userns.Spawn(userns.Request{Plan: x.plan, Group: group.dir, Signals: r.Signals, Over: rec.Payload().Ends, Born: func(pid int) error {
 		return r.joinShare(rec.Share, pid)
 	}, Gate: func(child *userns.Child, gate string) error {
 		if gate == gateGroup {
@@ -120,7 +121,7 @@ func (x *execution) spawnIn(group *execGroup) (*Container, error) {
 		c.Pid = child.Pid
 		return x.born(child.Pid)
 	}, File: func(child *userns.Child, f *os.File) error {
-		return filter{rec.Seccomp}.relay(f, child.Pid, rec, state.Running)
+		return interrupt.Do(r.Signals, func() error { return filter{rec.Seccomp}.relay(f, child.Pid, rec, state.Running) })
 	}})
 	if err != nil {
 		return nil, r.explainStep(err, func(op *kernel.Op) {

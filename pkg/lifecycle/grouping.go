@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/cgroup2"
+	"sandbox/pkg/interrupt"
 	"sandbox/pkg/kernel"
 	"sandbox/pkg/plan"
 	"sandbox/pkg/state"
@@ -132,7 +133,10 @@ func (r *grouping) undo() {
 // grouped answers the gate.
 func (b *birth) grouped() error {
 	g := b.group
-	err := <-g.admitted
+	err, interrupted := interrupt.Receive(b.run.Signals, g.admitted)
+	if interrupted != nil {
+		return interrupted
+	}
 	g.admitted = nil
 	if err != nil {
 		return b.ungrouped(err)

@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 
 	"sandbox/pkg/confine"
 	"sandbox/pkg/handle"
+	"sandbox/pkg/interrupt"
 	"sandbox/pkg/plan"
 	"sandbox/pkg/proc"
 	"sandbox/pkg/spec"
@@ -95,26 +97,32 @@ func (r *Runtime) poststart(rec *state.Record) error {
 		return nil
 	}
 	if spec.Before13(rec.OCIVersion) {
-		r.toldHooks("poststart", h.Poststart, rec, state.Running)
-		return nil
+		return r.toldHooks("poststart", h.Poststart, rec, state.Running)
 	}
 	return r.runHooks("poststart", h.Poststart, rec, state.Running, 0)
 }
 
 // poststop runs those of a container that is gone, whatever they say.
 func (r *Runtime) poststop(rec *state.Record) {
-	if h := rec.Hooks(); h != nil {
-		r.toldHooks("poststop", h.Poststop, rec, state.Stopped)
+	h := rec.Hooks()
+	if h == nil {
+		return
 	}
+	r.Signals.Keep() // what comes now is meant for them: whatever else was under way has ended
+	_ = r.toldHooks("poststop", h.Poststop, rec, state.Stopped)
 }
 
-// toldHooks runs each of a list; a failure is only told.
-func (r *Runtime) toldHooks(kind string, list []specs.Hook, rec *state.Record, status state.Status) {
+// toldHooks runs each of a list; a failure is only told. It returns that of the last that a signal has ended.
+func (r *Runtime) toldHooks(kind string, list []specs.Hook, rec *state.Record, status state.Status) (interrupted error) {
 	for i := range list {
 		if err := r.runHook(kind, i, list[i], rec, status, 0); err != nil {
 			r.Warn(err.Error())
+			if Interrupted(err) != 0 {
+				interrupted = err
+			}
 		}
 	}
+	return interrupted
 }
 
 // runHooks runs a list in order and stops at the first that fails. inside is
@@ -141,6 +149,9 @@ func (r *Runtime) runHook(kind string, i int, h specs.Hook, rec *state.Record, s
 		}
 	}
 	if err := r.spawnHook(h, state, rec, inside, confined); err != nil {
+		if Interrupted(err) != 0 {
+			return fmt.Errorf("error running %s hook #%d: %w", kind, i, err)
+		}
 		// Only the words: a hook that is not there says nothing about the
 		// container's own program.
 		return fmt.Errorf("error running %s hook #%d: %v", kind, i, err)
@@ -209,16 +220,18 @@ func (r *Runtime) spawnHook(h specs.Hook, state []byte, rec *state.Record, insid
 		world.Descriptors(p, 3)
 		world.RestoreFiles(p, r.Files)
 		where.Born(p)
+		p.Act("end with whoever waits for it")
+		p.Prctl(unix.PR_SET_PDEATHSIG, plan.C(int(unix.SIGKILL)))
 		err = execHook(p, h, where, func(plan.Arg) {})
 	}
 	if err != nil {
 		return err
 	}
-	child, err := userns.Spawn(userns.Request{Plan: p})
+	child, err := userns.Spawn(userns.Request{Plan: p, Signals: r.Signals})
 	if err != nil {
 		return err
 	}
-	return finish(child, h.Timeout, out)
+	return finish(child, h.Timeout, out, r.Signals)
 }
 
 // confinedHook appends a hook whose program is the container's: it may do no more than the
@@ -293,27 +306,28 @@ func enterDir(p *plan.Plan, path string, id *handle.ID) {
 	p.Here(gone)
 }
 
-// finish waits for a hook, at most so many seconds.
-func finish(child *userns.Child, timeout *int, out *os.File) error {
-	late := false
+// finish waits for a hook, at most so many seconds, and until a signal comes.
+func finish(child *userns.Child, timeout *int, out *os.File, signals Signals) error {
+	fd, err := unix.PidfdOpen(child.Pid, 0)
+	if err != nil {
+		return fmt.Errorf("open the hook's process: %w", err)
+	}
+	most := time.Duration(-1)
 	if timeout != nil && *timeout > 0 {
-		fd, err := unix.PidfdOpen(child.Pid, 0)
-		if err != nil {
-			return fmt.Errorf("open the hook's process: %w", err)
-		}
-		late = !proc.Ends(fd, time.Duration(*timeout)*time.Second)
-		unix.Close(fd)
-		if late {
-			// Its whole group: what it started must not stay behind on the host. It has not been waited for, so that the
-			// number is still its own.
-			_ = unix.Kill(-child.Pid, unix.SIGKILL)
-		}
+		most = time.Duration(*timeout) * time.Second
+	}
+	ended, interrupted := interrupt.Readable(signals, fd, most)
+	unix.Close(fd)
+	if !ended {
+		// Its whole group: what it started must not stay behind on the host. It has not been waited for, so that the
+		// number is still its own.
+		_ = unix.Kill(-child.Pid, unix.SIGKILL)
 	}
 	status, err := child.Wait()
-	if err != nil {
+	if err = cmp.Or(interrupted, err); err != nil {
 		return err
 	}
-	if late {
+	if !ended {
 		return fmt.Errorf("no end within %d seconds", *timeout)
 	}
 	if exitStatus(status) == 0 {

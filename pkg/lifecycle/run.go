@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"errors"
 	"os"
 	"os/signal"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/console"
+	"sandbox/pkg/interrupt"
 )
 
 // Run creates and starts a container in one. In the background and with a
@@ -24,6 +26,7 @@ func (r *Runtime) Run(o Options) (*Container, error) {
 		return nil, err
 	}
 	if !o.Attached {
+		r.Signals.Stop() // the container runs, whatever becomes of who waits for a word of it
 		c.tellReady(c.Pid)
 	} else if c.notify != nil {
 		// The service's process stays this one: it passes signals on, and its
@@ -40,19 +43,25 @@ func (c *Container) tellReady(main int) {
 	}
 }
 
-// Signals are those that reach this process while it stands for a payload.
-type Signals chan os.Signal
+// Signals are those that reach this process while it stands for a payload, or makes one.
+type Signals = *interrupt.Signals
 
-// CatchSignals begins to collect signals. It comes before Run, so that one that
-// arrives while the container is made is not lost on it. Each signal costs the
-// Go runtime a round between two threads, 0.3 ms in all: they are made beside
-// the rest of the start. With keep (Options.KeepSignals) those that the caller ignores (nohup) are none of them: we go on
+// CatchSignals begins to collect signals for Runtime.Signals. It comes before Run, so that one that
+// arrives while the container is made is not lost on it: one that ends programs ends the start, as long as
+// there is no payload. With keep (Options.KeepSignals) those that the caller ignores (nohup) are none of them: we go on
 // ignoring them, and so does the payload.
-func CatchSignals(keep bool) Signals {
-	s := make(Signals, 64)
-	list := forwarded(keep)
-	go signal.Notify(s, list...)
-	return s
+func CatchSignals(keep bool) (Signals, error) { return interrupt.Catch(forwarded(keep)...) }
+
+// CatchEndings is CatchSignals for what goes on without us once it is made.
+func CatchEndings() (Signals, error) { return interrupt.Catch() }
+
+// Interrupted is the exit status of a command that a signal has ended, 128+n for signal n; 0 for any other error.
+func Interrupted(err error) int {
+	var e *interrupt.Error
+	if errors.As(err, &e) {
+		return 128 + int(e.Signal)
+	}
+	return 0
 }
 
 // Relay says how a payload gets to know of the signals of the process that stands for it.
@@ -77,7 +86,7 @@ func (c *Container) Forward(signals Signals, relay Relay) {
 	case relay.Job:
 		t.OnSignal(c.typed)
 	}
-	pass := func(s os.Signal) {
+	signals.Pass(func(s unix.Signal) {
 		switch s {
 		case unix.SIGTSTP:
 			c.stop()
@@ -85,29 +94,21 @@ func (c *Container) Forward(signals Signals, relay Relay) {
 		case unix.SIGCONT:
 			c.retake()
 		}
-		c.pass(s.(unix.Signal)) // the payload may be gone; Wait will tell
-	}
-	go func() {
-		// Nobody is in such a hurry with these that a command that ends at once should pay for
-		// them: a tenth of a millisecond. The first three are the C library's own, and not the
-		// Go runtime's to give.
-		const soon = 20 * time.Millisecond
-		select {
-		case s := <-signals:
-			pass(s)
-		case <-time.After(soon):
-		}
+		c.pass(s) // the payload may be gone; Wait will tell
+	})
+	// Nobody is in such a hurry with these that a command that ends at once should pay for
+	// them: a tenth of a millisecond. The first three are the C library's own, and not the
+	// Go runtime's to give.
+	time.AfterFunc(20*time.Millisecond, func() {
 		for n := unix.Signal(35); n <= 64; n++ {
-			signal.Notify(signals, n)
+			signals.Add(n)
 		}
-		for s := range signals {
-			pass(s)
-		}
-	}()
+	})
 }
 
 func forwarded(keep bool) []os.Signal {
 	var list []os.Signal
+	// SIGPROF as well, but the Go runtime gives it to nobody.
 	for n := unix.Signal(1); n < 32; n++ {
 		switch n {
 		case unix.SIGKILL, unix.SIGSTOP, unix.SIGTTIN, unix.SIGTTOU, unix.SIGCHLD, unix.SIGURG, unix.SIGPIPE,

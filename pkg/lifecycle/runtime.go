@@ -50,6 +50,9 @@ type Runtime struct {
 	// Notice is why the default state directory is not where it is usually; nil where it is.
 	Notice *kernel.Cause
 
+	// Signals end a start that has no payload yet, and what it runs; nil leaves them their usual effect.
+	Signals Signals
+
 	// Tell is told of what a container has left that concerns the caller's safety.
 	Tell func(text string)
 

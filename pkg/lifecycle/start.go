@@ -10,6 +10,7 @@ import (
 
 	"sandbox/pkg/confine"
 	"sandbox/pkg/kernel"
+	"sandbox/pkg/proc"
 	"sandbox/pkg/state"
 	"sandbox/pkg/userns"
 )
@@ -62,6 +63,9 @@ func (r *Runtime) start(d *state.Dir, rec *state.Record, notify string) (*notifi
 		return nil, errors.New("cannot start a paused container: resume it first")
 	case state.Running:
 		return nil, errors.New("cannot start an already running container")
+	}
+	if s, err := proc.Look(rec.Pid); err == nil && s.Stopped() {
+		return nil, fmt.Errorf("cannot start a container whose process a signal has stopped: let it go on first (sandbox kill %s CONT)", rec.ID)
 	}
 	// What is noted when it runs can be: nothing else would keep it from starting.
 	if err := unix.Faccessat(d.FD(), ".", unix.W_OK, 0); err != nil {
@@ -116,7 +120,7 @@ func open(d *state.Dir, rec *state.Record) error {
 	if err != nil {
 		return fmt.Errorf("reach the container: %w", err)
 	}
-	err = userns.Outcome(fd, func(f *os.File) error { return filter{rec.Seccomp}.relay(f, rec.Pid, rec, state.Created) })
+	err = userns.Outcome(fd, rec.Pid, func(f *os.File) error { return filter{rec.Seccomp}.relay(f, rec.Pid, rec, state.Created) })
 	// The socket's presence is what tells created from running.
 	_ = unix.Unlinkat(d.FD(), state.StartFile, 0)
 	var step *userns.Error

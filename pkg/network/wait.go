@@ -5,20 +5,19 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"sandbox/pkg/interrupt"
 	"sandbox/pkg/proc"
 )
 
 // patience is more than the helper takes until it gives up by itself.
 const patience = 45 * time.Second
 
-// Wait returns when the network works. A signal that would be the payload's ends the
-// start, for there may never be one.
-func (w *Network) Wait() error {
+// Wait returns when the network works, or a signal has come.
+func (w *Network) Wait(signals *interrupt.Signals) error {
 	if !w.Needed() {
 		return nil
 	}
@@ -27,7 +26,7 @@ func (w *Network) Wait() error {
 	if err != nil {
 		return err
 	}
-	said, err := w.listen()
+	said, err := w.listen(signals)
 	if err == nil && len(said) > 0 {
 		err = errors.New(string(said))
 	}
@@ -41,16 +40,8 @@ func (w *Network) Wait() error {
 	return nil
 }
 
-// endings are the signals that end a wait. One that was ignored when we were
-// started (a job in the background, nohup) is not: later nobody can tell, for
-// CatchSignals takes all.
-var endings = []struct {
-	unix.Signal
-	ignored bool
-}{{unix.SIGINT, signal.Ignored(unix.SIGINT)}, {unix.SIGTERM, signal.Ignored(unix.SIGTERM)}, {unix.SIGHUP, signal.Ignored(unix.SIGHUP)}}
-
 // listen reads what the helper says at its start.
-func (w *Network) listen() ([]byte, error) {
+func (w *Network) listen(signals *interrupt.Signals) ([]byte, error) {
 	type word struct {
 		said []byte
 		err  error
@@ -61,24 +52,14 @@ func (w *Network) listen() ([]byte, error) {
 		said, err := io.ReadAll(io.LimitReader(w.ready, 64<<10))
 		end <- word{said, err}
 	}()
-	signals := make(chan os.Signal, 1)
-	if w.warn != nil { // else they have their usual effect
-		for _, s := range endings {
-			if !s.ignored {
-				signal.Notify(signals, s.Signal)
-			}
-		}
-		defer signal.Stop(signals)
+	got, err := interrupt.Receive(signals, end)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("not ready yet: %w", err)
+	case errors.Is(got.err, os.ErrDeadlineExceeded):
+		return got.said, fmt.Errorf("not ready within %s", patience)
 	}
-	select {
-	case got := <-end:
-		if errors.Is(got.err, os.ErrDeadlineExceeded) {
-			got.err = fmt.Errorf("not ready within %s", patience)
-		}
-		return got.said, got.err
-	case s := <-signals:
-		return nil, fmt.Errorf("not ready yet, and %s ended the wait for it", unix.SignalName(s.(unix.Signal)))
-	}
+	return got.said, got.err
 }
 
 // watch tells a foreground run when the helper ends before the container: then

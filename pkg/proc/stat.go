@@ -96,6 +96,9 @@ func Heeds(pid int, sig syscall.Signal) bool {
 	return false
 }
 
+// Stopped says whether a signal has stopped the process, until another lets it go on.
+func (s Stat) Stopped() bool { return s.State == 'T' }
+
 // Inside returns the pid that a process has in its own pid namespace
 // (proc_pid_status(5), NSpid).
 func Inside(pid int) (int, error) {

@@ -65,10 +65,10 @@ func TestPrintable(t *testing.T) {
 	}
 	unix.Close(theirs)
 	var step *Error
-	if err := Outcome(ours, nil); !errors.As(err, &step) || step.Act != "a?[2Jb??c" {
+	if err := Outcome(ours, 0, nil); !errors.As(err, &step) || step.Act != "a?[2Jb??c" {
 		t.Errorf("%v", err)
 	}
-	if err := Outcome(ours, nil); !errors.Is(err, io.ErrUnexpectedEOF) {
+	if err := Outcome(ours, 0, nil); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("at the end: %v", err)
 	}
 }

@@ -83,10 +83,14 @@ func printable(b []byte) string {
 // end of fd ([plan.Plan.Report]): nil when it became its payload, the step
 // that failed otherwise. A child that vanished without a word, or before it
 // said it was about to exec, is io.ErrUnexpectedEOF. take gets what the child
-// hands over with [HandOver]; its error ends the wait.
-func Outcome(fd int, take func(*os.File) error) error {
+// hands over with [HandOver]; its error ends the wait. So does a child, the process
+// pid, that somebody stops.
+func Outcome(fd, pid int, take func(*os.File) error) error {
 	said := false
 	for {
+		if err := await(nil, fd, func() bool { return looksStopped(pid) }, nil); err != nil {
+			return err
+		}
 		p, err := receive(fd)
 		switch {
 		case errors.Is(err, io.EOF) && said:

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/idmap"
+	"sandbox/pkg/interrupt"
 	"sandbox/pkg/plan"
 	"sandbox/pkg/proc"
 )
@@ -39,6 +40,8 @@ type Request struct {
 	File func(c *Child, f *os.File) error
 	// Over is asked from time to time while the child says nothing; true ends it, and Spawn's error is ErrOver. nil is never.
 	Over func() bool
+	// Signals that come while the child is no payload yet end it: Spawn's error is an [*interrupt.Error].
+	Signals *interrupt.Signals
 	// Until ends Spawn after this gate was answered, leaving a child that
 	// will wait for somebody else. "" waits for the exec.
 	Until string
@@ -59,7 +62,7 @@ type Child struct {
 // become its payload or has passed the gate Until. A plan that is not Private and
 // makes the child by a second fork leaves us as hidden as the child has made itself
 // (PR_SET_DUMPABLE). On an error nothing is left of the child: it is dead and waited
-// for. Errors are *BirthError, *MapError, *Error, or what a callback returned.
+// for. Errors are *BirthError, *MapError, *Error, *interrupt.Error, or what a callback returned.
 func Spawn(r Request) (*Child, error) {
 	ours, theirs, err := pair()
 	if err != nil {
@@ -88,7 +91,9 @@ func Spawn(r Request) (*Child, error) {
 		return nil, &BirthError{Flags: r.New, Errno: errno}
 	}
 	b := &birth{Request: r, sock: ours, first: pid, child: &Child{Pid: pid, Payload: pid, PidFD: os.NewFile(uintptr(pidfd), "pidfd")}}
-	err = b.run()
+	if err = b.run(); err != nil {
+		err = r.Signals.Rather(err, killedBy(err))
+	}
 	// Before abort waits: a child at a gate ends when it finds nobody there.
 	unix.Close(ours)
 	if err != nil {
@@ -150,7 +155,7 @@ func (b *birth) run() error {
 		}
 	}
 	for {
-		if err := b.accompanied(); err != nil {
+		if err := b.await(); err != nil {
 			return err
 		}
 		p, err := receive(b.sock)
@@ -260,7 +265,13 @@ func (b *birth) mapped() error {
 	}
 	install := b.install
 	b.install = nil
-	if err := install.Wait(); err != nil {
+	err := install.Wait(b.Signals)
+	var interrupted *interrupt.Error
+	if errors.As(err, &interrupted) {
+		b.install = install
+		return err
+	}
+	if err != nil {
 		return &MapError{err}
 	}
 	return nil
@@ -281,7 +292,7 @@ func (b *birth) ended() error {
 	}
 	b.child.Pid = -1
 	if status.Signaled() {
-		return fmt.Errorf("the new process was killed by %s before it could start", unix.SignalName(status.Signal()))
+		return &killedError{status.Signal()}
 	}
 	return fmt.Errorf("the new process ended with status %d before it could start", status.ExitStatus())
 }
@@ -290,7 +301,7 @@ func (b *birth) ended() error {
 // waited for, so its pid is still its own.
 func (b *birth) abort() {
 	if b.install != nil {
-		_ = b.install.Wait() // reaps the helpers; the first error is already on its way
+		b.install.Kill() // the first error is already on its way
 	}
 	pids := []int{b.first}
 	if b.child.Pid != b.first {

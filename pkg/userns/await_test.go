@@ -1,0 +1,75 @@
+package userns
+
+import (
+	"errors"
+	"os"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/interrupt"
+	"sandbox/pkg/plan"
+)
+
+// waiting is a plan that begins a session, or stays in ours, and has a gate before its exec.
+func waiting(own bool) *plan.Plan {
+	p := plan.New()
+	if own {
+		p.Act("begin a session")
+		p.Do("setsid", unix.SYS_SETSID)
+	}
+	p.Act("wait")
+	p.Gate("ready")
+	execPlan(p, "/bin/true")
+	return p
+}
+
+// TestHalted: a child that somebody stops is an error and nothing is left of it; one that ^Z stopped with us goes on.
+func TestHalted(t *testing.T) {
+	for _, own := range []bool{true, false} {
+		c, err := Spawn(Request{Plan: waiting(own), Gate: func(c *Child, _ string) error { return unix.Kill(c.Pid, unix.SIGSTOP) }})
+		if own && !errors.Is(err, errHalted) {
+			t.Errorf("in a session of its own: %v", err)
+		}
+		if !own && status(t, c, err) != 0 {
+			t.Error("in our session: it did not run")
+		}
+		noChildren(t)
+	}
+}
+
+// TestInterrupted ends a start in which the child has nothing to say, and one whose gate takes long.
+func TestInterrupted(t *testing.T) {
+	s, err := interrupt.Catch()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Stop()
+	time.Sleep(50 * time.Millisecond)
+	term := func() { _ = unix.Kill(os.Getpid(), unix.SIGTERM) }
+	var got *interrupt.Error
+	p := waiting(true)
+	stuck := plan.New()
+	stuck.Act("stuck")
+	stuck.Do("ppoll", unix.SYS_PPOLL, plan.C(0), plan.C(0), plan.C(0), plan.C(0), plan.C(0))
+	p.Insert(len(p.Steps)-2, stuck)
+	if _, err = Spawn(Request{Plan: p, Signals: s, Gate: func(*Child, string) error { time.AfterFunc(50*time.Millisecond, term); return nil }}); !errors.As(err, &got) {
+		t.Errorf("stuck: %v", err)
+	}
+	noChildren(t)
+	_, err = Spawn(Request{Plan: waiting(true), Signals: s, Gate: func(*Child, string) error { return interrupt.Do(s, func() error { term(); select {} }) }})
+	if !errors.As(err, &got) {
+		t.Errorf("at a gate: %v", err)
+	}
+	noChildren(t)
+	// What a terminal sends to all of us may reach the child first.
+	_, err = Spawn(Request{Plan: waiting(true), Signals: s, Gate: func(c *Child, _ string) error {
+		time.AfterFunc(10*time.Millisecond, term)
+		return unix.Kill(c.Pid, unix.SIGTERM)
+	}})
+	if !errors.As(err, &got) {
+		t.Errorf("both: %v", err)
+	}
+	noChildren(t)
+}
