@@ -1,11 +1,9 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -29,15 +27,14 @@ whenever the kernel's out-of-memory killer has been in it, until the container e
 		if err != nil {
 			return err
 		}
-		out := json.NewEncoder(os.Stdout)
 		if once {
 			s, err := r.Stats(args[0])
 			if err != nil {
 				return err
 			}
-			return out.Encode(lifecycle.Event{Type: "stats", ID: args[0], Data: s})
+			return printLine(lifecycle.Event{Type: "stats", ID: args[0], Data: s})
 		}
-		return r.Events(args[0], interval, func(e lifecycle.Event) error { return out.Encode(e) })
+		return r.Events(args[0], interval, func(e lifecycle.Event) error { return printLine(e) })
 	}
 }
 

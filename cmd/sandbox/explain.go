@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"text/tabwriter"
@@ -11,6 +10,7 @@ import (
 	"sandbox/pkg/helper"
 	"sandbox/pkg/kernel"
 	"sandbox/pkg/lifecycle"
+	"sandbox/pkg/printable"
 )
 
 func (a *app) explain(cmd *cobra.Command) {
@@ -49,7 +49,7 @@ func (a *app) check(cmd *cobra.Command) {
 		helpers := &helper.Finder{Given: a.helpers, Exe: a.exe.path}
 		found := append(kernel.Host{Helpers: helpers}.Check(os.Getenv), lifecycle.CheckIDs(helpers)...)
 		if format == "json" {
-			return json.NewEncoder(os.Stdout).Encode(found)
+			return printLine(found)
 		}
 		w := tabwriter.NewWriter(os.Stdout, 0, 1, 2, ' ', 0)
 		for _, f := range found {
@@ -60,7 +60,7 @@ func (a *app) check(cmd *cobra.Command) {
 					detail += "; fix: (" + string(f.Cause.Fixes[0].For) + ") " + f.Cause.Fixes[0].Do
 				}
 			}
-			_, _ = fmt.Fprintf(w, "%s\t%s\t%s\n", f.Feature, f.State, detail) // only Flush writes
+			_, _ = fmt.Fprintf(w, "%s\t%s\t%s\n", f.Feature, f.State, printable.Text(detail)) // only Flush writes
 		}
 		return w.Flush()
 	}

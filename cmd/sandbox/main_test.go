@@ -96,7 +96,7 @@ func TestElsewhere(t *testing.T) {
 
 // TestOneLine: what is told is one line that repaints no terminal, whatever is in it.
 func TestOneLine(t *testing.T) {
-	if got := oneLine(" a\nb\x1b[2J\x00c\td \n"); got != "a; b?[2J?c\td" {
+	if got := oneLine(" a\nb\x1b[2J\x00c\td \n"); got != `a; b\x1b[2J\x00c\td` {
 		t.Errorf("got %q", got)
 	}
 	if got := oneLine(strings.Repeat("x", 9000)); len(got) > 4100 || !strings.HasSuffix(got, "...") {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 
@@ -114,7 +113,7 @@ func (n *networkFlags) join(r *lifecycle.Runtime, o *lifecycle.Options, bundle b
 // holdNetwork runs one of the processes that hold a network.
 func holdNetwork(serve func() error) int {
 	if err := serve(); err != nil {
-		fmt.Fprintln(os.Stderr, "sandbox: "+err.Error())
+		fmt.Fprintln(os.Stderr, "sandbox: "+oneLine(err.Error()))
 		return 1
 	}
 	return 0
@@ -184,7 +183,7 @@ func printPorts(ports []lifecycle.Port, format string) error {
 		if ports == nil {
 			ports = []lifecycle.Port{}
 		}
-		return json.NewEncoder(os.Stdout).Encode(ports)
+		return printLine(ports)
 	}
 	for _, p := range ports {
 		fmt.Println(p)

@@ -9,6 +9,7 @@ import (
 
 	"sandbox/pkg/kernel"
 	"sandbox/pkg/lifecycle"
+	"sandbox/pkg/printable"
 )
 
 func (a *app) plan(cmd *cobra.Command) {
@@ -49,11 +50,7 @@ flags and forms of "sandbox run"; with a bundle the ID may be left out.`
 				Steps    any             `json:"steps"`
 			}{contract.Every(), p})
 		}
-		var text strings.Builder
-		if err := p.Print(&text); err != nil {
-			return err
-		}
-		if _, err := fmt.Print(shown(text.String())); err != nil {
+		if err := p.Print(os.Stdout); err != nil {
 			return err
 		}
 		return printContract(contract)
@@ -88,9 +85,9 @@ func printContract(c kernel.Contract) error {
 			notAsked = append(notAsked, o.Feature)
 			continue
 		}
-		text += fmt.Sprintf("%s %s: %s\n", o.Result, o.Feature, o.Lost)
+		text += fmt.Sprintf("%s %s: %s\n", o.Result, o.Feature, printable.Text(o.Lost))
 		if o.Cause != nil {
-			text += fmt.Sprintf("      %s\n", *o.Cause)
+			text += fmt.Sprintf("      %s\n", printable.Text(o.Cause.String()))
 		}
 	}
 	_, err := fmt.Printf("\ngranted: %s\nnot asked: %s\n%s", strings.Join(granted, ", "), strings.Join(notAsked, ", "), text)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -13,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sandbox/pkg/helper"
+	"sandbox/pkg/printable"
 )
 
 func (a *app) ps(cmd *cobra.Command) {
@@ -41,7 +41,7 @@ func (a *app) ps(cmd *cobra.Command) {
 		switch format {
 		case "json":
 			pids = append([]int{}, pids...) // none is [], not null
-			return json.NewEncoder(os.Stdout).Encode(pids)
+			return printLine(pids)
 		case "table":
 			return psTable(&r.Helpers, pids, args[1:])
 		}
@@ -82,7 +82,7 @@ func psTable(helpers *helper.Finder, pids []int, options []string) error {
 		fields := strings.Fields(line)
 		if column < len(fields) {
 			if pid, err := strconv.Atoi(fields[column]); err == nil && slices.Contains(pids, pid) {
-				fmt.Println(line)
+				fmt.Println(printable.Text(line)) // names of processes are their own
 			}
 		}
 	}

@@ -6,12 +6,12 @@ import (
 	"os"
 	"strings"
 	"time"
-	"unicode"
 
 	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/lifecycle"
 	"sandbox/pkg/outfile"
+	"sandbox/pkg/printable"
 )
 
 // report tells an error: once to standard error, in one write, because a
@@ -28,7 +28,7 @@ func (a *app) report(err error) {
 func (a *app) logLine(level, text string) {
 	f, openErr := outfile.Append(a.log, 0o644)
 	if openErr != nil {
-		fmt.Fprintln(os.Stderr, "sandbox: open the log: "+openErr.Error())
+		fmt.Fprintln(os.Stderr, "sandbox: open the log: "+oneLine(openErr.Error()))
 		return
 	}
 	defer f.Close()
@@ -105,18 +105,8 @@ func (a *app) logWarnings() {
 // have words of a config.json in it.
 func oneLine(text string) string {
 	const most = 4000 // conmon reads 8 KiB, once
-	if len(text) > most {
-		text = text[:most] + "..."
+	if text = printable.Text(strings.ReplaceAll(strings.TrimSpace(text), "\n", "; ")); len(text) > most {
+		text = strings.ToValidUTF8(text[:most], "") + "..."
 	}
-	return shown(strings.ReplaceAll(strings.TrimSpace(text), "\n", "; "))
-}
-
-// shown is text without what would repaint a terminal: it may have paths in it that others have named.
-func shown(text string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) && r != '\t' && r != '\n' {
-			return '?'
-		}
-		return r
-	}, text)
+	return text
 }

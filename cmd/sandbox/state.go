@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"strings"
@@ -10,25 +9,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"sandbox/pkg/lifecycle"
+	"sandbox/pkg/printable"
 )
-
-// indent is JSON for reading, as runc prints it, with a newline at its end.
-func indent(v any) ([]byte, error) {
-	b, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return nil, err
-	}
-	return append(b, '\n'), nil
-}
-
-func printJSON(v any) error {
-	b, err := indent(v)
-	if err != nil {
-		return err
-	}
-	_, err = os.Stdout.Write(b)
-	return err
-}
 
 // exactly is cobra.ExactArgs with a message that says what is missing.
 func exactly(n int) cobra.PositionalArgs {
@@ -89,7 +71,7 @@ func (a *app) list(cmd *cobra.Command) {
 			return nil
 		}
 		if format == "json" {
-			return json.NewEncoder(os.Stdout).Encode(all)
+			return printLine(all)
 		}
 		return table(all)
 	}
@@ -101,7 +83,7 @@ func table(all []lifecycle.State) error {
 	// Rows stay in w until Flush, so an error of standard output comes from there.
 	_, _ = fmt.Fprintln(w, "ID\tPID\tSTATUS\tBUNDLE\tCREATED\tOWNER")
 	for _, s := range all {
-		_, _ = fmt.Fprintln(w, strings.Join([]string{s.ID, fmt.Sprint(s.Pid), string(s.Status), oneLine(s.Bundle), s.Created, s.Owner}, "\t"))
+		_, _ = fmt.Fprintln(w, strings.Join([]string{s.ID, fmt.Sprint(s.Pid), string(s.Status), printable.Text(s.Bundle), s.Created, s.Owner}, "\t"))
 	}
 	return w.Flush()
 }

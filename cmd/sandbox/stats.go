@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -166,7 +165,7 @@ func printUsage(all []usage, format string, live bool) error {
 		if all == nil {
 			all = []usage{}
 		}
-		return json.NewEncoder(os.Stdout).Encode(all)
+		return printLine(all)
 	}
 	var text strings.Builder
 	w := tabwriter.NewWriter(&text, 0, 1, 2, ' ', 0)

@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"strings"
 	"syscall"
-	"unicode"
 
 	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/helper"
 	"sandbox/pkg/interrupt"
+	"sandbox/pkg/printable"
 )
 
 // running is a running newuidmap or newgidmap. syscall and not os/exec: no
@@ -94,20 +94,13 @@ func (p *running) verdict(said []byte) error {
 func (p *running) own(said []byte) string {
 	var out []string
 	for line := range bytes.Lines(said) {
-		s := strings.TrimSpace(strings.Map(printable, string(line)))
+		s := printable.Text(strings.TrimSpace(string(line)))
 		other := strings.HasPrefix(s, "newuidmap:") || strings.HasPrefix(s, "newgidmap:")
 		if s != "" && (!other || strings.HasPrefix(s, p.name+":")) {
 			out = append(out, strings.TrimPrefix(s, p.name+": "))
 		}
 	}
 	return strings.Join(out, "; ")
-}
-
-func printable(r rune) rune {
-	if unicode.IsPrint(r) || r == '\n' {
-		return r
-	}
-	return '?'
 }
 
 // HelperError is a helper that did not do its work. Stderr is what it said, on

@@ -167,7 +167,7 @@ func (s *Signals) Pending() error {
 
 // ours is how long a signal that has killed a child of ours needs at most to reach us too, when a terminal has sent it to
 // both.
-const ours = 50 * time.Millisecond
+const ours = 250 * time.Millisecond
 
 // Rather is the signal that has ended what err tells of: one that has come, or for somebody whom killed has ended, comes.
 // Else it is err.

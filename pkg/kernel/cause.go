@@ -2,7 +2,8 @@ package kernel
 
 import (
 	"strings"
-	"unicode"
+
+	"sandbox/pkg/printable"
 )
 
 // Audience is who can apply a fix.
@@ -108,7 +109,7 @@ func fillWith(code Code, vars []string, other func(word) string, evidence []stri
 	c := Cause{Code: code, Summary: e.summary, Evidence: oneLine(evidence)}
 	for _, f := range e.fixes {
 		if do := r.Replace(f.Do); !strings.Contains(do, missing) {
-			c.Fixes = append(c.Fixes, Fix{f.For, oneLineText(strings.ReplaceAll(do, Holds, "")), r.Replace(f.More)})
+			c.Fixes = append(c.Fixes, Fix{f.For, printable.Text(strings.ReplaceAll(do, Holds, "")), r.Replace(f.More)})
 		}
 	}
 	return c
@@ -152,21 +153,10 @@ func oneLine(evidence []string) []string {
 	out := make([]string, 0, len(evidence))
 	for _, e := range evidence {
 		if e != "" {
-			out = append(out, oneLineText(e))
+			out = append(out, printable.Text(e))
 		}
 	}
 	return out
-}
-
-// oneLineText replaces control characters, so that neither a path with a
-// newline forges a second log line nor one with an escape repaints a terminal.
-func oneLineText(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return '?'
-		}
-		return r
-	}, s)
 }
 
 func pick[T any](first bool, a, b T) T {

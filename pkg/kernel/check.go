@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/helper"
+	"sandbox/pkg/printable"
 	"sandbox/pkg/proc"
 )
 
@@ -165,7 +166,7 @@ func (h Host) checkAppArmor(self Facts) Finding {
 		return f
 	}
 	label := h.label()
-	f.State, f.Detail = OK, "our label is "+oneLineText(pick(label == "", "unreadable", label))
+	f.State, f.Detail = OK, "our label is "+printable.Text(pick(label == "", "unreadable", label))
 	if s := (&sight{Host: h, op: Op{Do: NewUserns}, errno: unix.EPERM, self: self}); s.appArmorRestricts() {
 		c := fill(UsernsAppArmor, h.appArmorVars(), seen(appArmorSysctl, "1"), f.Detail)
 		f.State, f.Cause = Limited, &c
@@ -177,7 +178,7 @@ func (h Host) checkSELinux() Finding {
 	f := Finding{Feature: "selinux", State: Missing, Detail: "not active"}
 	switch read(h.sys("fs/selinux/enforce")) {
 	case "1":
-		f.State, f.Detail = OK, "enforcing, our label is "+oneLineText(h.label())
+		f.State, f.Detail = OK, "enforcing, our label is "+printable.Text(h.label())
 	case "0":
 		f.State, f.Detail = OK, "permissive"
 	}

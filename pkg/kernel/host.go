@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/helper"
+	"sandbox/pkg/printable"
 	"sandbox/pkg/proc"
 )
 
@@ -115,7 +116,7 @@ func (h Host) exe() string {
 		path, _ = os.Readlink(h.proc("self/exe"))
 	}
 	path = strings.TrimSuffix(path, " (deleted)")
-	if !filepath.IsAbs(path) || strings.HasPrefix(path, "/memfd:") || path != oneLineText(path) {
+	if !filepath.IsAbs(path) || strings.HasPrefix(path, "/memfd:") || path != printable.Text(path) {
 		return ""
 	}
 	return path

@@ -1,6 +1,10 @@
 package kernel
 
-import "strings"
+import (
+	"strings"
+
+	"sandbox/pkg/printable"
+)
 
 // Refusal is an error together with its cause. The errno below stays reachable
 // for errors.Is and errors.As.
@@ -15,7 +19,7 @@ func (r *Refusal) Error() string {
 		return r.Cause.String()
 	}
 	// Errors that were joined are two.
-	return oneLineText(strings.ReplaceAll(r.Err.Error(), "\n", "; ")) + ": " + r.Cause.String()
+	return printable.Text(strings.ReplaceAll(r.Err.Error(), "\n", "; ")) + ": " + r.Cause.String()
 }
 
 // Unwrap returns the error that the cause explains.

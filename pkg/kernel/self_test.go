@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"sandbox/pkg/printable"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -185,7 +187,7 @@ func FuzzProcTables(f *testing.F) {
 		parseLimits(text)
 		parseKeyUsers(text, 1000)
 		olderThan5(text, 12)
-		if strings.ContainsAny(oneLineText(text), "\n\x1b") {
+		if strings.ContainsAny(printable.Text(text), "\n\x1b") {
 			t.Error("more than one line")
 		}
 	})

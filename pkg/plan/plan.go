@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 
+	"sandbox/pkg/printable"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -88,11 +90,12 @@ func New() *Plan { return &Plan{} }
 
 // Act sets the words under which the following steps are known, to the reader
 // of a printed plan and in the error when one of them fails. They are for
-// people: what a program has to know of a step, About says.
+// people: what a program has to know of a step, About says. Names that others have
+// chosen are in them, and make no second line.
 func (p *Plan) Act(format string, args ...any) {
 	p.act, p.what = format, nil
 	if len(args) > 0 {
-		p.act = fmt.Sprintf(format, args...)
+		p.act = printable.Text(fmt.Sprintf(format, args...))
 	}
 }
 

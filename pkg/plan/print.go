@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 
+	"sandbox/pkg/printable"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -24,7 +26,7 @@ type Line struct {
 func (p *Plan) Lines() []Line {
 	lines := make([]Line, 0, len(p.Steps))
 	for i, s := range p.Steps {
-		l := Line{Step: i, Act: s.Act, Do: p.words(s, i)}
+		l := Line{Step: i, Act: s.Act, Do: printable.Text(p.words(s, i))}
 		for _, h := range s.Handlers {
 			l.branch(errnoName(h.Errno), p.place(h.To, i))
 		}

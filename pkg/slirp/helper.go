@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"sandbox/pkg/printable"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -146,7 +148,7 @@ func (h *Helper) say(format string, args ...any) {
 	if h.Log {
 		line = dated
 	}
-	fmt.Fprintln(h.log, "sandbox: network: "+line)
+	fmt.Fprintln(h.log, "sandbox: network: "+printable.Text(line))
 }
 
 // waitForEnd returns when the container's first process has ended.

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"sandbox/pkg/printable"
 )
 
 // maxDepth bounds nesting, and so the decoder's stack. A runtime configuration is eight levels deep;
@@ -82,19 +84,11 @@ func (d *decoder) failAt(pos int, format string, args ...any) error {
 		if s.key == "" {
 			e.Field += "[" + strconv.Itoa(s.index) + "]"
 		} else {
-			e.Field += "." + shownKey(s.key)
+			e.Field += "." + printable.Text(s.key)
 		}
 	}
 	e.Field = strings.TrimPrefix(e.Field, ".")
 	return e
-}
-
-// shownKey is a key as it fits into a message of one line: keys of maps are anybody's text.
-func shownKey(key string) string {
-	if strings.IndexFunc(key, func(r rune) bool { return r == utf8.RuneError || !strconv.IsPrint(r) }) >= 0 {
-		return strconv.Quote(key)
-	}
-	return key
 }
 
 // unexpected names the byte at the current position, or the early end of the document.

@@ -65,7 +65,7 @@ func TestPrintable(t *testing.T) {
 	}
 	unix.Close(theirs)
 	var step *Error
-	if err := Outcome(ours, 0, nil); !errors.As(err, &step) || step.Act != "a?[2Jb??c" {
+	if err := Outcome(ours, 0, nil); !errors.As(err, &step) || step.Act != `a\x1b[2Jb\n\u009bc` {
 		t.Errorf("%v", err)
 	}
 	if err := Outcome(ours, 0, nil); !errors.Is(err, io.ErrUnexpectedEOF) {

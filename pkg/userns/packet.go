@@ -5,12 +5,11 @@ import (
 	"errors"
 	"io"
 	"os"
-	"strings"
-	"unicode"
 
 	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/plan"
+	"sandbox/pkg/printable"
 )
 
 // packet is one message of a child.
@@ -51,7 +50,7 @@ func decode(b, oob []byte) packet {
 		kind:  binary.NativeEndian.Uint32(b),
 		step:  int(binary.NativeEndian.Uint32(b[4:])),
 		errno: unix.Errno(binary.NativeEndian.Uint32(b[8:])),
-		words: printable(b[header:]),
+		words: printable.Text(string(b[header:])),
 		file:  -1,
 	}
 	msgs, err := unix.ParseSocketControlMessage(oob)
@@ -67,16 +66,6 @@ func decode(b, oob []byte) packet {
 		}
 	}
 	return p
-}
-
-// printable keeps a message from being more than words to a terminal.
-func printable(b []byte) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return '?'
-		}
-		return r
-	}, string(b))
 }
 
 // Outcome reads what became of a child that was told to report to the other

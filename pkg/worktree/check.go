@@ -8,11 +8,11 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
-	"unicode"
 
 	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/handle"
+	"sandbox/pkg/printable"
 )
 
 // aside is put behind the name of what is moved.
@@ -138,11 +138,5 @@ func Quote(path string) string {
 	if strings.TrimFunc(path, plain) == "" {
 		return path
 	}
-	clean := strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return '?'
-	}, path)
-	return "'" + strings.ReplaceAll(clean, "'", `'\''`) + "'"
+	return "'" + strings.ReplaceAll(printable.Text(path), "'", `'\''`) + "'"
 }
