@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bufio"
+	"cmp"
 	"fmt"
 	"os"
 	"strings"
@@ -50,7 +52,8 @@ flags and forms of "sandbox run"; with a bundle the ID may be left out.`
 				Steps    any             `json:"steps"`
 			}{contract.Every(), p})
 		}
-		if err := p.Print(os.Stdout); err != nil {
+		out := bufio.NewWriter(os.Stdout)
+		if err := cmp.Or(p.Print(out), out.Flush()); err != nil {
 			return err
 		}
 		return printContract(contract)

@@ -145,10 +145,18 @@ func mergeBlockIO(old, change *specs.LinuxBlockIO) *specs.LinuxBlockIO {
 
 // mergeList replaces the entries about the same thing.
 func mergeList[T any, K comparable](old, change []T, key func(T) K) []T {
-	merged := slices.Clone(old)
-	for _, c := range change {
-		merged = slices.DeleteFunc(merged, func(o T) bool { return key(o) == key(c) })
-		merged = append(merged, c)
+	all := slices.Concat(old, change)
+	last := make(map[K]int, len(all))
+	for i, one := range all {
+		if _, twice := last[key(one)]; i >= len(old) || !twice {
+			last[key(one)] = i
+		}
+	}
+	merged := all[:0]
+	for i, one := range all {
+		if at := last[key(one)]; at == i || at < len(old) {
+			merged = append(merged, one)
+		}
 	}
 	return merged
 }

@@ -7,9 +7,9 @@ import (
 	"strings"
 	"testing"
 
-	"sandbox/pkg/printable"
-
 	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/printable"
 )
 
 func TestSelf(t *testing.T) {

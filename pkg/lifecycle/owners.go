@@ -28,7 +28,14 @@ func (g *program) cloner() func(rootfs.Copy) (int, error) {
 	if g.lock < 0 || g.world.NS.Joined(unix.CLONE_NEWNS) || !g.userns() || !g.run.Self.Has(unix.CAP_SYS_ADMIN) {
 		return nil
 	}
+	var limit unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) != nil {
+		limit.Cur = 0
+	}
 	return func(c rootfs.Copy) (int, error) {
+		if uint64(len(g.held)) >= limit.Cur/2 {
+			return -1, unix.EMFILE // the child makes the others itself, one after the other
+		}
 		fd, err := copyMount(c)
 		if err == nil {
 			g.held = append(g.held, fd)
@@ -119,9 +126,17 @@ func (g *program) ownerMap(uids, gids []specs.LinuxIDMapping, source string) (in
 	if g.lock < 0 {
 		return 0, nil // a plan that is only printed
 	}
+	key := mapText(m.UIDs) + "\n" + mapText(m.GIDs)
+	if fd, made := g.idmaps[key]; made {
+		return fd, nil
+	}
 	fd, err := g.run.newUserns(m)
 	if err == nil {
 		g.held = append(g.held, fd)
+		if g.idmaps == nil {
+			g.idmaps = map[string]int{}
+		}
+		g.idmaps[key] = fd
 	}
 	return fd, err
 }
@@ -139,7 +154,7 @@ func (r *Runtime) newUserns(m idmap.Map) (int, error) {
 	p.Exit(0)
 	fd := -1
 	_, err := userns.Spawn(userns.Request{
-		New: unix.CLONE_NEWUSER, Plan: p, IDs: m, Maps: r.Maps, Caller: r.Caller,
+		New: unix.CLONE_NEWUSER, Plan: p, IDs: m, Maps: r.Maps, Caller: r.Caller, Signals: r.Signals,
 		Gate: func(c *userns.Child, _ string) error {
 			f, err := os.Open(proc.Dir(c.Pid) + "/ns/user")
 			if err != nil {

@@ -41,6 +41,7 @@ type program struct {
 	group  *grouping
 	share  *resctrl.Share // of caches and memory bandwidth; nil: everybody's
 	held   []int          // copied mounts and user namespaces of owners.go
+	idmaps map[string]int // of these, the user namespace of a map
 	labels labels
 	filter filter
 	found  plan.Reg // the payload's program

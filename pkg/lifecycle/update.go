@@ -88,8 +88,12 @@ func limited(s *specs.Spec, to *specs.LinuxResources) *specs.Spec {
 // lacking are the writes without a controller that the change asks for. Those that
 // were asked for before were told of then.
 func lacking(missing []cgroup2.Write, before *specs.LinuxResources) []cgroup2.Write {
-	old, _ := cgroup2.Writes(before)
-	return slices.DeleteFunc(missing, func(w cgroup2.Write) bool { return w.Unlimited() || slices.Contains(old, w) })
+	old := map[cgroup2.Write]bool{}
+	writes, _ := cgroup2.Writes(before)
+	for _, w := range writes {
+		old[w] = true
+	}
+	return slices.DeleteFunc(missing, func(w cgroup2.Write) bool { return w.Unlimited() || old[w] })
 }
 
 // checkUse is memory.checkBeforeUpdate: a limit below what is in use is refused

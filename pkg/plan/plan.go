@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"slices"
 
-	"sandbox/pkg/printable"
-
 	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/printable"
 )
 
 // Op says what kind of thing a step does. Nearly every step is a Call.
@@ -78,9 +78,11 @@ type Plan struct {
 	// may look into one of the plan's.
 	Private bool
 
-	regs   []string // names, index is Reg-1
-	labels []int    // step index, index is Label-1; -1 while not placed
-	names  []string // of labels
+	regs   []string       // names, index is Reg-1
+	shown  []string       // as they are printed, of the first ones,
+	used   map[string]int // and how often each name was
+	labels []int          // step index, index is Label-1; -1 while not placed
+	names  []string       // of labels
 	act    string
 	what   any
 }

@@ -7,9 +7,9 @@ import (
 	"strconv"
 	"strings"
 
-	"sandbox/pkg/printable"
-
 	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/printable"
 )
 
 // Line is one printed step.
@@ -113,17 +113,19 @@ func (p *Plan) words(s *Step, i int) string {
 
 // reg is the printed name of a register. A name used before gets a number.
 func (p *Plan) reg(r Reg) string {
-	name := "$" + strings.ReplaceAll(p.regs[r-1], " ", "_")
-	same := 1
-	for _, earlier := range p.regs[:r-1] {
-		if earlier == p.regs[r-1] {
-			same++
+	for len(p.shown) < int(r) {
+		name := p.regs[len(p.shown)]
+		if p.used == nil {
+			p.used = map[string]int{}
 		}
+		p.used[name]++
+		shown := "$" + strings.ReplaceAll(name, " ", "_")
+		if n := p.used[name]; n > 1 {
+			shown += strconv.Itoa(n)
+		}
+		p.shown = append(p.shown, shown)
 	}
-	if same > 1 {
-		name += strconv.Itoa(same)
-	}
-	return name
+	return p.shown[r-1]
 }
 
 func (p *Plan) arg(a Arg) string {

@@ -2,7 +2,6 @@ package rootfs
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"sandbox/pkg/kernel"
@@ -64,10 +63,8 @@ func flags(field, source string) kernel.Attempt {
 
 // ShownAt is what of the host a place of the container shows, for the flags that it has outside.
 func (t *Tree) ShownAt(dest string) string {
-	for _, m := range slices.Backward(t.mounts) {
-		if m.bind() && within(inside(dest), inside(m.dest)) {
-			return m.source + strings.TrimPrefix("/"+inside(dest), "/"+inside(m.dest))
-		}
+	if m := last(t.places.binds, inside(dest)); m != nil {
+		return m.source + strings.TrimPrefix("/"+inside(dest), "/"+m.place)
 	}
 	return dest
 }

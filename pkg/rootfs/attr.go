@@ -72,7 +72,7 @@ func (t *Tree) change(p *plan.Plan, m *mount) {
 	about.Path = t.ShownAt(m.dest)
 	p.Act("remount %s", m.dest)
 	p.About(about)
-	at := p.OpenInRoot(t.root, inside(m.dest), unix.O_PATH|m.placeFlags).To("place")
+	at := p.OpenInRoot(t.root, m.place, unix.O_PATH|m.placeFlags).To("place")
 	if !slices.Contains(m.spec.Options, "bind") {
 		t.reconfigure(p, m, at)
 	}
@@ -97,4 +97,5 @@ func (t *Tree) reconfigure(p *plan.Plan, m *mount, at plan.Reg) {
 	m.context = p.Fspick(at).To("context")
 	configure(p, m.context, data, m.attempt(kernel.Remount))
 	p.FsReconfigure(m.context)
+	p.Close(m.context)
 }

@@ -3,7 +3,6 @@ package rootfs
 import (
 	"fmt"
 	"path"
-	"slices"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -36,14 +35,19 @@ func (t *Tree) readNodes() error {
 		device("null", 1, 3), device("zero", 1, 5), device("full", 1, 7),
 		device("random", 1, 8), device("urandom", 1, 9), device("tty", 5, 0),
 	}
+	index := map[string]int{}
+	for i, n := range t.nodes {
+		index[n.path] = i
+	}
 	for i, d := range t.devices() {
 		n, err := t.nodeOf(d)
 		if err != nil {
 			return fmt.Errorf("linux.devices[%d].path: %w", i, err)
 		}
-		at := slices.IndexFunc(t.nodes, func(have node) bool { return have.path == n.path })
-		if at < 0 {
+		at, twice := index[n.path]
+		if !twice {
 			at, t.nodes = len(t.nodes), append(t.nodes, node{})
+			index[n.path] = at
 		}
 		n.asked, n.index = true, i
 		t.nodes[at] = n
@@ -63,6 +67,9 @@ func (t *Tree) nodeOf(d specs.LinuxDevice) (node, error) {
 	n := node{path: path.Clean("/" + d.Path), mode: 0o666, dev: unix.Mkdev(uint32(d.Major), uint32(d.Minor))}
 	if n.path == "/" || n.path == "/dev" {
 		return n, fmt.Errorf("%s is a directory", n.path)
+	}
+	if err := t.places.pay(inside(n.path)); err != nil {
+		return n, err
 	}
 	if d.FileMode != nil {
 		n.mode = uint32(d.FileMode.Perm())
@@ -181,7 +188,7 @@ func (n *node) attach(p *plan.Plan, at plan.Reg) {
 }
 
 func (t *Tree) mounted(path string) bool {
-	return slices.ContainsFunc(t.mounts, func(m *mount) bool { return m.dest == path })
+	return t.places.dest[inside(path)]
 }
 
 // mknod makes a device file. One that the image has already stays as it is:

@@ -28,7 +28,7 @@ func (t *Tree) find(p *plan.Plan, path string, dir bool, flags int) plan.Reg {
 	}
 	found := p.Reg("place")
 	if m := t.shows(path); t.rooms() && m != nil && m.bind() {
-		t.findShared(p, m, inside(strings.TrimPrefix(name, inside(m.dest))), dir, kind, found)
+		t.findShared(p, m, inside(strings.TrimPrefix(name, m.place)), dir, kind, found)
 		return found
 	}
 	if name == "." {

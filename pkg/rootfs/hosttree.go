@@ -54,7 +54,7 @@ func (m *mount) usual() bool {
 	if m.remount || m.copyUp {
 		return false
 	}
-	top, _, _ := strings.Cut(inside(m.dest), "/")
+	top, _, _ := strings.Cut(m.place, "/")
 	switch m.fstype {
 	case "proc", "sysfs", "cgroup2", "mqueue":
 		return top == "proc" || top == "sys" || top == "dev"

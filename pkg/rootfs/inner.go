@@ -2,7 +2,6 @@ package rootfs
 
 import (
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -27,14 +26,10 @@ func (t *Tree) inRoot(m *mount) string {
 		return ""
 	}
 	name = inside(name)
-	shows := func(earlier *mount) bool {
-		dest := inside(earlier.dest)
-		return !earlier.remount && (within(name, dest) || m.recursive && within(dest, name))
+	if last(t.places.at, name) != nil || m.recursive && (t.places.inner[name] || name == "." && len(t.places.at) > 0) {
+		return name
 	}
-	if !slices.ContainsFunc(t.mounts, shows) {
-		return ""
-	}
-	return name
+	return ""
 }
 
 // bindInner binds a part of the container's tree to another place of it. Whether that is a directory shows only now.

@@ -17,15 +17,16 @@ import (
 // and looks each up inside the root again. Who changes a link meanwhile gets
 // a directory elsewhere in the same root, or an error.
 type links struct {
-	over []cover
+	over map[string]cover // what is mounted last at a path of the container without links; "." is the root
+	n    int
 
 	name, answer string // the last question: a place is looked for, then remembered
 }
 
 // cover is a tree that can be looked at, or cannot, from a path on.
 type cover struct {
-	path string // in the container, without links; "" is the root
-	dir  string // in the caller's tree; "" for what is made new and is empty
+	order int    // of the mounts
+	dir   string // in the caller's tree; "" for what is made new and is empty
 }
 
 // maxLinks is the kernel's limit for one path (path_resolution(7)).
@@ -33,7 +34,14 @@ const maxLinks = 40
 
 // add is told what is mounted where, in the order of the mounts.
 func (l *links) add(at, dir string) {
-	l.over, l.name = append(l.over, cover{at, dir}), ""
+	if l.over == nil {
+		l.over = map[string]cover{}
+	}
+	if at == "" {
+		at = "."
+	}
+	l.n++
+	l.over[at], l.name = cover{l.n, dir}, ""
 }
 
 // resolve is name with its links replaced by what they say, as if the root were
@@ -80,20 +88,28 @@ func (l *links) follow(name string) string {
 // read is readlink(2) of a path whose other components are no links. EINVAL
 // means that it is something else.
 func (l *links) read(name string) (string, error) {
-	for i := len(l.over) - 1; i >= 0; i-- {
-		c := l.over[i]
-		below, ok := strings.CutPrefix("/"+name, strings.TrimSuffix("/"+c.path, "/"))
-		switch {
-		case !ok || below != "" && below[0] != '/':
-			continue
-		case below == "":
-			return "", unix.EINVAL // what is mounted there
-		case c.dir == "":
-			return "", unix.ENOENT
+	where, c := "", cover{}
+	for at := name; ; at = up(at) {
+		if found := l.over[at]; found.order > c.order {
+			where, c = at, found
 		}
-		var buf [unix.PathMax]byte
-		n, err := unix.Readlink(c.dir+below, buf[:])
-		return string(buf[:max(n, 0)]), err
+		if at == "." {
+			break
+		}
 	}
-	return "", unix.ENOENT
+	switch {
+	case c.order == 0:
+		return "", unix.ENOENT
+	case where == name:
+		return "", unix.EINVAL // what is mounted there
+	case c.dir == "":
+		return "", unix.ENOENT
+	}
+	var buf [unix.PathMax]byte
+	below := "/" + name
+	if where != "." {
+		below = strings.TrimPrefix(name, where)
+	}
+	n, err := unix.Readlink(c.dir+below, buf[:])
+	return string(buf[:max(n, 0)]), err
 }

@@ -14,23 +14,15 @@ import (
 // directories of the root could move "/proc" out of the way between its mount
 // and its masks, and what is not found is not masked. nil: some other place.
 func (t *Tree) holder(path string) (*mount, string) {
-	var in *mount
 	name := inside(path)
-	for _, m := range t.mounts {
-		if m.remount || m.link != "" || !within(name, inside(m.dest)) {
-			continue
-		}
-		switch {
-		case m.fstype == "proc" || m.fstype == "sysfs":
-			in = m
-		case in != nil && within(inside(in.dest), inside(m.dest)):
-			in = nil // covered by what came later
-		}
-	}
+	in := last(t.places.kernels, name)
 	if in == nil {
 		return nil, name
 	}
-	return in, inside(strings.TrimPrefix(name, inside(in.dest)))
+	if over := last(t.places.others, in.place); over != nil && over.index > in.index {
+		return nil, name // covered by what came later
+	}
+	return in, inside(strings.TrimPrefix(name, in.place))
 }
 
 // within says whether a path is dir or below it.

@@ -40,7 +40,7 @@ func (t *Tree) guessMode(m *mount) {
 	if root == nil || t.shows(m.dest) != nil {
 		return
 	}
-	fd, err := root.OpenAt(inside(m.dest), uint64(unix.O_PATH|unix.O_DIRECTORY|m.placeFlags), unix.RESOLVE_IN_ROOT|unix.RESOLVE_NO_MAGICLINKS)
+	fd, err := root.OpenAt(m.place, uint64(unix.O_PATH|unix.O_DIRECTORY|m.placeFlags), unix.RESOLVE_IN_ROOT|unix.RESOLVE_NO_MAGICLINKS)
 	if err != nil {
 		return
 	}
@@ -56,9 +56,9 @@ func (t *Tree) likeCovered(p *plan.Plan, m *mount, dir plan.Reg) {
 	none := p.Label("nothing at " + m.dest)
 	var covered *plan.Step
 	if in := t.shows(m.dest); t.rooms() && in != nil && in.bind() {
-		covered = p.OpenInside(in.tree, inside(strings.TrimPrefix(inside(m.dest), inside(in.dest))), unix.O_PATH|unix.O_DIRECTORY)
+		covered = p.OpenInside(in.tree, inside(strings.TrimPrefix(m.place, in.place)), unix.O_PATH|unix.O_DIRECTORY)
 	} else {
-		covered = p.OpenInRoot(t.root, inside(m.dest), unix.O_PATH|unix.O_DIRECTORY|m.placeFlags)
+		covered = p.OpenInRoot(t.root, m.place, unix.O_PATH|unix.O_DIRECTORY|m.placeFlags)
 	}
 	at := covered.On(plan.AnyErrno, none).To("covered")
 	t.chmodLike(p, at, dir)

@@ -20,7 +20,9 @@ import (
 type mount struct {
 	spec      specs.Mount
 	field     string // "mounts[3]", for messages
+	index     int    // 3
 	dest      string
+	place     string // dest as openat2 with RESOLVE_IN_ROOT wants it
 	fstype    string // "" for a bind
 	source    string // bind: absolute path in the caller's tree
 	recursive bool   // rbind
@@ -49,7 +51,6 @@ type mount struct {
 
 	of      *handle.Handle // bind, lower: what the source named when it was looked at
 	tree    plan.Reg       // the mount, attached nowhere yet
-	there   bool           // it is attached
 	context plan.Reg       // of a filesystem being made
 	made    plan.Reg       // zero where the kernel has refused to make it
 	file    bool           // bind of something that is no directory
@@ -60,9 +61,10 @@ func (m *mount) bind() bool { return m.fstype == "" && !m.remount }
 
 func (t *Tree) parseMount(i int, s specs.Mount) (*mount, error) {
 	m := &mount{
-		spec: s, field: fmt.Sprintf("mounts[%d]", i), dest: t.destination(s.Destination),
+		spec: s, field: fmt.Sprintf("mounts[%d]", i), index: i, dest: t.destination(s.Destination),
 		fstype: s.Type, source: s.Source, ids: -1, remount: slices.Contains(s.Options, "remount"),
 	}
+	m.place = inside(m.dest)
 	if s.Type == "bind" {
 		m.fstype = ""
 	} else if (s.Type == "" || s.Type == "none") && !m.remount && !slices.Contains(s.Options, "bind") && !slices.Contains(s.Options, "rbind") {
@@ -255,7 +257,7 @@ func (t *Tree) pin(p *plan.Plan, m *mount) {
 	m.setAttrs(p)
 	spread(p, m.tree, m.spread)
 	p.MoveMount(m.tree, at)
-	m.there = true
+	t.places.there[m.place] = m
 }
 
 // setAttrs sets what the options say of the mount itself.
@@ -270,20 +272,22 @@ func (m *mount) setAttrs(p *plan.Plan) {
 func (t *Tree) below(p *plan.Plan, path string, of *handle.Handle) plan.Reg {
 	from, name := t.root, inside(path)
 	if m := t.shows(path); m != nil && m.bind() {
-		from, name = m.tree, inside(strings.TrimPrefix(name, inside(m.dest)))
+		from, name = m.tree, inside(strings.TrimPrefix(name, m.place))
 	}
 	return p.OpenSame(from, name, of.Path, of.Dev, of.Ino)
 }
 
 // shows is the mount, of those that are attached already, in which a path is
 // looked up, nil for the root.
-func (t *Tree) shows(path string) (in *mount) {
-	for _, m := range t.mounts {
-		if base := inside(m.dest); m.there && m.dest != path && within(inside(path), base) && base != "." {
-			in = m
-		}
+func (t *Tree) shows(path string) *mount {
+	place := inside(path)
+	if "/"+place == path {
+		place = up(place) // what is there itself is looked up in what is above
 	}
-	return in
+	if m := last(t.places.there, place); m != nil && m.place != "." {
+		return m
+	}
+	return nil
 }
 
 // inRoom says whether a path lies in something that was made for the container.

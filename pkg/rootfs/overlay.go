@@ -82,7 +82,7 @@ func (t *Tree) layers(p *plan.Plan, m *mount) []option {
 			continue
 		}
 		const far = 512 // below the usual soft limit, and above what is open by then
-		number := far + 3*slices.Index(t.mounts, m) + i%3
+		number := far + 3*m.index + i%3
 		dir := p.Open(Copy{Path: unescape(o.value), Of: of}.name(), unix.O_PATH|unix.O_DIRECTORY).To("layer")
 		t.same(p, dir, of)
 		p.Dup2(dir, number)
@@ -100,7 +100,7 @@ func (t *Tree) finishOverlay(p *plan.Plan, m *mount) {
 	p.Chdir("/")
 }
 
-func (t *Tree) number(m *mount) string { return strconv.Itoa(slices.Index(t.mounts, m)) }
+func (t *Tree) number(m *mount) string { return strconv.Itoa(m.index) }
 
 // scratch mounts a tmpfs over the scratch directory, once. It must be attached:
 // overlayfs refuses layers on a detached mount before Linux 6.15.

@@ -75,6 +75,7 @@ type Tree struct {
 	spec   *specs.Spec
 	facts  Facts
 	mounts []*mount
+	places places // of the mounts so far
 	links  links
 	losses kernel.Contract
 
@@ -126,6 +127,9 @@ func New(s *specs.Spec, f Facts) (*Tree, error) {
 		}
 		if parsed.dest == "/" && !parsed.remount {
 			t.covers = i
+		}
+		if err := t.places.add(parsed); err != nil {
+			return nil, fmt.Errorf("mounts[%d].destination: %w", i, err)
 		}
 		t.mounts = append(t.mounts, parsed)
 	}
@@ -200,7 +204,7 @@ func (t *Tree) typed() bool { return t.facts.NoDevices }
 // keep says whether something is still to be done with a mount after it is attached, by its descriptor. All others are closed:
 // a plan of any number of steps has few open.
 func (t *Tree) keep(m *mount) bool {
-	return m.sealed || m.fstype == "proc" || m.fstype == "sysfs" || inside(m.dest) == "dev" || t.typed() || t.propagation()&unix.MS_REC != 0
+	return m.sealed || m.fstype == "proc" || m.fstype == "sysfs" || m.place == "dev" || t.typed() || t.propagation()&unix.MS_REC != 0
 }
 
 // Assemble appends what happens as the container's root.
@@ -277,7 +281,7 @@ func (t *Tree) makeCover(p *plan.Plan, m *mount) {
 
 // place remembers what is in a destination now.
 func (t *Tree) place(m *mount) {
-	m.there = true
+	t.places.there[m.place] = m
 	source := ""
 	if m.bind() || m.copyUp {
 		source = m.source
@@ -285,7 +289,7 @@ func (t *Tree) place(m *mount) {
 	if m.copyUp {
 		source = filepath.Join(t.path, m.dest)
 	}
-	at := t.links.resolve(inside(m.dest))
+	at := t.links.resolve(m.place)
 	t.links.add(at, source)
 	switch {
 	case at == "dev" && m.dest == "/dev" && m.fstype == "tmpfs" && !m.copyUp:

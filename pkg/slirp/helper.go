@@ -11,9 +11,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"sandbox/pkg/printable"
-
 	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/printable"
 )
 
 // Job is what a helper is told at its start.

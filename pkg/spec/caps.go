@@ -23,10 +23,14 @@ func UnknownCapabilities(c *specs.LinuxCapabilities) []string {
 		return nil
 	}
 	var unknown []string
-	known := kernel.Capabilities()
+	told := map[string]bool{} // and known
+	for _, name := range kernel.Capabilities() {
+		told[name] = true
+	}
 	for _, set := range [][]string{c.Bounding, c.Effective, c.Inheritable, c.Permitted, c.Ambient} {
 		for _, name := range set {
-			if !contains(known, name) && !contains(unknown, name) {
+			if !told[name] {
+				told[name] = true
 				unknown = append(unknown, name)
 			}
 		}

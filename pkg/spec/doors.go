@@ -51,13 +51,18 @@ func (b *builder) closeDoors() error {
 			in[dir] = append(in[dir], p)
 		}
 	}
+	masked := map[string]bool{}
+	for _, p := range b.spec.Linux.MaskedPaths {
+		masked[p] = true
+	}
 	for _, dir := range dirs {
 		if b.onlyDoors(dir, len(in[dir])) {
 			b.spec.Linux.MaskedPaths = append(b.spec.Linux.MaskedPaths, dir)
 			continue
 		}
 		for _, p := range in[dir] {
-			if hide := b.reaches(p); hide != "" && !contains(b.spec.Linux.MaskedPaths, hide) {
+			if hide := b.reaches(p); hide != "" && !masked[hide] {
+				masked[hide] = true
 				b.spec.Linux.MaskedPaths = append(b.spec.Linux.MaskedPaths, hide)
 			}
 		}

@@ -62,10 +62,14 @@ func (b *builder) env() error {
 // has added a line "*". What was typed names them.
 func (b *builder) keepOwn(file string, list []string) (kept []string) {
 	var told []string
+	own := make(map[string]bool, len(b.caller.Env))
+	for _, e := range b.caller.Env {
+		own[e] = true
+	}
 	for _, e := range list {
 		name, value, _ := strings.Cut(e, "=")
 		switch {
-		case !contains(b.caller.Env, e), b.pass.all, b.pass.named(name), !secret(name, value):
+		case !own[e], b.pass.all, b.pass.named(name), !secret(name, value):
 			kept = append(kept, e)
 		case !b.setByFlag(name):
 			told = append(told, name)
