@@ -221,7 +221,8 @@ func (e *execFlags) ids(p *specs.Process) error {
 	return nil
 }
 
-// withCaps adds capabilities to the sets that count at exec, as runc does.
+// withCaps adds capabilities to the sets that count at exec, as runc does: to the ambient ones only where the container has
+// some that are inheritable, as those have to be.
 func withCaps(base *specs.LinuxCapabilities, caps []string) *specs.LinuxCapabilities {
 	c := specs.LinuxCapabilities{}
 	if base != nil {
@@ -229,6 +230,9 @@ func withCaps(base *specs.LinuxCapabilities, caps []string) *specs.LinuxCapabili
 	}
 	for _, set := range []*[]string{&c.Bounding, &c.Effective, &c.Permitted} {
 		*set = append(slices.Clone(*set), caps...)
+	}
+	if c.Inheritable != nil {
+		c.Ambient = append(slices.Clone(c.Ambient), caps...)
 	}
 	return &c
 }

@@ -66,17 +66,17 @@ func setsOf(c *specs.LinuxCapabilities) (s sets, unknown []string) {
 	return s, unknown
 }
 
-// clip leaves only what we have ourselves, and says what was cut.
-func (s *sets) clip(have Set) (lost Set) {
+// clip leaves only what we have ourselves, and says what was cut; and what cannot be ambient.
+func (s *sets) clip(have Set) (lost, flat Set) {
 	for _, one := range []*Set{&s.bounding, &s.effective, &s.permitted, &s.inheritable, &s.ambient} {
 		lost |= *one &^ have
 		*one &= have
 	}
 	// capabilities(7): only what is also permitted and inheritable can be
-	// ambient. Specs that ask for more (runc's default one does) get none, as
-	// with runc.
-	s.ambient &= s.permitted & s.inheritable
-	return lost
+	// ambient. Specs that ask for more get none, as with runc.
+	flat = s.ambient &^ (s.permitted & s.inheritable)
+	s.ambient &^= flat
+	return lost, flat
 }
 
 // dropBounding removes everything else from the bounding set. EINVAL is a

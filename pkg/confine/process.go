@@ -28,6 +28,7 @@ type Process struct {
 	// What the host could not give, in words; complete after New and Limits.
 	Unknown []string // capability names the kernel does not know
 	Lost    Set      // capabilities asked for that we do not have ourselves
+	Flat    Set      // those that were to be ambient, and are not permitted and inheritable too, as they have to be
 	Limited []string // rlimits that were cut
 
 	umask   plan.Reg
@@ -39,7 +40,7 @@ type Process struct {
 func New(spec *specs.Process, f Facts) *Process {
 	c := &Process{spec: spec, facts: f}
 	c.caps, c.Unknown = setsOf(spec.Capabilities)
-	c.Lost = c.caps.clip(f.Have)
+	c.Lost, c.Flat = c.caps.clip(f.Have)
 	return c
 }
 

@@ -57,6 +57,7 @@ func (b *birth) degrade() {
 		b.contract.Degrade(kernel.FeatCaps, "without "+unknown, b.run.Kernel.Fit(kernel.New(kernel.CapsMissing, "unknown: "+unknown), "UNKNOWN", unknown))
 		b.run.Warn("process.capabilities: unknown ones are ignored: " + unknown)
 	}
+	b.run.warnFlat(b.proc)
 	if len(b.proc.Limited) > 0 {
 		b.contract.Degrade(kernel.FeatRlimits, strings.Join(b.proc.Limited, ", "), b.limitCause())
 	}
@@ -67,6 +68,13 @@ func (b *birth) degrade() {
 		b.contract.Degrade(o.Feature, o.Lost, b.fit(*o.Cause))
 	}
 	b.groupOutcome()
+}
+
+// warnFlat says which capabilities are not ambient although they were to be, in runc's words.
+func (r *Runtime) warnFlat(c *confine.Process) {
+	for _, name := range c.Flat.Names() {
+		r.Warn("can't raise ambient capability " + name + ": operation not permitted, for it is not permitted and inheritable")
+	}
 }
 
 // fit is a cause of a package that knows nothing of the caller, for this one.

@@ -51,6 +51,7 @@ func (x *execution) enter(group *execGroup) error {
 	facts := x.run.facts(x.spec, x.where.Userns)
 	facts.Processes = processes
 	x.proc = confine.New(proc, facts)
+	x.run.warnFlat(x.proc)
 	return nil
 }
 

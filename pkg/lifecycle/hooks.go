@@ -141,6 +141,9 @@ func (r *Runtime) runHook(kind string, i int, h specs.Hook, rec *state.Record, s
 	if err != nil {
 		return err
 	}
+	if h.Env == nil && inside == 0 {
+		h.Env = os.Environ() // as with runc: a program of this host's, which is run here
+	}
 	var confined *specs.Process
 	if kind == "startContainer" {
 		confined = rec.Process()

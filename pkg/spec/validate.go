@@ -218,6 +218,14 @@ func checkNames(s *specs.Spec) error {
 			return err
 		}
 	}
+	if s.Domainname == "" || s.Linux == nil {
+		return nil
+	}
+	for key := range s.Linux.Sysctl {
+		if path, _ := SysctlPath(key); path == "kernel/domainname" {
+			return invalid(fmt.Sprintf("linux.sysctl[%q]", key), "conflicts with domainname")
+		}
+	}
 	return nil
 }
 

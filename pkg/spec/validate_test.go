@@ -79,6 +79,9 @@ func TestValidateRefuses(t *testing.T) {
 		{"process.capabilities: \"\" is not", func(s *specs.Spec) { s.Process.Capabilities.Bounding = []string{""} }},
 		{"hostname: needs a uts namespace", func(s *specs.Spec) { s.Linux.Namespaces = s.Linux.Namespaces[4:] }},
 		{"hostname: must be 64 bytes at most", func(s *specs.Spec) { s.Hostname = strings.Repeat("h", 65) }},
+		{`linux.sysctl["kernel/domainname"]: conflicts with domainname`, func(s *specs.Spec) {
+			s.Domainname, s.Linux.Sysctl = "d", map[string]string{"kernel/domainname": "e"}
+		}},
 		{"domainname: NUL byte or newline", func(s *specs.Spec) { s.Domainname = "a\n" }},
 		{"linux.namespaces[6].type: pid is given twice", func(s *specs.Spec) {
 			s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: "pid"})
