@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"bytes"
 	"encoding/json"
 	"maps"
 	"reflect"
@@ -50,10 +51,14 @@ func (e *encoder) value(v reflect.Value) error {
 	return nil
 }
 
-// other is what configurations are not made of.
+// other is what configurations are not made of. Of "<" and "&", which occur in arguments, nobody makes six bytes: what is
+// written may be not much longer than what was read.
 func (e *encoder) other(v any) error {
-	b, err := json.Marshal(v)
-	e.out = append(e.out, b...)
+	var b bytes.Buffer
+	plain := json.NewEncoder(&b)
+	plain.SetEscapeHTML(false)
+	err := plain.Encode(v)
+	e.out = append(e.out, bytes.TrimSuffix(b.Bytes(), []byte("\n"))...)
 	return err
 }
 

@@ -39,6 +39,9 @@ func (d *Dir) replaceRecord(rec *Record) error {
 // replace writes a file of the record.
 func (d *Dir) replace(name string, v any) error {
 	b, err := spec.Encode(v)
+	if err == nil && len(b) > recordLimit {
+		err = fmt.Errorf("the configuration is too large: %s would have %d bytes, and %d is the most that is read again", name, len(b), recordLimit)
+	}
 	if err != nil {
 		return err
 	}
@@ -78,7 +81,8 @@ func WriteAt(dir *os.File, name string, b []byte, mode uint32) error {
 	return nil
 }
 
-// recordLimit is far above any record we write.
+// recordLimit is the most that a file of a record may have, bytes: what is written is read again, and nobody else's file is
+// read without end. A configuration has half of it at most.
 const recordLimit = 16 << 20
 
 // Read reads the record without its spec. Only we can be its writer. fs.ErrNotExist means that creation never got that far.
