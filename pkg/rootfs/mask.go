@@ -72,6 +72,10 @@ func (t *Tree) from(m *mount) plan.Reg {
 	return m.tree
 }
 
+// gone is what an attachment says to a place that was removed since it was opened (DCACHE_CANT_MOUNT): nothing is left there
+// to hide.
+const gone = unix.ENOENT
+
 // mask hides one path: an empty read-only directory over a directory, the null
 // device over anything else. Which it is shows only when the plan runs.
 func (t *Tree) mask(p *plan.Plan, path string, about kernel.Attempt) {
@@ -97,7 +101,7 @@ func (t *Tree) mask(p *plan.Plan, path string, about kernel.Attempt) {
 	p.OpenInRoot(root, name, unix.O_PATH).On(unix.ENOENT, done).On(unix.ENOTDIR, done).Into(at)
 	p.CloneTree(plan.R(t.nulls), "", false).Into(mask)
 	p.Here(attach)
-	p.MoveMount(mask, at)
+	p.MoveMount(mask, at).Ignore(gone)
 	p.Close(mask)
 	p.Close(at)
 	p.Here(done)
@@ -140,7 +144,7 @@ func (t *Tree) maskSocket(p *plan.Plan, path, name string) {
 	done := p.Label("done with " + path)
 	at := p.OpenInRoot(t.root, name, unix.O_PATH).On(unix.ENOENT, done).On(unix.ENOTDIR, done).To("place")
 	null := p.CloneTree(plan.R(t.nulls), "", false).To("null copy")
-	p.MoveMount(null, at)
+	p.MoveMount(null, at).Ignore(gone)
 	p.Close(null)
 	p.Close(at)
 	p.Here(done)

@@ -1,6 +1,8 @@
 package rootfs
 
 import (
+	"net"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -59,5 +61,28 @@ func TestMaskOfAMount(t *testing.T) {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %s in\n%s", want, got)
 		}
+	}
+}
+
+// TestMaskGone: what is removed between the look at it and its mask ends no start.
+func TestMaskGone(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	s := mounts(specs.Mount{Destination: "/", Source: "/", Options: []string{"rbind"}})
+	s.Linux.MaskedPaths = []string{path, "/etc/shadow"}
+	_, got, _ := strings.Cut(printed(t, s, Facts{}), "\nmask ")
+	for _, line := range strings.Split(got, "\n") {
+		if strings.Contains(line, "move_mount($mask") || strings.Contains(line, "move_mount($null_copy") {
+			if !strings.Contains(line, "ENOENT → next") {
+				t.Error(line)
+			}
+		}
+	}
+	if strings.Count(got, "ENOENT → next") < 2 {
+		t.Error(got)
 	}
 }
