@@ -95,7 +95,7 @@ var table = []entry{
 		[]Fix{{Admin, "sudo sysctl -w {FLAGS}=15000", ""}}},
 	{NamespaceAlone, "namespaces without a user namespace are for root to make",
 		"A mount, pid or network namespace takes CAP_SYS_ADMIN (namespaces(7)). Who makes a user namespace with them has that there, and linux.namespaces has none.",
-		[]Fix{{You, `add {"type": "user"} to linux.namespaces, with linux.uidMappings and linux.gidMappings; "sandbox spec --rootless" writes all of it`, ""}}},
+		[]Fix{{You, `leave out --userns=host; in a bundle add {"type": "user"} to linux.namespaces, with linux.uidMappings and linux.gidMappings; "sandbox spec --rootless" writes all of it`, ""}}},
 
 	{IDMapNoRange, "you have no subordinate ids, so one id is all a container gets",
 		"/etc/subuid and /etc/subgid give each user a range of ids for containers. Accounts of a directory service often have none.",

@@ -13,6 +13,7 @@ import (
 	"sandbox/pkg/resctrl"
 	"sandbox/pkg/rootfs"
 	"sandbox/pkg/state"
+	"sandbox/pkg/userns"
 	"sandbox/pkg/world"
 )
 
@@ -102,6 +103,10 @@ func (g *program) compile(scratch rootfs.Scratch) error {
 		return err
 	}
 	if g.filter, err = g.run.compileFilter(g.Spec.Linux, g.proc); err != nil {
+		if flags := g.world.Flags(); flags != 0 && !g.userns() && !g.run.Self.Has(unix.CAP_SYS_ADMIN) {
+			// What is missing for the filter is missing for the namespaces already.
+			return g.run.because(kernel.Op{Do: kernel.NewNamespace}, &userns.BirthError{Flags: flags, Errno: unix.EPERM})
+		}
 		return err
 	}
 	g.labels, err = g.run.labels(g.Spec.Process)

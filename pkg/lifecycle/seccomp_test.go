@@ -82,6 +82,13 @@ func TestNoRightToFilter(t *testing.T) {
 	s.Process.Terminal, s.Process.NoNewPrivileges, s.Process.Rlimits = false, false, nil
 	s.Linux.Seccomp = &specs.LinuxSeccomp{DefaultAction: specs.ActAllow}
 	_, _, err := r.Plan(Options{ID: "x", Bundle: "/bundle", Spec: s})
+	if err == nil || !strings.Contains(err.Error(), "create namespaces") {
+		t.Errorf("what is missing for the namespaces already: %v", err)
+	}
+	all := *s.Linux
+	s.Linux.Namespaces, s.Linux.MaskedPaths, s.Linux.ReadonlyPaths, s.Hostname = nil, nil, nil, ""
+	_, _, err = r.Plan(Options{ID: "x", Bundle: "/bundle", Spec: s})
+	*s.Linux = all
 	if err == nil || !strings.Contains(err.Error(), "linux.seccomp: a filter needs process.noNewPrivileges, or CAP_SYS_ADMIN") {
 		t.Errorf("%v", err)
 	}
