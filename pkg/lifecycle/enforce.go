@@ -84,9 +84,9 @@ func (b *birth) demand(missing []cgroup2.Write, why func(cgroup2.Write) kernel.C
 	return nil
 }
 
-// rootless are runc's words for an ordinary user's container that says nothing of its place, which its callers match on.
+// rootless are runc's words for an ordinary user's bundle that says nothing of its place, which its callers match on.
 func (b *birth) rootless(cause kernel.Cause) string {
-	if b.run.Groups.System || b.group.named || cause.Code != kernel.CgroupDelegated {
+	if b.NoDevices || b.run.Groups.System || b.group.named || cause.Code != kernel.CgroupDelegated {
 		return ""
 	}
 	return ": rootless needs no limits + no cgrouppath when no permission is granted for cgroups"
