@@ -172,6 +172,7 @@ func accessBits(text string) (int32, error) {
 			bits |= accWrite
 		case 'm':
 			bits |= accMknod
+		case 'a': // of the types; runc takes it for nothing
 		default:
 			return 0, fmt.Errorf("access: %q: want some of r, w and m", text)
 		}

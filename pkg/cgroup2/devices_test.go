@@ -158,6 +158,8 @@ func TestAllowsAll(t *testing.T) {
 		{[]specs.LinuxDeviceCgroup{every, none}, false},
 		{[]specs.LinuxDeviceCgroup{every, {Type: "c", Major: one.Major, Minor: one.Minor, Access: "w"}}, false},
 		{[]specs.LinuxDeviceCgroup{one}, false},
+		{[]specs.LinuxDeviceCgroup{{Allow: true, Access: "rwma"}}, true},
+		{[]specs.LinuxDeviceCgroup{{Allow: true, Access: "a"}}, false},
 		{[]specs.LinuxDeviceCgroup{{Allow: true, Access: "rw"}}, false},
 	} {
 		if got := AllowsAll(c.rules); got != c.want {

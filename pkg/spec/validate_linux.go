@@ -222,7 +222,7 @@ func checkDeviceRules(l *specs.Linux) error {
 		if d.Type != "" && !oneOf(d.Type, "a b c") {
 			return invalid(at+".type", "unknown type %q, want a, b or c", d.Type)
 		}
-		if strings.Trim(d.Access, "rwm") != "" {
+		if strings.Trim(d.Access, "rwma") != "" { // "a", of the types, gives nothing, as with runc
 			return invalid(at+".access", "want letters of rwm, is %q", d.Access)
 		}
 	}

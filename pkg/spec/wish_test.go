@@ -173,7 +173,6 @@ func TestWishRefuses(t *testing.T) {
 		{`--workdir "x": must be an absolute path`, Wish{Rootfs: "/img", Workdir: "x"}},
 		{`--workdir "x": must be an absolute path`, Wish{Tree: true, Workdir: "x"}},
 		{`--entrypoint "[1]": want a program or a JSON array`, Wish{Rootfs: "/img", Entrypoint: &entry}},
-		{`the command is empty`, Wish{Tree: true, Args: []string{""}}},
 		{`has a NUL byte`, Wish{Tree: true, Args: []string{"a", "\x00"}}},
 		{`--init: needs a pid namespace`, Wish{Tree: true, Init: true, PID: "host"}},
 		{`--pid "foo": unrecognized namespace mode, want one of private, host, ns:PATH`, Wish{Tree: true, PID: "foo"}},
