@@ -46,7 +46,6 @@ func TestValidateRefuses(t *testing.T) {
 		{"root.path: stat ", func(s *specs.Spec) { s.Root.Path = "none" }},
 		{"root.path: / is this host's own root", func(s *specs.Spec) { s.Root.Path = "/" }},
 		{"process.args: missing or empty", func(s *specs.Spec) { s.Process.Args = nil }},
-		{"process.args[0]: empty", func(s *specs.Spec) { s.Process.Args = []string{""} }},
 		{"process.args[1]: NUL byte", func(s *specs.Spec) { s.Process.Args = []string{"a", "\x00"} }},
 		{"process.env[1]: must be NAME=VALUE", env("C")},
 		{"process.env[1]: must be NAME=VALUE", env("")},
