@@ -88,8 +88,8 @@ type systemd struct {
 	cancel  context.CancelFunc
 }
 
-// defaultPatience is long enough for a machine that starts a hundred containers.
-const defaultPatience = 10 * time.Second
+// defaultPatience is long enough for a machine that starts a hundred containers; runc's.
+const defaultPatience = 30 * time.Second
 
 func (h Host) patience() time.Duration {
 	if h.Patience == 0 {

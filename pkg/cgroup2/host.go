@@ -25,7 +25,7 @@ type Host struct {
 	// in the initial user namespace.
 	System bool
 
-	// Patience is how long systemd may take for one answer; 0 is ten seconds.
+	// Patience is how long systemd may take for one answer; 0 is half a minute.
 	Patience time.Duration
 }
 

@@ -98,6 +98,12 @@ func (s *scope) admit(pid int) (Placement, error) {
 	if dir := path.Base(now); dir != s.unit && dir != "_"+s.unit {
 		return Placement{}, fmt.Errorf("systemd has started %s, and the process is in %s", s.unit, now)
 	}
+	if s.host.System {
+		// Those that systemd knows nothing of, such as hugetlb and rdma; a user's manager was not given them.
+		for _, dir := range ancestors(now) {
+			s.host.Group(dir).passOn()
+		}
+	}
 	return Placement{Path: now, Owned: true, Unit: s.unit, Bus: s.bus}, nil
 }
 

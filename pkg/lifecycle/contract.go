@@ -112,9 +112,13 @@ func supplementary(c idmap.Caller) bool {
 
 // execError words a failure to run the program as clients of OCI runtimes
 // expect it: podman and Docker make exit status 126 or 127 of the words.
-func execError(name string, errno unix.Errno) error {
+// found says that the program is there: what is missing then is what it names to run it.
+func execError(name string, errno unix.Errno, found bool) error {
 	status, text := 126, errno.Error()
 	switch bare := !strings.Contains(name, "/"); {
+	case errno == unix.ENOENT && found:
+		text = "exec " + name + ": no such file or directory: the interpreter in its first line, or its loader, is not there"
+		return &ExecError{Status: 127, Text: text, Errno: errno}
 	case errno == unix.ENOENT && bare:
 		status, text = 127, "executable file not found in $PATH"
 	case errno == unix.ENOENT:

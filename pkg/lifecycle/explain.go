@@ -77,7 +77,7 @@ func (r *Runtime) explainStep(err error, fill func(*kernel.Op)) error {
 	}
 	at, _ := step.What.(kernel.Attempt)
 	if at.Do == kernel.Exec {
-		return execError(at.Path, step.Errno)
+		return execError(at.Path, step.Errno, step.Call == "execve")
 	}
 	text := hint(step, at.Do)
 	if text != "" {

@@ -125,7 +125,7 @@ func open(d *state.Dir, rec *state.Record) error {
 	_ = unix.Unlinkat(d.FD(), state.StartFile, 0)
 	var step *userns.Error
 	if program := rec.Process().Args[0]; errors.As(err, &step) && step.Act == confine.ExecWords(program) {
-		return execError(program, step.Errno)
+		return execError(program, step.Errno, true) // the search for it was before the wait
 	}
 	return err
 }
