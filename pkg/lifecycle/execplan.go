@@ -102,6 +102,10 @@ func (x *execution) outside() error {
 func (x *execution) inside(last ending) error {
 	p := x.plan
 	x.where.Born(p)
+	if x.Attached {
+		p.Act("end with the foreground process") // as soon as may be: a payload can stop what it sees
+		p.Prctl(unix.PR_SET_PDEATHSIG, plan.C(int(unix.SIGKILL)))
+	}
 	p.Act("begin a session")
 	p.Do("setsid", unix.SYS_SETSID)
 	if x.spec.Process.Terminal {
@@ -117,10 +121,6 @@ func (x *execution) inside(last ending) error {
 	}
 	x.proc.Cwd(p)
 	program := x.proc.Find(p)
-	if x.Attached {
-		p.Act("end with the foreground process")
-		p.Prctl(unix.PR_SET_PDEATHSIG, plan.C(int(unix.SIGKILL)))
-	}
 	p.Act("wait until the process is recorded")
 	p.Gate(gateReady)
 	x.proc.Exec(p, program, func() { last(plan.C(3 + x.PreserveFds)) })
