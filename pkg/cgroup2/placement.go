@@ -17,6 +17,8 @@ type Placement struct {
 	Owned bool   `json:"owned,omitempty"` // made for this container, removed with it
 	Unit  string `json:"unit,omitempty"`  // of systemd, "" for a directory
 	Bus   string `json:"bus,omitempty"`   // the socket at which that systemd answers
+	// Kept says that systemd remembers the unit when it has failed, for whoever asks it why, until the container is removed.
+	Kept bool `json:"kept,omitempty"`
 }
 
 // Below is a group below the container's own, by its path from there; "" is that one itself.
@@ -83,9 +85,21 @@ func (p Placement) Remove(h Host) error {
 	case p.Path == "":
 		return p.abandoned(h)
 	case p.Unit != "":
-		return g.empty()
+		err := g.empty()
+		if p.Kept && err == nil {
+			p.forget(h)
+		}
+		return err
 	}
 	return g.Remove()
+}
+
+// forget has systemd forget a unit that has failed; another one stays what it is.
+func (p Placement) forget(h Host) {
+	if s, err := h.dial(p.Bus); err == nil {
+		_ = s.call("ResetFailedUnit", p.Unit).Err
+		s.close()
+	}
 }
 
 // abandoned stops a scope that was asked for by somebody who was killed before it

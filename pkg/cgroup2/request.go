@@ -101,7 +101,7 @@ func (r *Request) Place() (Placement, bool) {
 	case r.why != nil:
 		return Placement{}, false
 	case r.scope != nil:
-		return Placement{Owned: true, Unit: r.scope.unit, Bus: r.scope.bus}, true
+		return Placement{Owned: true, Unit: r.scope.unit, Bus: r.scope.bus, Kept: r.scope.kept}, true
 	}
 	return Placement{Path: r.dir, Owned: true}, true
 }

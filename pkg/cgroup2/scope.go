@@ -17,6 +17,7 @@ type scope struct {
 	host             Host
 	bus, slice, unit string
 	own              bool // the name is ours to change
+	kept             bool // when it has failed
 	properties       []property
 	limits           []property // of the limits, which are also written
 	newer            []property // of these, what only a newer systemd knows
@@ -56,14 +57,17 @@ func (h Host) newScope(w Want, bus string) (*scope, error) {
 		{"Slice", dbus.MakeVariant(slice)},
 		// What the container does below its group is its own business.
 		{"Delegate", dbus.MakeVariant(true)},
-		// A scope that has failed goes away as one that has not.
-		{"CollectMode", dbus.MakeVariant("inactive-or-failed")},
 		// No order to others at shutdown: the container may be what serves them.
 		{"DefaultDependencies", dbus.MakeVariant(false)},
 	}
 	s.limits, s.newer = newer(propertiesFor(w.Writes))
 	s.newer = append(s.newer, oomPolicy(w.Writes)...)
 	asked, err := annotated(w.Annotations)
+	if s.kept = len(asked) > 0; !s.kept {
+		// A scope that has failed goes away as one that has not. With properties of its own, such as how long it may run,
+		// somebody may want to know why.
+		s.properties = append(s.properties, property{"CollectMode", dbus.MakeVariant("inactive-or-failed")})
+	}
 	s.properties = append(s.properties, asked...)
 	return s, err
 }
@@ -104,7 +108,7 @@ func (s *scope) admit(pid int) (Placement, error) {
 			s.host.Group(dir).passOn()
 		}
 	}
-	return Placement{Path: now, Owned: true, Unit: s.unit, Bus: s.bus}, nil
+	return Placement{Path: now, Owned: true, Unit: s.unit, Bus: s.bus, Kept: s.kept}, nil
 }
 
 // frozen says whether the group that the scope is to have, or the slice around it, is frozen:

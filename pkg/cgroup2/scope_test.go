@@ -57,12 +57,16 @@ func TestScope(t *testing.T) {
 	} {
 		var got string
 		h, f := scopeHost(t, func(k *call) {
+			if k.method == "ResetFailedUnit" {
+				k.reply()
+				return
+			}
 			got = fmt.Sprint(k.body...)
 			k.started("done")
 		})
 		h.inScope(t, c.dir)
 		p, err := ask(t, h, Want{ID: c.id, Path: c.path, Writes: []Write{{File: "pids.max", Value: "32"}}, Annotations: map[string]string{PropertyPrefix + "KillMode": "'mixed'"}})
-		if err != nil || p != (Placement{Path: "/user.slice/" + c.dir, Owned: true, Unit: c.unit, Bus: f.path}) {
+		if err != nil || p != (Placement{Path: "/user.slice/" + c.dir, Owned: true, Unit: c.unit, Bus: f.path, Kept: true}) {
 			t.Errorf("%s: %+v, %v", c.id, p, err)
 		}
 		for _, want := range []string{c.unit, "fail", "sandbox container " + c.id, "Slice", "user.slice", "Delegate", "TasksMax", "32", "KillMode", "mixed", "PIDs", "42"} {
@@ -72,6 +76,10 @@ func TestScope(t *testing.T) {
 		}
 		if seen := strings.TrimPrefix(f.seen(), "Get "+manager+", "); seen != "StartTransientUnit "+c.unit {
 			t.Errorf("calls: %s", f.seen())
+		}
+		// With properties of its own it stays when it has failed, until it is removed.
+		if err := p.Remove(h); err != nil || strings.Contains(got, "CollectMode") || !strings.HasSuffix(f.seen(), "ResetFailedUnit "+c.unit) {
+			t.Errorf("%v, %s, %s", err, f.seen(), got)
 		}
 	}
 }
