@@ -39,6 +39,43 @@ func TestHalted(t *testing.T) {
 	}
 }
 
+// TestSilentBrother: one that is stopped as soon as it is born, and again whenever it goes on, has told nobody its number. It
+// ends all the same, when we lose patience and when a signal comes.
+func TestSilentBrother(t *testing.T) {
+	s, err := interrupt.Catch()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Stop()
+	time.Sleep(50 * time.Millisecond)
+	for _, signal := range []bool{false, true} {
+		for _, private := range []bool{false, true} {
+			p := plan.New()
+			p.Act("be born")
+			launcher, again := p.Label("launcher"), p.Label("again")
+			p.Fork(0, launcher)
+			me := p.Do("getpid", unix.SYS_GETPID).To("me")
+			p.Here(again)
+			p.Do("kill", unix.SYS_KILL, plan.R(me), plan.C(int(unix.SIGSTOP)))
+			p.Goto(again)
+			p.Note(plan.NoteBorn)
+			execPlan(p, "/bin/true")
+			p.Here(launcher)
+			p.Exit(0)
+			p.Private = private
+			if signal {
+				time.AfterFunc(50*time.Millisecond, func() { _ = unix.Kill(os.Getpid(), unix.SIGTERM) })
+			}
+			_, err := Spawn(Request{Plan: p, Signals: s})
+			var got *interrupt.Error
+			if is := errors.As(err, &got); is != signal || !is && !errors.Is(err, errHalted) {
+				t.Errorf("signal %v, private %v: %v", signal, private, err)
+			}
+			noChildren(t)
+		}
+	}
+}
+
 // TestInterrupted ends a start in which the child has nothing to say, and one whose gate takes long.
 func TestInterrupted(t *testing.T) {
 	s, err := interrupt.Catch()

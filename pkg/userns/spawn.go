@@ -93,6 +93,9 @@ func Spawn(r Request) (*Child, error) {
 	b := &birth{Request: r, sock: ours, first: pid, child: &Child{Pid: pid, Payload: pid, PidFD: os.NewFile(uintptr(pidfd), "pidfd")}}
 	if err = b.run(); err != nil {
 		err = r.Signals.Rather(err, killedBy(err))
+		if given(err) {
+			b.search()
+		}
 	}
 	// Before abort waits: a child at a gate ends when it finds nobody there.
 	unix.Close(ours)
@@ -146,6 +149,7 @@ type birth struct {
 	child   *Child
 	install *idmap.Install
 	execing bool
+	brother int // of first, found stopped before it has told its number; 0: none
 }
 
 func (b *birth) run() error {
@@ -306,6 +310,8 @@ func (b *birth) abort() {
 	pids := []int{b.first}
 	if b.child.Pid != b.first {
 		pids = append(pids, b.child.Pid)
+	} else if b.brother != 0 {
+		pids = append(pids, b.brother)
 	}
 	for _, pid := range pids {
 		if pid > 0 && unix.Kill(pid, unix.SIGKILL) == nil {
