@@ -237,6 +237,7 @@ func peekAt(proc string) {
 // of its own stops.
 func halt(args []string) error {
 	highest, seen := 16, map[int]bool{}
+	fmt.Println("BEGINS")
 	err := until(args[0], func() bool {
 		for pid := 2; pid < highest+16; pid++ {
 			if unix.Kill(pid, unix.SIGSTOP) == nil && !seen[pid] {
