@@ -110,3 +110,18 @@ func TestInterrupted(t *testing.T) {
 	}
 	noChildren(t)
 }
+
+// TestOver: a child that says nothing, and has nothing to become a part of any more, is an error, and nothing is left of it.
+func TestOver(t *testing.T) {
+	p := waiting(true)
+	stuck := plan.New()
+	stuck.Act("stuck")
+	stuck.Do("ppoll", unix.SYS_PPOLL, plan.C(0), plan.C(0), plan.C(0), plan.C(0), plan.C(0))
+	p.Insert(len(p.Steps)-2, stuck)
+	asked := 0
+	_, err := Spawn(Request{Plan: p, Over: func() bool { asked++; return asked > 1 }})
+	if !errors.Is(err, ErrOver) {
+		t.Errorf("got %v", err)
+	}
+	noChildren(t)
+}
