@@ -266,7 +266,7 @@ func (a *app) wished(r *lifecycle.Runtime, f *runFlags, form form, args []string
 	for _, n := range notices {
 		a.tell(n.Text)
 	}
-	o.Hidden, o.NoDevices, o.Typed = f.made.Hidden, true, true
+	o.Hidden, o.Typed = f.made.Hidden, true
 	for _, f := range f.made.Files {
 		o.Files = append(o.Files, lifecycle.File(f))
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -108,8 +109,16 @@ func sealedCopy(self *os.File, size int64) (int, error) {
 		}
 		done += int64(n)
 	}
-	if _, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, seals); err != nil {
-		return -1, err
+	return fd, addSeals(fd)
+}
+
+// addSeals makes a memfd unchangeable. Nobody but us has it; but the kernel refuses while something of its own holds one of the
+// pages, such as compaction on a busy machine, after it has waited a while for that (memfd_wait_for_pins in mm/memfd.c).
+func addSeals(fd int) (err error) {
+	for range 10 {
+		if _, err = unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, seals); !errors.Is(err, unix.EBUSY) {
+			break
+		}
 	}
-	return fd, nil
+	return err
 }

@@ -38,11 +38,10 @@ type Options struct {
 	Before func() `json:"-"`
 
 	Hidden []*handle.Handle // what of the host must not be seen, wherever it lies
-	// Typed: the spec was made of flags, so that what is wrong with it is not in a config.json.
+	// Typed: the spec was made of flags, so that what is wrong with it is not in a config.json, and device nodes that lie in the
+	// root cannot be opened.
 	Typed bool
-	// NoDevices: device nodes that lie in the root cannot be opened.
-	NoDevices bool
-	Files     []File // that the container begins with, in directories of its own
+	Files []File // that the container begins with, in directories of its own
 
 	PidFile      string
 	TTY                   // of a payload that has a terminal

@@ -86,7 +86,7 @@ func (b *birth) demand(missing []cgroup2.Write, why func(cgroup2.Write) kernel.C
 
 // rootless are runc's words for an ordinary user's bundle that says nothing of its place, which its callers match on.
 func (b *birth) rootless(cause kernel.Cause) string {
-	if b.NoDevices || b.run.Groups.System || b.group.named || cause.Code != kernel.CgroupDelegated {
+	if b.Typed || b.run.Groups.System || b.group.named || cause.Code != kernel.CgroupDelegated {
 		return ""
 	}
 	return ": rootless needs no limits + no cgrouppath when no permission is granted for cgroups"
@@ -95,7 +95,7 @@ func (b *birth) rootless(cause kernel.Cause) string {
 // demandRules is an error for rules of devices that deny something. The forms without a bundle have rules of ours, and a
 // tree in which no node can be opened.
 func (b *birth) demandRules(rules []specs.LinuxDeviceCgroup, why func(cgroup2.Write) kernel.Cause) error {
-	if b.bestEffort() || b.NoDevices || len(rules) == 0 || cgroup2.AllowsAll(rules) {
+	if b.bestEffort() || b.Typed || len(rules) == 0 || cgroup2.AllowsAll(rules) {
 		return nil
 	}
 	return &kernel.Refusal{Cause: why(cgroup2.Write{}), Err: errors.New("linux.resources.devices cannot be enforced; --limits=best-effort starts without it")}

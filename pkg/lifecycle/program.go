@@ -86,7 +86,7 @@ func (g *program) compile(scratch rootfs.Scratch) error {
 		g.world.Born &^= unix.CLONE_NEWCGROUP // made when it is there
 	}
 	g.tree, err = rootfs.New(g.Spec, rootfs.Facts{
-		Bundle: g.Bundle, Scratch: scratch, Paths: g.Paths, Hidden: g.Hidden, NoDevices: g.NoDevices, Elsewhere: g.world.NS.Joined(unix.CLONE_NEWNS),
+		Bundle: g.Bundle, Scratch: scratch, Paths: g.Paths, Hidden: g.Hidden, Typed: g.Typed, Elsewhere: g.world.NS.Joined(unix.CLONE_NEWNS),
 		Mknod:    !g.userns() && g.run.Self.Has(unix.CAP_MKNOD) && g.run.Self.InitialUserns(),
 		MapsGID:  g.mapsGID,
 		NewMount: g.ownTree(), Whole: g.whole, Kcore: g.run.Kernel.Kcore(),

@@ -1,7 +1,9 @@
 package lifecycle
 
 import (
+	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"time"
 
@@ -26,6 +28,9 @@ func (b *birth) save(c *userns.Child) error {
 	b.record = b.newRecord()
 	if c.Payload != c.Pid {
 		s, err := b.look(c.Payload)
+		if errors.Is(err, os.ErrNotExist) {
+			return errors.New("the payload has gone with its init before it could start")
+		}
 		if err != nil {
 			return err
 		}

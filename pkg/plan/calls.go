@@ -109,12 +109,25 @@ func (p *Plan) MountRoot(fd Reg, what string) {
 	const attributes = 8
 	st := Bytes(make([]byte, 256)).Show(func() string { return "<status>" })
 	p.Do("statx", unix.SYS_STATX, R(fd), S(""), C(unix.AT_EMPTY_PATH), C(unix.STATX_TYPE), M(st))
-	low := binary.NativeEndian.Uint16([]byte{0, 1}) == 1 // the low half comes second
 	off := attributes
-	if low {
-		off += 4
+	if bigEndian {
+		off += 4 // the low half comes second
 	}
 	p.Expect(st, off, unix.STATX_ATTR_MOUNT_ROOT, unix.STATX_ATTR_MOUNT_ROOT, unix.ESTALE).Text = "a mount's root"
+}
+
+var bigEndian = binary.NativeEndian.Uint16([]byte{0, 1}) == 1
+
+// ModeOf leaves the type and mode of a file in a register, as chmod(2) and its kin take it.
+func (p *Plan) ModeOf(fd Reg) Reg {
+	// Offset in struct statx: 16 bits, and 16 that are zero.
+	off := 28
+	if bigEndian {
+		off -= 2 // the low half of a word comes second
+	}
+	st := Bytes(make([]byte, 256)).Show(func() string { return "<status>" })
+	p.Do("statx", unix.SYS_STATX, R(fd), S(""), C(unix.AT_EMPTY_PATH), C(unix.STATX_MODE), M(st))
+	return p.Get(st, off).To("mode")
 }
 
 // OpenAt is openat(2); O_CLOEXEC is added.

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // Mem is memory prepared before the fork. Its address is known to the child
@@ -67,6 +69,23 @@ func Longs(w ...uint64) *Mem {
 		binary.NativeEndian.PutUint64(m.Data[8*i:], v)
 	}
 	return m
+}
+
+// RightsAt is where in the control memory of [Rights] the first descriptor stands: behind struct cmsghdr, its length, level and
+// type (cmsg(3)).
+const RightsAt = 16
+
+// Rights is a message of a text and n descriptors (SCM_RIGHTS, unix(7)) for sendmsg(2) and recvmsg(2): struct msghdr, with one
+// word more, which makes it struct mmsghdr of sendmmsg(2), and the control memory that the descriptors are put into or got from.
+func Rights(text *Mem, n int) (msg, control *Mem) {
+	size := RightsAt + 4*n
+	words := make([]uint64, (size+7)/8)
+	words[0] = uint64(size)
+	control = Longs(words...)
+	binary.NativeEndian.PutUint32(control.Data[8:], unix.SOL_SOCKET)
+	binary.NativeEndian.PutUint32(control.Data[12:], unix.SCM_RIGHTS)
+	iov := Longs(0, uint64(len(text.Data))).Point(0, text)
+	return Longs(0, 0, 0, 1, 0, uint64(len(control.Data)), 0, 0).Point(16, iov).Point(32, control), control
 }
 
 // Point makes the 64-bit word at off the address of to.

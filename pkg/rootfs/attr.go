@@ -41,7 +41,7 @@ func setAttr(p *plan.Plan, tree plan.Reg, a attribute, recursive bool, dest stri
 // clearOthers makes a bind of a bundle whose options name any flag have those and no other of its source, as the mount(2) of
 // runc and crun leaves it, where none is locked. Modes of access times stay, unless one is named.
 func (t *Tree) clearOthers(p *plan.Plan, m *mount) {
-	if !m.flagged || t.typed() {
+	if !m.flagged || t.facts.Typed {
 		return
 	}
 	const flags = unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC | unix.MOUNT_ATTR_NOSYMFOLLOW

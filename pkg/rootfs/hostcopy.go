@@ -90,7 +90,7 @@ func (t *Tree) divide(p *plan.Plan) {
 // noDevices keeps device nodes of the root from being opened, where that is asked for: a tree that somebody else made may have
 // a node of a disk in it.
 func (t *Tree) noDevices(p *plan.Plan) {
-	if t.facts.NoDevices {
+	if t.facts.Typed {
 		p.SetAttr(t.root, unix.MOUNT_ATTR_NODEV, 0, 0, true)
 	}
 }

@@ -1,7 +1,6 @@
 package rootfs
 
 import (
-	"encoding/binary"
 	"slices"
 	"strconv"
 	"strings"
@@ -66,18 +65,9 @@ func (t *Tree) likeCovered(p *plan.Plan, m *mount, dir plan.Reg) {
 	p.Here(none)
 }
 
-// chmodLike gives dir the mode of another directory, which only the child sees. Its type, in the same field, fchmodat(2) leaves
-// out.
+// chmodLike gives dir the mode of another directory, which only the child sees.
 func (t *Tree) chmodLike(p *plan.Plan, of, dir plan.Reg) {
-	// Offset in struct statx, which has 256 bytes (statx(2)): 16 bits, and 16 that are zero.
-	off := 28
-	if binary.NativeEndian.Uint16([]byte{0, 1}) == 1 {
-		off -= 2 // the low half of a word comes second
-	}
-	st := plan.Bytes(make([]byte, 256)).Show(func() string { return "<status>" })
-	p.Do("statx", unix.SYS_STATX, plan.R(of), plan.S(""), plan.C(unix.AT_EMPTY_PATH), plan.C(unix.STATX_MODE), plan.M(st))
-	mode := p.Get(st, off).To("mode")
-	p.Do("fchmodat", unix.SYS_FCHMODAT, plan.R(dir), plan.S("."), plan.R(mode))
+	p.Do("fchmodat", unix.SYS_FCHMODAT, plan.R(dir), plan.S("."), plan.R(p.ModeOf(of)))
 }
 
 // owner is what the options of a tmpfs say of the owner of its root, in the form of chown(2): an id that they do not name is -1.

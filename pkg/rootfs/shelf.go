@@ -1,8 +1,6 @@
 package rootfs
 
 import (
-	"encoding/binary"
-
 	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/plan"
@@ -41,9 +39,9 @@ func (s *shelf) send(p *plan.Plan) {
 		p.Do("socketpair", unix.SYS_SOCKETPAIR, plan.C(unix.AF_UNIX), plan.C(unix.SOCK_STREAM|unix.SOCK_CLOEXEC), plan.C(0), plan.M(pair))
 		s.from, s.to = p.Get(pair, 0).To("shelf"), p.Get(pair, 4).To("way to the shelf")
 	}
-	msg, control := rights(len(s.waiting))
+	msg, control := plan.Rights(plan.Bytes(make([]byte, 1)), len(s.waiting)) // a byte is what a connection does not merge with the next
 	for i, fd := range s.waiting {
-		p.Put(control, headerSize+4*i, fd)
+		p.Put(control, plan.RightsAt+4*i, fd)
 	}
 	sent, held := p.Reg("sent"), p.Label("hold them")
 	p.Set(sent, plan.C(0))
@@ -62,27 +60,11 @@ func (s *shelf) take(p *plan.Plan, fd plan.Reg) {
 	}
 	first, held := s.queued[0], p.Label("they are held")
 	p.Set(first.sent, plan.R(first.sent)).IfZero(held)
-	msg, control := rights(len(first.fds))
+	msg, control := plan.Rights(plan.Bytes(make([]byte, 1)), len(first.fds))
 	p.Do("recvmsg", unix.SYS_RECVMSG, plan.R(s.from), plan.M(msg), plan.C(unix.MSG_CMSG_CLOEXEC|unix.MSG_DONTWAIT))
 	for i, r := range first.fds {
-		p.Get(control, headerSize+4*i).Into(r)
+		p.Get(control, plan.RightsAt+4*i).Into(r)
 	}
 	p.Here(held)
 	s.queued = s.queued[1:]
-}
-
-// headerSize is that of struct cmsghdr: length, level and type (cmsg(3)).
-const headerSize = 16
-
-// rights is a message of one byte, which a connection does not merge with the next, and n descriptors.
-func rights(n int) (msg, control *plan.Mem) {
-	size := headerSize + 4*n
-	words := make([]uint64, (size+7)/8)
-	words[0] = uint64(size)
-	control = plan.Longs(words...)
-	binary.NativeEndian.PutUint32(control.Data[8:], unix.SOL_SOCKET)
-	binary.NativeEndian.PutUint32(control.Data[12:], unix.SCM_RIGHTS)
-	text := plan.Bytes(make([]byte, 8))
-	iov := plan.Longs(0, 1).Point(0, text)
-	return plan.Longs(0, 0, 0, 1, 0, uint64(size), 0, 0).Point(16, iov).Point(32, control), control
 }

@@ -34,8 +34,9 @@ type Facts struct {
 	// see, wherever they lie, shallow before deep. What it gets of the host is
 	// then taken from one copy of all mounts, in which they are covered.
 	Hidden []*handle.Handle
-	// NoDevices: no device node of the root itself can be opened, those of /dev are mounts of their own.
-	NoDevices bool
+	// Typed: the spec was made of flags. No device node of the root itself can be opened then, those of /dev are mounts of their
+	// own; and the flags of a mount's source stay, unless they were named.
+	Typed bool
 
 	// Clone copies a mount of the caller's tree now, before the fork, and
 	// returns its fd; nil leaves that to the child.
@@ -198,13 +199,10 @@ func (t *Tree) Prepare(p *plan.Plan) {
 	t.prepareDevices(p)
 }
 
-// typed says whether the spec is made of what somebody has typed, and is no bundle's.
-func (t *Tree) typed() bool { return t.facts.NoDevices }
-
 // keep says whether something is still to be done with a mount after it is attached, by its descriptor. All others are closed:
 // a plan of any number of steps has few open.
 func (t *Tree) keep(m *mount) bool {
-	return m.sealed || m.fstype == "proc" || m.fstype == "sysfs" || m.place == "dev" || t.typed() || t.propagation()&unix.MS_REC != 0
+	return m.sealed || m.fstype == "proc" || m.fstype == "sysfs" || m.place == "dev" || t.facts.Typed || t.propagation()&unix.MS_REC != 0
 }
 
 // Assemble appends what happens as the container's root.

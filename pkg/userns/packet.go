@@ -116,14 +116,8 @@ func (p *packet) take(f func(*os.File) error) error {
 // the socket to: Spawn's File, or Outcome's take. call is sendmsg or sendmmsg, which a
 // seccomp filter may tell apart.
 func HandOver(p *plan.Plan, call string, to plan.Arg, fd plan.Reg) {
-	text := plan.Words(packetFile, 0, 0)
-	iov := plan.Longs(0, header).Point(0, text)
-	control := plan.Longs(20, 0, 0) // struct cmsghdr: length, level and type; the fd
-	binary.NativeEndian.PutUint32(control.Data[8:], unix.SOL_SOCKET)
-	binary.NativeEndian.PutUint32(control.Data[12:], unix.SCM_RIGHTS)
-	p.Put(control, 16, fd)
-	// struct msghdr, and for struct mmsghdr one word more.
-	msg := plan.Longs(0, 0, 0, 1, 0, uint64(len(control.Data)), 0, 0).Point(16, iov).Point(32, control)
+	msg, control := plan.Rights(plan.Words(packetFile, 0, 0), 1)
+	p.Put(control, plan.RightsAt, fd)
 	if call == "sendmmsg" {
 		p.Do(call, unix.SYS_SENDMMSG, to, plan.M(msg), plan.C(1), plan.C(unix.MSG_NOSIGNAL))
 		return

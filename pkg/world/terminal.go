@@ -1,7 +1,6 @@
 package world
 
 import (
-	"encoding/binary"
 	"os"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -84,17 +83,11 @@ func consoleDevice(p *plan.Plan, root, slave plan.Reg) {
 }
 
 // sendMaster sends one fd with one short text, as every receiver of OCI
-// console sockets expects it: struct msghdr with one iovec and one
-// SCM_RIGHTS (cmsg(3), unix(7)).
+// console sockets expects it.
 func sendMaster(p *plan.Plan, master plan.Reg, socket int) {
 	p.Act("hand over the terminal")
-	name := plan.Bytes([]byte("/dev/pts/ptmx"))
-	iov := plan.Longs(0, uint64(len(name.Data))).Point(0, name)
-	control := plan.Longs(20, 0, 0) // length, level and type, the fd
-	binary.NativeEndian.PutUint32(control.Data[8:], unix.SOL_SOCKET)
-	binary.NativeEndian.PutUint32(control.Data[12:], unix.SCM_RIGHTS)
-	p.Put(control, 16, master)
-	msg := plan.Longs(0, 0, 0, 1, 0, uint64(len(control.Data)), 0).Point(16, iov).Point(32, control)
+	msg, control := plan.Rights(plan.Bytes([]byte("/dev/pts/ptmx")), 1)
+	p.Put(control, plan.RightsAt, master)
 	p.Do("sendmsg", unix.SYS_SENDMSG, plan.C(socket), plan.M(msg), plan.C(unix.MSG_NOSIGNAL))
 }
 
