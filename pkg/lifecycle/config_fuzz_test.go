@@ -186,7 +186,7 @@ func planned(bundle string) error {
 	}
 	all := uint64(1)<<41 - 1
 	r := &Runtime{Caller: idmap.Caller{UID: 1000, GID: 1000}, Self: kernel.Facts{UID: 1000, EUID: 1000, CapBnd: all}, Warn: func(string) {}}
-	p, _, err := r.Plan(Options{ID: "x", Bundle: bundle, Spec: s})
+	p, _, err := r.Plan(Options{ID: "x", Bundle: bundle, Spec: s, Limits: BestEffort}) // whoever runs this may have no group
 	if err == nil && len(p.Steps) == 0 {
 		err = errors.New("an empty plan")
 	}
