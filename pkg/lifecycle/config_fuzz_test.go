@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"sandbox/pkg/cgroup2"
 	"sandbox/pkg/idmap"
 	"sandbox/pkg/kernel"
 	"sandbox/pkg/spec"
@@ -185,8 +186,9 @@ func planned(bundle string) error {
 		return err
 	}
 	all := uint64(1)<<41 - 1
-	r := &Runtime{Caller: idmap.Caller{UID: 1000, GID: 1000}, Self: kernel.Facts{UID: 1000, EUID: 1000, CapBnd: all}, Warn: func(string) {}}
-	p, _, err := r.Plan(Options{ID: "x", Bundle: bundle, Spec: s, Limits: BestEffort}) // whoever runs this may have no group
+	groups := cgroup2.Host{Mount: filepath.Join(bundle, "none")} // whoever runs this may have no group
+	r := &Runtime{Caller: idmap.Caller{UID: 1000, GID: 1000}, Self: kernel.Facts{UID: 1000, EUID: 1000, CapBnd: all}, Groups: groups, Warn: func(string) {}}
+	p, _, err := r.Plan(Options{ID: "x", Bundle: bundle, Spec: s, Limits: BestEffort})
 	if err == nil && len(p.Steps) == 0 {
 		err = errors.New("an empty plan")
 	}
