@@ -51,7 +51,7 @@ func TestMerge(t *testing.T) {
 
 // TestMergeZeros: a change of zeros alone is no write.
 func TestMergeZeros(t *testing.T) {
-	old := resources(t, `{"memory":{"limit":5,"swap":7},"cpu":{"shares":5,"quota":7,"cpus":"0"},"pids":{"limit":3},"blockIO":{"weight":20}}`)
+	old := resources(t, `{"memory":{"limit":5,"swap":7},"cpu":{"shares":5,"quota":7000,"cpus":"0"},"pids":{"limit":3},"blockIO":{"weight":20}}`)
 	before, _ := Writes(old)
 	after, err := Writes(Merge(old, resources(t, dockerZeros)))
 	if err != nil || lines(before) != lines(after) {

@@ -169,12 +169,29 @@ func weight(shares uint64) uint64 {
 // defaultPeriod is the kernel's, in microseconds.
 const defaultPeriod = 100000
 
+// Bounds of the kernel (tg_set_cfs_bandwidth in kernel/sched/core.c), in microseconds.
+const minBandwidth, maxPeriod = 1000, 1000000
+
+// checkBandwidth says also on a host that has no such controller what no kernel takes.
+func checkBandwidth(c *specs.LinuxCPU) error {
+	if q := c.Quota; q != nil && *q < -1 {
+		return fmt.Errorf("%scpu.quota: %d is negative; -1 is no limit", field, *q)
+	} else if q != nil && *q > 0 && *q < minBandwidth {
+		return fmt.Errorf("%scpu.quota: %d: invalid argument: want at least %d microseconds", field, *q, minBandwidth)
+	}
+	if p := c.Period; p != nil && *p != 0 && (*p < minBandwidth || *p > maxPeriod) {
+		return fmt.Errorf("%scpu.period: %d: invalid argument: want %d to %d microseconds", field, *p, minBandwidth, maxPeriod)
+	}
+	return nil
+}
+
 func cpuBandwidth(c *specs.LinuxCPU) ([]Write, error) {
+	if err := checkBandwidth(c); err != nil {
+		return nil, err
+	}
 	var w []Write
 	quota, name := "", "cpu.quota"
 	switch {
-	case c.Quota != nil && *c.Quota < -1:
-		return nil, fmt.Errorf("%scpu.quota: %d is negative; -1 is no limit", field, *c.Quota)
 	case c.Quota != nil && *c.Quota > 0:
 		quota = strconv.FormatInt(*c.Quota, 10)
 	case c.Quota != nil && *c.Quota == -1:

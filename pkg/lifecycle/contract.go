@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"sandbox/pkg/cgroup2"
 	"sandbox/pkg/confine"
 	"sandbox/pkg/idmap"
 	"sandbox/pkg/kernel"
@@ -58,6 +59,7 @@ func (b *birth) degrade() {
 		b.run.Warn("process.capabilities: unknown ones are ignored: " + unknown)
 	}
 	b.run.warnFlat(b.proc)
+	b.warnUnbounded()
 	if len(b.proc.Limited) > 0 {
 		b.contract.Degrade(kernel.FeatRlimits, strings.Join(b.proc.Limited, ", "), b.limitCause())
 	}
@@ -73,8 +75,16 @@ func (b *birth) degrade() {
 // warnFlat says which capabilities are not ambient although they were to be, in runc's words.
 func (r *Runtime) warnFlat(c *confine.Process) {
 	for _, name := range c.Flat.Names() {
-		r.Warn("can't raise ambient capability " + name + ": operation not permitted, for it is not permitted and inheritable")
+		r.Tell("can't raise ambient capability " + name + ": operation not permitted, for it is not permitted and inheritable")
 	}
+}
+
+// warnUnbounded says in runc's words that nothing holds the processes of a bundle's container together.
+func (b *birth) warnUnbounded() {
+	if b.Typed || b.run.Groups.System || b.fresh(unix.CLONE_NEWPID) || b.group.refusal == nil || errors.Is(b.group.refusal, cgroup2.ErrDisabled) {
+		return
+	}
+	b.run.Tell("a rootless container with no cgroup and no private pid namespace. Such configuration is strongly discouraged (as it is impossible to properly kill all container's processes)")
 }
 
 // fit is a cause of a package that knows nothing of the caller, for this one.

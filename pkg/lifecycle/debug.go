@@ -18,18 +18,21 @@ func (r *Runtime) debugf(format string, args ...any) {
 	}
 }
 
-// told is a request whose every turn is told.
+// told is a request whose every turn is told. Whoever reads runc's log looks for its words about them.
 func (b *birth) told(q userns.Request) userns.Request {
 	if b.run.Debug == nil {
 		return q
 	}
 	b.run.debugf("container %q: the start has %d steps, in new namespaces: %s", b.ID, len(b.plan.Steps), kinds(b.world.Flags()))
+	if b.filter.Filter != nil {
+		b.run.debugf("seccomp filter flags: %d", b.filter.Flags)
+	}
 	q.Born = func(pid int) error {
-		b.run.debugf("container %q: process %d is born", b.ID, pid)
+		b.run.debugf("container %q: nsexec container setup: process %d is born", b.ID, pid)
 		return b.born(pid)
 	}
 	q.Gate = func(c *userns.Child, name string) error {
-		b.run.debugf("container %q: process %d has come to the gate %q", b.ID, c.Pid, name)
+		b.run.debugf("container %q: child process in init(): process %d has come to the gate %q", b.ID, c.Pid, name)
 		return b.gate(c, name)
 	}
 	q.Note = func(name string) {
@@ -39,12 +42,33 @@ func (b *birth) told(q userns.Request) userns.Request {
 	return q
 }
 
+// told is a request of an exec whose every turn is told.
+func (x *execution) told(q userns.Request) userns.Request {
+	if x.run.Debug == nil {
+		return q
+	}
+	born, gate := q.Born, q.Gate
+	q.Born = func(pid int) error {
+		x.run.debugf("container %q: nsexec container setup: process %d is born", x.rec.ID, pid)
+		return born(pid)
+	}
+	q.Gate = func(c *userns.Child, name string) error {
+		x.run.debugf("container %q: child process in init(): process %d has come to the gate %q", x.rec.ID, c.Pid, name)
+		err := gate(c, name)
+		if err == nil && name == gateReady {
+			x.run.debugf("setns_init: about to exec %q in container %q", x.spec.Process.Args, x.rec.ID)
+		}
+		return err
+	}
+	return q
+}
+
 // tell is the end of a start that went well.
 func (b *birth) tell(c *Container) {
 	if b.run.Debug == nil {
 		return
 	}
-	b.run.debugf("container %q: process %d, cgroup %q, state in %s, runs %q", b.ID, c.Pid, b.group.place.Path, b.dir.Path, b.Spec.Process.Args)
+	b.run.debugf("container %q: init: closing the pipe to signal completion: process %d, cgroup %q, state in %s, runs %q", b.ID, c.Pid, b.group.place.Path, b.dir.Path, b.Spec.Process.Args)
 	names := map[kernel.Result][]string{}
 	for _, o := range b.contract.Every() {
 		names[o.Result] = append(names[o.Result], o.Feature)

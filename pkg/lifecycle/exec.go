@@ -112,7 +112,7 @@ func (x *execution) spawnIn(group *execGroup) (*Container, error) {
 		r.Rewrite(x.plan)
 	}
 	c := &Container{run: r}
-	c.child, err = userns.Spawn(userns.Request{Plan: x.plan, Group: group.dir, Signals: r.Signals, Over: rec.Payload().Ends, Born: func(pid int) error {
+	c.child, err = userns.Spawn(x.told(userns.Request{Plan: x.plan, Group: group.dir, Signals: r.Signals, Over: rec.Payload().Ends, Born: func(pid int) error {
 		return r.joinShare(rec.Share, pid)
 	}, Gate: func(child *userns.Child, gate string) error {
 		if gate == gateGroup {
@@ -122,7 +122,7 @@ func (x *execution) spawnIn(group *execGroup) (*Container, error) {
 		return x.born(child.Pid)
 	}, File: func(child *userns.Child, f *os.File) error {
 		return interrupt.Do(r.Signals, func() error { return filter{rec.Seccomp}.relay(f, child.Pid, rec, state.Running) })
-	}})
+	}}))
 	if err != nil {
 		return nil, r.explainStep(err, func(op *kernel.Op) {
 			op.InUserns = x.where.Userns

@@ -40,6 +40,9 @@ func (t *Tree) readNodes() error {
 		index[n.path] = i
 	}
 	for i, d := range t.devices() {
+		if isPtmx(d) {
+			continue // the link to that of the container's own devpts stays, as with runc
+		}
 		n, err := t.nodeOf(d)
 		if err != nil {
 			return fmt.Errorf("linux.devices[%d].path: %w", i, err)
@@ -53,6 +56,10 @@ func (t *Tree) readNodes() error {
 		t.nodes[at] = n
 	}
 	return nil
+}
+
+func isPtmx(d specs.LinuxDevice) bool {
+	return path.Clean("/"+d.Path) == "/dev/ptmx" && (d.Type == "c" || d.Type == "u") && d.Major == 5 && d.Minor == 2
 }
 
 // devices are those of the spec.
