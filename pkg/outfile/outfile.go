@@ -220,6 +220,11 @@ func (p *place) special() (*os.File, error) {
 	case kind != unix.S_IFIFO && (kind != unix.S_IFCHR || !p.device()):
 		return nil, errors.New("is neither a file nor a pipe: name another one")
 	}
+	return p.openSpecial(kind)
+}
+
+// openSpecial opens the pipe or device, which was of this kind when it was looked at; nil for a pipe that nobody reads.
+func (p *place) openSpecial(kind uint32) (*os.File, error) {
 	fd, err := p.open(0, 0)
 	if kind == unix.S_IFIFO && errors.Is(err, unix.ENXIO) {
 		return nil, nil
@@ -227,6 +232,7 @@ func (p *place) special() (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
+	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil || st.Mode&unix.S_IFMT != kind {
 		unix.Close(fd)
 		return nil, unix.ESTALE // it was exchanged meanwhile
@@ -257,23 +263,9 @@ func opened(fd int, name string, mode uint32) *os.File {
 // descriptor is a copy of a descriptor that we were started with, where a path names one. What Go or we have opened is
 // close-on-exec, and nobody's to name.
 func descriptor(path string) (f *os.File, ours bool, err error) {
-	fd := -1
-	switch path {
-	case "/dev/stdout":
-		fd = 1
-	case "/dev/stderr":
-		fd = 2
-	default:
-		for _, dir := range []string{"/dev/fd/", "/proc/self/fd/"} {
-			if n, is := strings.CutPrefix(path, dir); is && !strings.Contains(n, "/") {
-				if fd, err = strconv.Atoi(n); err != nil || fd < 0 {
-					return nil, true, &fs.PathError{Op: "open", Path: path, Err: unix.ENOENT}
-				}
-			}
-		}
-	}
-	if fd < 0 {
-		return nil, false, nil
+	fd, err := descriptorNumber(path)
+	if err != nil || fd < 0 {
+		return nil, err != nil, err
 	}
 	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
 	if err == nil && flags&unix.FD_CLOEXEC != 0 {
@@ -286,4 +278,24 @@ func descriptor(path string) (f *os.File, ours bool, err error) {
 		return nil, true, &fs.PathError{Op: "open", Path: path, Err: err}
 	}
 	return os.NewFile(uintptr(fd), path), true, nil
+}
+
+// descriptorNumber returns the number of the descriptor that path stands for, or -1 when path is any other name.
+func descriptorNumber(path string) (int, error) {
+	switch path {
+	case "/dev/stdout":
+		return 1, nil
+	case "/dev/stderr":
+		return 2, nil
+	}
+	for _, dir := range []string{"/dev/fd/", "/proc/self/fd/"} {
+		if n, is := strings.CutPrefix(path, dir); is && !strings.Contains(n, "/") {
+			fd, err := strconv.Atoi(n)
+			if err != nil || fd < 0 {
+				return -1, &fs.PathError{Op: "open", Path: path, Err: unix.ENOENT}
+			}
+			return fd, nil
+		}
+	}
+	return -1, nil
 }
