@@ -56,26 +56,31 @@ func (r Receiver) arrivals(ctx context.Context, listener *os.File) <-chan arriva
 	go func() {
 		defer close(out)
 		defer stop()
-		var receiving sync.WaitGroup
-		defer receiving.Wait()
-		for {
-			conn, err := accept(listener)
-			switch {
-			case ctx.Err() != nil:
-				conn.Close() // (of a nil file: an error)
-				return
-			case exhausted(err):
-				time.Sleep(20 * time.Millisecond) // until somebody's connection or console has ended
-			case err != nil:
-				tell(ctx, out, arrival{err: fmt.Errorf("accepting on the console socket: %w", err)})
-				return
-			default:
-				p.add(conn)
-				receiving.Go(func() { p.receive(ctx, conn, out) })
-			}
-		}
+		p.acceptAll(ctx, listener, out)
 	}()
 	return out
+}
+
+// acceptAll receives from every sender until ctx ends or accepting fails, and returns when the last has been received.
+func (p *peers) acceptAll(ctx context.Context, listener *os.File, out chan<- arrival) {
+	var receiving sync.WaitGroup
+	defer receiving.Wait()
+	for {
+		conn, err := accept(listener)
+		switch {
+		case ctx.Err() != nil:
+			conn.Close() // (of a nil file: an error)
+			return
+		case exhausted(err):
+			time.Sleep(20 * time.Millisecond) // until somebody's connection or console has ended
+		case err != nil:
+			tell(ctx, out, arrival{err: fmt.Errorf("accepting on the console socket: %w", err)})
+			return
+		default:
+			p.add(conn)
+			receiving.Go(func() { p.receive(ctx, conn, out) })
+		}
+	}
 }
 
 func tell(ctx context.Context, out chan<- arrival, a arrival) {

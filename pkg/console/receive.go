@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -76,25 +77,9 @@ func recvFDs(sock *os.File) (text []byte, fds []int, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	var (
-		buf       = make([]byte, maxName+1) // one more, to tell a name that is too long
-		oob       = make([]byte, unix.CmsgSpace(maxFDs*4))
-		n, oobn   int
-		flags     int
-		recvError error
-	)
-	err = conn.Read(func(fd uintptr) bool {
-		for {
-			// MSG_CMSG_CLOEXEC: a flag set afterwards would be too late for a fork in another thread.
-			n, oobn, flags, _, recvError = unix.Recvmsg(int(fd), buf, oob, unix.MSG_CMSG_CLOEXEC)
-			if !errors.Is(recvError, unix.EINTR) {
-				return !errors.Is(recvError, unix.EAGAIN)
-			}
-		}
-	})
-	if err == nil {
-		err = recvError
-	}
+	buf := make([]byte, maxName+1) // one more, to tell a name that is too long
+	oob := make([]byte, unix.CmsgSpace(maxFDs*4))
+	n, oobn, flags, err := recvMessage(conn, buf, oob)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -110,6 +95,24 @@ func recvFDs(sock *os.File) (text []byte, fds []int, err error) {
 		return nil, nil, err
 	}
 	return buf[:n], fds, nil
+}
+
+// recvMessage waits for one message and puts its text into buf and its control messages into oob.
+func recvMessage(conn syscall.RawConn, buf, oob []byte) (n, oobn, flags int, err error) {
+	var recvError error
+	err = conn.Read(func(fd uintptr) bool {
+		for {
+			// MSG_CMSG_CLOEXEC: a flag set afterwards would be too late for a fork in another thread.
+			n, oobn, flags, _, recvError = unix.Recvmsg(int(fd), buf, oob, unix.MSG_CMSG_CLOEXEC)
+			if !errors.Is(recvError, unix.EINTR) {
+				return !errors.Is(recvError, unix.EAGAIN)
+			}
+		}
+	})
+	if err == nil {
+		err = recvError
+	}
+	return n, oobn, flags, err
 }
 
 // parseFDs collects the descriptors of all control messages; others, such as credentials, are passed over.

@@ -89,6 +89,11 @@ func (r Receiver) serveOne(ctx context.Context, listener *os.File, remove func()
 		master.Close()
 		return err
 	}
+	return r.outlast(ctx, session)
+}
+
+// outlast returns when the session has ended, or leaves it when ctx does.
+func (r Receiver) outlast(ctx context.Context, session *Session) (err error) {
 	ended := make(chan error, 1)
 	go func() {
 		_ = session.Wait()
