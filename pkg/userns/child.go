@@ -2,7 +2,6 @@ package userns
 
 import (
 	"syscall"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -19,7 +18,6 @@ import (
 //
 //go:nosplit
 //go:norace
-//go:nocheckptr
 func child(pr *program) {
 	pc := pr.start
 	if pc == 0 {
@@ -44,13 +42,12 @@ func child(pr *program) {
 //
 //go:nosplit
 //go:norace
-//go:nocheckptr
 func strip(pr *program) {
 	if pr.resets {
 		resetHandlers(pr)
 	}
 	if pr.stacked {
-		syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&pr.mask)), 0, 8, 0, 0)
+		syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, pr.at.mask, 0, 8, 0, 0)
 	}
 	for i := 0; i < len(pr.forget); i++ {
 		syscall.RawSyscall6(unix.SYS_MUNMAP, pr.forget[i].begin, pr.forget[i].end-pr.forget[i].begin, 0, 0, 0, 0)
@@ -67,13 +64,12 @@ func strip(pr *program) {
 //
 //go:nosplit
 //go:norace
-//go:nocheckptr
 func resetHandlers(pr *program) {
 	for i := uintptr(1); i <= signals; i++ {
-		syscall.RawSyscall6(unix.SYS_RT_SIGACTION, i, 0, uintptr(unsafe.Pointer(&pr.action)), 8, 0, 0)
+		syscall.RawSyscall6(unix.SYS_RT_SIGACTION, i, 0, pr.at.action, 8, 0, 0)
 		if pr.action[0] > ignored {
 			pr.action = [4]uintptr{}
-			syscall.RawSyscall6(unix.SYS_RT_SIGACTION, i, uintptr(unsafe.Pointer(&pr.action)), 0, 8, 0, 0)
+			syscall.RawSyscall6(unix.SYS_RT_SIGACTION, i, pr.at.action, 0, 8, 0, 0)
 		}
 	}
 }
@@ -82,7 +78,6 @@ func resetHandlers(pr *program) {
 //
 //go:nosplit
 //go:norace
-//go:nocheckptr
 func perform(pr *program, o *op, pc int32) (r1 uintptr, errno syscall.Errno) {
 	first := o.arg(pr, 0)
 	switch o.kind {
@@ -166,21 +161,19 @@ func (o *op) handler(errno syscall.Errno) int32 {
 //
 //go:nosplit
 //go:norace
-//go:nocheckptr
 func tell(pr *program, kind uint32, pc int32) {
 	pr.packet = [3]uint32{kind, uint32(pc), 0}
-	syscall.RawSyscall6(unix.SYS_SENDTO, pr.report, uintptr(unsafe.Pointer(&pr.packet[0])), header, unix.MSG_NOSIGNAL, 0, 0)
+	syscall.RawSyscall6(unix.SYS_SENDTO, pr.report, pr.at.packet, header, unix.MSG_NOSIGNAL, 0, 0)
 }
 
 // wait returns when the parent lets the child through the gate. Without a parent it ends.
 //
 //go:nosplit
 //go:norace
-//go:nocheckptr
 func wait(pr *program) {
 	r1, errno := uintptr(0), syscall.EINTR
 	for errno == syscall.EINTR {
-		r1, _, errno = syscall.RawSyscall6(unix.SYS_READ, pr.report, uintptr(unsafe.Pointer(&pr.answer[0])), 1, 0, 0, 0)
+		r1, _, errno = syscall.RawSyscall6(unix.SYS_READ, pr.report, pr.at.answer, 1, 0, 0, 0)
 	}
 	if errno != 0 || r1 != 1 {
 		die(pr, exitAlone)
@@ -191,15 +184,12 @@ func wait(pr *program) {
 //
 //go:nosplit
 //go:norace
-//go:nocheckptr
 func fail(pr *program, o *op, pc int32, errno syscall.Errno) {
 	pr.packet = [3]uint32{packetFail, uint32(pc), uint32(errno)}
-	// Written as a word: a pointer store could call the write barrier.
-	*(*uintptr)(unsafe.Pointer(&pr.iov[1].Base)) = uintptr(unsafe.Pointer(unsafe.SliceData(o.words)))
-	pr.iov[1].Len = uint64(len(o.words))
-	if _, _, errno = syscall.RawSyscall6(unix.SYS_SENDMSG, pr.report, uintptr(unsafe.Pointer(&pr.msg)), unix.MSG_NOSIGNAL, 0, 0, 0); errno != 0 {
+	pr.iov[1] = o.text
+	if _, _, errno = syscall.RawSyscall6(unix.SYS_SENDMSG, pr.report, pr.at.msg, unix.MSG_NOSIGNAL, 0, 0, 0); errno != 0 {
 		// A seccomp filter of the container's may know only one of them.
-		syscall.RawSyscall6(unix.SYS_WRITEV, pr.report, uintptr(unsafe.Pointer(&pr.iov[0])), 2, 0, 0, 0)
+		syscall.RawSyscall6(unix.SYS_WRITEV, pr.report, pr.at.iov, 2, 0, 0, 0)
 	}
 	die(pr, exitFailed)
 }
@@ -208,7 +198,6 @@ func fail(pr *program, o *op, pc int32, errno syscall.Errno) {
 //
 //go:nosplit
 //go:norace
-//go:nocheckptr
 func die(pr *program, status uintptr) {
 	syscall.RawSyscall6(unix.SYS_EXIT_GROUP, status, 0, 0, 0, 0, 0)
 	// A seccomp filter does not let us end: a fault does, also as a pid namespace's first process.

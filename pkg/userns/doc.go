@@ -23,7 +23,7 @@
 //
 // A child whose parent has died finds nobody at its next gate and ends.
 //
-// Side of the fork: both; exec.go is the only file of this module that runs in
-// the child and the only one that uses unsafe. It must not import spec or
+// Side of the fork: both; child.go is the only file of this module that runs in
+// the child, exec.go the only one that uses unsafe. It must not import spec or
 // lifecycle.
 package userns

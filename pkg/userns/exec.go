@@ -36,10 +36,7 @@ func prepare(p *plan.Plan, report, other int) (*launch, error) {
 	l.program = &room[program](&l.memory, 1)[0]
 	l.ops, l.regs = room[op](&l.memory, len(p.Steps)+1), room[uintptr](&l.memory, p.Regs()+1)
 	l.report, l.other = uintptr(report), uintptr(other)
-	l.iov[0].Base = (*byte)(unsafe.Pointer(&l.packet[0]))
-	l.iov[0].SetLen(header)
-	l.msg.Iov = &l.iov[0]
-	l.msg.SetIovlen(2)
+	l.locate()
 	for i, s := range p.Steps {
 		l.compile(&l.ops[i], s, i)
 	}
@@ -51,6 +48,17 @@ func prepare(p *plan.Plan, report, other int) (*launch, error) {
 	last := &l.ops[len(p.Steps)]
 	last.nr, last.args[0], last.zero, last.nonzero = unix.SYS_EXIT_GROUP, exitFailed, -1, -1
 	return l, nil
+}
+
+// locate notes where the parts lie that the child hands to the kernel, so that it need not ask.
+func (l *launch) locate() {
+	l.at = addresses{
+		mask: uintptr(unsafe.Pointer(&l.mask)), action: uintptr(unsafe.Pointer(&l.action)), packet: uintptr(unsafe.Pointer(&l.packet)),
+		answer: uintptr(unsafe.Pointer(&l.answer)), iov: uintptr(unsafe.Pointer(&l.iov)), msg: uintptr(unsafe.Pointer(&l.msg)),
+	}
+	l.iov[0] = vector{l.at.packet, header}
+	l.msg.Iov = (*unix.Iovec)(unsafe.Pointer(&l.iov))
+	l.msg.SetIovlen(2)
 }
 
 // begin is [child] as a value, whose first word is where its code is.
@@ -89,10 +97,11 @@ func (l *launch) compile(o *op, s *plan.Step, i int) {
 	}
 	// Acts are many steps long.
 	if i > 0 && s.Act == l.plan.Steps[i-1].Act {
-		o.words = l.ops[i-1].words
+		o.words, o.text = l.ops[i-1].words, l.ops[i-1].text
 	} else {
 		o.words = room[byte](&l.memory, len(s.Act))
 		copy(o.words, s.Act)
+		o.text = vector{address(o.words), uintptr(len(o.words))}
 	}
 	// A plan that shares memory forks for one reason, a launcher that ends.
 	if ownStack && !l.plan.Private && s.Op == plan.Call && s.Nr == unix.SYS_CLONE {

@@ -53,7 +53,14 @@ type op struct {
 	mask, value   uint32
 	errno         syscall.Errno
 	words         []byte
+	text          vector // of words
 }
+
+// vector is struct iovec of readv(2), with an address that is no pointer to the compiler.
+type vector struct{ base, size uintptr }
+
+// addresses are where the parts of a program lie that the child hands to the kernel.
+type addresses struct{ mask, action, packet, answer, iov, msg uintptr }
 
 type handler struct {
 	errno syscall.Errno
@@ -67,7 +74,8 @@ type program struct {
 	regs   []uintptr
 	packet [3]uint32 // kind, step, errno
 	answer [4]byte
-	iov    [2]unix.Iovec
+	iov    [2]vector
+	at     addresses
 	msg    unix.Msghdr
 	report uintptr // the fd that gates, notes and failures go to
 	other  uintptr // the parent's end of it, of which the child has a copy
