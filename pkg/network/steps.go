@@ -17,12 +17,17 @@ func (w *Network) Steps(p *plan.Plan, s *specs.Spec, in *world.World) {
 	}
 	p.Act("let ordinary users inside listen on every port, and ping")
 	given := func(key string) bool { return s.Linux.Sysctl[key] != "" }
-	for _, one := range []struct{ key, path, value string }{
+	type sysctl struct{ key, path, value string }
+	list := []sysctl{
 		{"net.ipv4.ip_unprivileged_port_start", "net/ipv4/ip_unprivileged_port_start", "0"},
 		{"net.ipv4.ping_group_range", "net/ipv4/ping_group_range", pingers(s, in)},
 		// slirp4netns's address would be tentative for a second.
 		{"net.ipv6.conf.default.accept_dad", "net/ipv6/conf/default/accept_dad", "0"},
-	} {
+	}
+	if w.job.RoutesLoopback() { // the device has it from its making
+		list = append(list, sysctl{"net.ipv4.conf.default.route_localnet", "net/ipv4/conf/default/route_localnet", "1"})
+	}
+	for _, one := range list {
 		if !given(one.key) {
 			// A read-only /proc/sys, or a kernel without it: what it would be for does not work then.
 			p.WriteFile(plan.Cwd(), "/proc/sys/"+one.path, one.value, unix.EROFS, unix.EACCES, unix.EPERM, unix.ENOENT, unix.EINVAL)

@@ -12,12 +12,22 @@ import (
 // apiSocket is slirp4netns's, in the network's directory.
 const apiSocket = "api.sock"
 
-// addForward asks slirp4netns to publish a port (slirp4netns(1), "API socket").
+// addForward publishes a port, and looks for the server behind it.
 func (h *Helper) addForward(p Port, _ *os.File) error {
+	if err := h.forward(p); err != nil {
+		return err
+	}
+	h.findServer(p)
+	return nil
+}
+
+// forward asks slirp4netns to publish a port (slirp4netns(1), "API socket").
+func (h *Helper) forward(p Port) error {
 	type arguments struct {
 		Proto    string `json:"proto"`
 		HostAddr string `json:"host_addr,omitempty"`
 		Host     int    `json:"host_port"`
+		GuestIP  string `json:"guest_addr,omitempty"` // "" is the container's own
 		Guest    int    `json:"guest_port"`
 	}
 	var reply struct {
@@ -27,7 +37,7 @@ func (h *Helper) addForward(p Port, _ *os.File) error {
 	if ip == "" {
 		ip = "0.0.0.0"
 	}
-	err := ask("add_hostfwd", arguments{p.Proto, ip, p.Host, p.Container}, &reply)
+	err := ask("add_hostfwd", arguments{p.Proto, ip, p.Host, h.guests[p], p.Container}, &reply)
 	if err != nil {
 		return fmt.Errorf("slirp4netns publish %s: %w", p.where(), err)
 	}
@@ -40,6 +50,7 @@ func (h *Helper) removeForward(p Port) error {
 		return fmt.Errorf("withdraw port %s: %w", p.where(), err)
 	}
 	delete(h.ids, p)
+	h.forgetServer(p)
 	return nil
 }
 

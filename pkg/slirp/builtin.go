@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"sync"
 	"time"
@@ -17,7 +18,8 @@ import (
 // RootlessKit's outer half could not stay: see serveTCP and udpPort.
 type driver struct {
 	h      *Helper
-	inside string        // the container's address
+	tcp    []netip.Addr  // of the container, in the order in which they are tried
+	inside []netip.Addr  // the same for UDP
 	slots  chan struct{} // one for each connection that there are descriptors for
 
 	mu    sync.Mutex
@@ -39,7 +41,7 @@ func (h *Helper) newDriver() (*driver, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &driver{h: h, inside: h.Address().String(), inner: inner, open: make(map[Port]io.Closer)}
+	d := &driver{h: h, tcp: tcpInside(h.Address()), inside: udpInside(h.Address()), inner: inner, open: make(map[Port]io.Closer)}
 	d.slots = make(chan struct{}, connections(descriptors()))
 	go d.keep()
 	return d, nil
@@ -160,8 +162,8 @@ func (d *driver) remove(p Port) {
 	}
 }
 
-func (d *driver) request(p Port) *msg.Request {
-	return &msg.Request{Type: msg.RequestTypeConnect, Proto: p.Proto, IP: d.inside, Port: p.Container}
+func connectTo(p Port, to netip.Addr) *msg.Request {
+	return &msg.Request{Type: msg.RequestTypeConnect, Proto: p.Proto, IP: to.String(), Port: p.Container}
 }
 
 // take waits until there are descriptors for one more connection.

@@ -75,19 +75,22 @@ type handler struct {
 	ours   bool   // it serves sockets that listen already, which the caller's process has made
 	source bool   // a server inside sees the client's address
 	ipv4   bool   // alone
+	routed bool   // it reaches the container's 127.0.0.1 through the tap
 	socket string // which the carrier makes, to be told of each port, and a new carrier of all again; "" for none
 
 	// add publishes a port. held listens already where the handler is ours, and is taken.
 	add    func(h *Helper, p Port, held *os.File) error
 	remove func(*Helper, Port) error
+	// atLoopback is called once for a port that add has told findServer of, when a server is there, which listens on 127.0.0.1 alone.
+	atLoopback func(*Helper, Port) error
 }
 
 // handlers is their table.
 func handlers() []handler {
 	return []handler{
 		{name: rootlessKit, ours: true, add: (*Helper).addToDriver, remove: (*Helper).removeFromDriver},
-		{name: "slirp4netns", source: true, ipv4: true, socket: apiSocket, add: (*Helper).addForward, remove: (*Helper).removeForward},
-		{name: "pasta", source: true, add: (*Helper).addToPasta, remove: (*Helper).removeFromPasta},
+		{name: "slirp4netns", source: true, ipv4: true, routed: true, socket: apiSocket, add: (*Helper).addForward, remove: (*Helper).removeForward, atLoopback: (*Helper).forwardToLoopback},
+		{name: "pasta", source: true, add: (*Helper).addToPasta, remove: (*Helper).removeFromPasta, atLoopback: (*Helper).sayLoopback},
 	}
 }
 
@@ -115,6 +118,9 @@ func (c *Config) Carries() bool { return c.carrier().start != nil }
 
 // MakesSocket says whether the carrier makes a socket in the network's directory.
 func (c *Config) MakesSocket() bool { return c.handler().socket != "" }
+
+// RoutesLoopback says whether published ports reach the container's 127.0.0.1 through its device, which the kernel has to allow.
+func (c *Config) RoutesLoopback() bool { return c.handler().routed }
 
 // Address is the container's own; not valid where only the carrier knows.
 func (c *Config) Address() netip.Addr { return c.carrier().address(c) }

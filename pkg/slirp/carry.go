@@ -1,6 +1,7 @@
 package slirp
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -35,7 +36,11 @@ func (h *Helper) carry() (*running, error) {
 		c.said.listen(r)
 		close(c.silent)
 	}()
-	if err := h.carrier().start(h, c); err != nil {
+	err = h.carrier().start(h, c)
+	if errors.Is(err, errBefore2024) {
+		return h.carry()
+	}
+	if err != nil {
 		return nil, err
 	}
 	if err := h.shut(); err != nil {
@@ -75,6 +80,7 @@ func (h *Helper) spawn(c *running) error {
 	defer h.mu.Unlock()
 	h.running = c
 	clear(h.ids)
+	clear(h.guests)
 	if h.stopping { // between the look and the start
 		p.kill()
 	}

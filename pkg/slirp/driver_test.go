@@ -45,7 +45,7 @@ func newTestDriver(t *testing.T, slots int) *driver {
 		t.Fatal(err)
 	}
 	h := &Helper{log: io.Discard}
-	return &driver{h: h, inside: "127.0.0.1", slots: make(chan struct{}, slots), open: make(map[Port]io.Closer)}
+	return &driver{h: h, tcp: tcpInside(loopback4), inside: udpInside(loopback4), slots: make(chan struct{}, slots), open: make(map[Port]io.Closer)}
 }
 
 // publish returns the address of a port that leads to one of this host.

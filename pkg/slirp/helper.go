@@ -58,7 +58,10 @@ type Helper struct {
 	lost     string // why there is no way out and no port any more
 	driver   *driver
 	ports    []Port
-	ids      map[Port]int // a port's id with slirp4netns
+	ids      map[Port]int    // a port's id with slirp4netns
+	guests   map[Port]string // where it leads inside, "" for the container's own address
+	sought   map[Port]bool   // ports whose server is not there yet
+	finding  bool            // findServers runs
 }
 
 // ReadJob reads what the parent has written.
@@ -115,7 +118,7 @@ func (h *Helper) ownDescriptors() {
 }
 
 func (h *Helper) open() error {
-	h.log, h.ids = os.Stderr, make(map[Port]int)
+	h.log, h.ids, h.guests, h.sought = os.Stderr, make(map[Port]int), make(map[Port]string), make(map[Port]bool)
 	control, err := h.listen()
 	if err != nil {
 		return err

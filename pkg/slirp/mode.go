@@ -22,6 +22,7 @@ type Config struct {
 	Outbound     string // slirp4netns: source address or device of IPv4
 	Outbound6    string
 	Extra        []string // pasta's own flags, as typed
+	before2024   bool     // pasta: it does not know toLoopback; found out at its first start
 	Shared       bool     // the network is the host's or another's: the kind is none
 }
 

@@ -36,6 +36,9 @@ func (c *Config) pastaArgs(ports []Port, holder int, user bool) []string {
 	}
 	add(forwards(ports, "tcp", "-t"), "-t", "--tcp-ports")
 	add(forwards(ports, "udp", "-u"), "-u", "--udp-ports")
+	if len(ports) > 0 && !c.before2024 {
+		add([]string{toLoopback}, toLoopback)
+	}
 	args = append(args, c.Extra...)
 	if user {
 		return append(args, strconv.Itoa(holder))
@@ -142,6 +145,7 @@ func pastaResolvers(_ *Config, host []string) []string {
 // addToPasta takes a port that pasta was started with.
 func (h *Helper) addToPasta(p Port, _ *os.File) error {
 	if slices.Contains(h.Ports, p) {
+		h.findServer(p)
 		return nil
 	}
 	return errors.New("pasta publishes ports at its start only: --network slirp4netns can add them later")
@@ -184,7 +188,18 @@ func (h *Helper) startPasta(c *running) error {
 	return h.pastaNotReady(c, true)
 }
 
+// toLoopback has clients on the host's loopback arrive on the container's, where a server may listen alone. A pasta of before
+// October 2024 does so anyway, and refuses the option.
+const toLoopback = "--host-lo-to-ns-lo"
+
+// errBefore2024 is the refusal, after which pasta can be started without.
+var errBefore2024 = errors.New("pasta is from before October 2024")
+
 func (h *Helper) pastaNotReady(c *running, late bool) error {
+	if !late && !h.before2024 && refuses(c, toLoopback) {
+		h.before2024 = true
+		return errBefore2024
+	}
 	refused, hint := "", ""
 	if len(h.Extra) > 0 {
 		refused = fmt.Sprintf("pasta refuses one of its options (%s)", strings.Join(h.Extra, " "))
@@ -193,6 +208,13 @@ func (h *Helper) pastaNotReady(c *running, late bool) error {
 		hint = "; pasta copies the addresses and routes of this host, which has no default route: add one, or take --network slirp4netns"
 	}
 	return h.notReady(c, late, refused, hint)
+}
+
+func refuses(c *running, option string) bool {
+	<-c.gone
+	c.last()
+	text := c.said.String()
+	return refusesOption(text) && strings.Contains(text, option)
 }
 
 // settled is how long after its first route pasta has made the last.

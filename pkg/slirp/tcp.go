@@ -39,7 +39,7 @@ const tries = 20
 // the port learns it by a reset, the nearest to a refusal that is left.
 func (d *driver) relay(c *net.TCPConn, p Port) {
 	for i := range tries {
-		inside, err := dialInner[*net.TCPConn](d.request(p))
+		inside, err := d.dialTCP(p)
 		if err == nil {
 			join(c, inside)
 			return

@@ -36,6 +36,7 @@ type udpPort struct {
 // udpClient is where a client's packets go inside.
 type udpClient struct {
 	*net.UDPConn
+	aim    aim
 	at     netip.AddrPort
 	last   time.Time
 	recent *list.Element
@@ -58,7 +59,7 @@ func (u *udpPort) serve() {
 			continue
 		}
 		if c := u.client(from); c != nil {
-			_, _ = c.Write(buf[:n]) // refused: nobody is there, as with any datagram
+			c.aim.send(buf[:n])
 		}
 	}
 }
@@ -83,14 +84,14 @@ func (u *udpPort) client(at netip.AddrPort) *udpClient {
 		for most := u.d.shareUDP(); u.recent.Len() >= most; {
 			u.forget(u.recent.Back().Value.(*udpClient))
 		}
-		inside, err := dialInner[*net.UDPConn](u.d.request(u.port))
+		inside, err := dialInner[*net.UDPConn](connectTo(u.port, u.d.inside[0]))
 		if err != nil {
 			if errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) {
 				u.d.full(err)
 			}
 			return nil
 		}
-		c = &udpClient{UDPConn: inside, at: at}
+		c = &udpClient{UDPConn: inside, at: at, aim: aim{conn: inside, list: u.d.inside, port: uint16(u.port.Container)}}
 		c.recent = u.recent.PushFront(c)
 		u.clients[at] = c
 		go u.answers(c)
@@ -118,7 +119,7 @@ func (u *udpPort) answers(c *udpClient) {
 	for {
 		err := u.answer(c)
 		if errors.Is(err, unix.ECONNREFUSED) {
-			continue // to an earlier packet: nobody was there yet
+			continue // by an address at which nobody was, and which aim knows
 		}
 		u.mu.Lock()
 		if err != nil {
@@ -140,17 +141,23 @@ func (u *udpPort) answer(c *udpClient) error {
 		return err
 	}
 	var failed error
+	var from int
 	err = raw.Read(func(fd uintptr) bool {
 		buf := packets.Get().(*[]byte)
 		defer packets.Put(buf)
 		var n int
+		from = c.aim.now()
 		if n, failed = unix.Read(int(fd), *buf); failed == nil {
+			c.aim.answered()
 			_, _ = u.WriteToUDPAddrPort((*buf)[:n], c.at) // what the host's network refuses is lost, as any datagram
 		}
 		return !errors.Is(failed, unix.EAGAIN)
 	})
 	if err != nil {
 		return err
+	}
+	if errors.Is(failed, unix.ECONNREFUSED) {
+		c.aim.turnedAway(from)
 	}
 	return failed
 }
