@@ -71,6 +71,7 @@ func Spawn(r Request) (*Child, error) {
 	// A child that we leave waiting would keep all our memory for as long as it
 	// waits; a copy is only what we have written to.
 	r.Plan.Private = r.Plan.Private || r.Until != ""
+	spare(r.Plan, theirs)
 	pr, err := prepare(r.Plan, theirs, ours)
 	if err != nil {
 		unix.Close(ours)
