@@ -267,6 +267,9 @@ func (a *app) wished(r *lifecycle.Runtime, f *runFlags, form form, args []string
 		a.tell(n.Text)
 	}
 	o.Hidden, o.Typed = f.made.Hidden, true
+	if kernel.FewFiles() {
+		o.Paths.Shelve(o.Hidden)
+	}
 	for _, f := range f.made.Files {
 		o.Files = append(o.Files, lifecycle.File(f))
 	}

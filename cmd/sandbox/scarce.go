@@ -11,10 +11,10 @@ import (
 
 // What a start takes besides what is there, in the usual case: tests/hosts.txtar looks whether it still is so.
 const (
-	filesOfExec    = 10
-	filesOfBundle  = 19
-	filesOfRootfs  = 31
-	filesOfTree    = 55 // with what lies in the working directory
+	filesOfExec    = 8
+	filesOfBundle  = 11
+	filesOfRootfs  = 18
+	filesOfTree    = 36 // with what lies in the working directory
 	threadsOfStart = 6
 )
 

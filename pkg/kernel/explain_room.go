@@ -3,6 +3,7 @@ package kernel
 import (
 	"fmt"
 	"os"
+	"sandbox/pkg/proc"
 	"strconv"
 	"strings"
 
@@ -28,6 +29,9 @@ func fileLimit(s *sight) (Cause, bool) {
 	hard := parseLimits(read(s.proc("self/limits")))["nofile"]
 	return fill(FileLimit, []string{"IFLIMIT", Holds}, "ulimit -Hn is "+strconv.FormatUint(hard, 10)), true
 }
+
+// FewFiles says whether a start has to close what it can as it goes.
+func FewFiles() bool { return proc.FewFiles() }
 
 // FilesLeft is a [Refusal] unless so many files can be opened yet: what stops in the midst of a start has many words for it.
 func (h Host) FilesLeft(need int) error {

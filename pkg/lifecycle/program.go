@@ -10,6 +10,7 @@ import (
 	"sandbox/pkg/idmap"
 	"sandbox/pkg/kernel"
 	"sandbox/pkg/plan"
+	"sandbox/pkg/proc"
 	"sandbox/pkg/resctrl"
 	"sandbox/pkg/rootfs"
 	"sandbox/pkg/state"
@@ -89,7 +90,7 @@ func (g *program) compile(scratch rootfs.Scratch) error {
 		Bundle: g.Bundle, Scratch: scratch, Paths: g.Paths, Hidden: g.Hidden, Typed: g.Typed, Elsewhere: g.world.NS.Joined(unix.CLONE_NEWNS),
 		Mknod:    !g.userns() && g.run.Self.Has(unix.CAP_MKNOD) && g.run.Self.InitialUserns(),
 		MapsGID:  g.mapsGID,
-		NewMount: g.ownTree(), Whole: g.whole, Kcore: g.run.Kernel.Kcore(),
+		NewMount: g.ownTree(), Whole: g.whole, Kcore: g.run.Kernel.Kcore(), FewFiles: proc.FewFiles(),
 		SELinux: g.Spec.Linux != nil && g.Spec.Linux.MountLabel != "" && g.run.Kernel.SELinux(), Clone: g.cloner(), IDMap: g.ownerMap, Group: g.groupSteps(),
 	})
 	if err != nil {

@@ -94,27 +94,29 @@ func execBeside(p *plan.Plan, job *slirp.Job, of *slirp.Program) (slirp.Child, e
 		out = null
 	}
 	// Up first, so that none is overwritten before its turn.
-	const high = 64
 	files := append([]*os.File{null, out, out}, of.Files...)
 	path := of.Path
 	if of.Own != nil { // it stays open: it may be a script, whose interpreter opens it again
 		path = fmt.Sprintf("/proc/self/fd/%d", len(files))
 		files = append(files, of.Own)
 	}
-	for i, f := range files {
-		p.Do("dup3", unix.SYS_DUP3, plan.C(int(f.Fd())), plan.C(high+i), plan.C(0))
+	up := func(f *os.File) plan.Reg {
+		return p.Do("fcntl", unix.SYS_FCNTL, plan.C(int(f.Fd())), plan.C(unix.F_DUPFD_CLOEXEC), plan.C(len(files))).To("kept")
 	}
-	program := high + len(files)
-	p.Do("dup3", unix.SYS_DUP3, plan.C(int(exe.Fd())), plan.C(program), plan.C(unix.O_CLOEXEC))
-	for i := range files {
-		p.Do("dup3", unix.SYS_DUP3, plan.C(high+i), plan.C(i), plan.C(0))
+	kept := make([]plan.Reg, len(files))
+	for i, f := range files {
+		kept[i] = up(f)
+	}
+	program := up(exe)
+	for i, fd := range kept {
+		p.Do("dup3", unix.SYS_DUP3, plan.R(fd), plan.C(i), plan.C(0))
 	}
 	p.CloseFrom(len(files), unix.CLOSE_RANGE_CLOEXEC)
 	world.DefaultSignals(p)
 	p.Note(plan.NoteExec)
 	args, env := plan.M(plan.CStrings(of.Args)), plan.M(plan.CStrings(of.Env))
 	if of.Path == "" {
-		p.Do("execveat", unix.SYS_EXECVEAT, plan.C(program), plan.S(""), args, env, plan.C(unix.AT_EMPTY_PATH))
+		p.Do("execveat", unix.SYS_EXECVEAT, plan.R(program), plan.S(""), args, env, plan.C(unix.AT_EMPTY_PATH))
 	} else {
 		p.Do("execve", unix.SYS_EXECVE, plan.S(path), args, env) // by name: it may be a script
 	}

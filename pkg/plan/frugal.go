@@ -23,7 +23,7 @@ func (p *Plan) Frugal(inherited []int) {
 	p.Act("let go of descriptors, of which few can be open here")
 	named := named(old)
 	for _, fd := range inherited {
-		if !named(fd) {
+		if !named(fd) && !slices.Contains(p.reserved, fd) {
 			p.Do("close", unix.SYS_CLOSE, C(fd)).Ignore(unix.EBADF)
 		}
 	}
@@ -45,6 +45,9 @@ func (p *Plan) Frugal(inherited []int) {
 		}
 	}
 }
+
+// Reserve keeps the number of a descriptor of the parent's from what the plan opens, until the plan takes it (dup3(2)).
+func (p *Plan) Reserve(fd int) { p.reserved = append(p.reserved, fd) }
 
 // opens are the calls whose result is a descriptor that stands for nothing but what later steps do with it.
 var opens = []uintptr{unix.SYS_OPENAT, unix.SYS_OPENAT2, unix.SYS_OPEN_TREE, unix.SYS_FSOPEN, unix.SYS_FSMOUNT, unix.SYS_SOCKET}
@@ -132,7 +135,10 @@ func named(steps []*Step) func(fd int) bool {
 }
 
 // noFile are calls whose first argument is a number of another kind.
-var noFile = []uintptr{unix.SYS_PRCTL, unix.SYS_RT_SIGACTION, unix.SYS_PRLIMIT64, unix.SYS_SOCKET, unix.SYS_UNSHARE, unix.SYS_UMASK}
+var noFile = []uintptr{
+	unix.SYS_PRCTL, unix.SYS_KEYCTL, unix.SYS_SECCOMP, unix.SYS_RT_SIGACTION, unix.SYS_PRLIMIT64, unix.SYS_UMASK,
+	unix.SYS_SOCKET, unix.SYS_SOCKETPAIR, unix.SYS_UNSHARE, unix.SYS_SETRESUID, unix.SYS_SETRESGID, unix.SYS_SETGROUPS,
+}
 
 // canBe says whether an argument can be a descriptor.
 func canBe(s *Step, i int) bool {
@@ -143,6 +149,5 @@ func canBe(s *Step, i int) bool {
 	case s.Op != Call || slices.Contains(noFile, s.Nr):
 		return false
 	}
-	// The number that dup3(2) takes is one that nobody has to open meanwhile.
-	return i == 0 || s.Nr == unix.SYS_DUP3 && i == 1 || s.Nr == unix.SYS_MOVE_MOUNT && i == 2 || s.Nr == unix.SYS_FSCONFIG && i == fsconfigValue
+	return i == 0 || s.Nr == unix.SYS_MOVE_MOUNT && i == 2 || s.Nr == unix.SYS_FSCONFIG && i == fsconfigValue
 }

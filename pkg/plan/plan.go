@@ -83,8 +83,10 @@ type Plan struct {
 	used   map[string]int // and how often each name was
 	labels []int          // step index, index is Label-1; -1 while not placed
 	names  []string       // of labels
-	act    string
-	what   any
+
+	reserved []int // see Reserve
+	act      string
+	what     any
 }
 
 // New returns an empty plan.

@@ -340,7 +340,7 @@ func (t *Tree) prepare(p *plan.Plan, m *mount) {
 		if m != t.mounts[0] || t.covers != 0 {
 			t.shelf.put(p, m.tree)
 		}
-	case t.begun < crowd:
+	case t.begun < t.shelf.crowd():
 		t.begun++
 		t.begin(p, m)
 	}

@@ -119,6 +119,7 @@ func (t *Tree) scratch(p *plan.Plan) {
 	}
 	p.MoveMount(t.upper, t.scratchAt)
 	if s := t.facts.Scratch; s.Number >= 0 {
+		p.Reserve(s.Number)
 		p.Do("dup3", unix.SYS_DUP3, plan.R(t.upper), plan.C(s.Number), plan.C(unix.O_CLOEXEC))
 	}
 }

@@ -13,6 +13,7 @@ type shelf struct {
 	from, to plan.Reg   // the ends of a connection to ourselves; 0 before the first message
 	waiting  []plan.Reg // held
 	queued   []message
+	few      bool // crowdOfFew is a crowd
 }
 
 // message is what was put aside together.
@@ -22,12 +23,22 @@ type message struct {
 }
 
 // crowd is how many are held without a shelf; it is also what one message carries (at most SCM_MAX_FD, 253).
-const crowd = 24
+const (
+	crowd      = 24
+	crowdOfFew = 2
+)
+
+func (s *shelf) crowd() int {
+	if s.few {
+		return crowdOfFew
+	}
+	return crowd
+}
 
 // put remembers an open descriptor; a crowd of them goes to the shelf.
 func (s *shelf) put(p *plan.Plan, fd plan.Reg) {
 	s.waiting = append(s.waiting, fd)
-	if len(s.waiting) == crowd {
+	if len(s.waiting) == s.crowd() {
 		s.send(p)
 	}
 }

@@ -21,6 +21,7 @@ type Facts struct {
 	NewMount bool                  // a mount namespace other than the caller's, new or joined
 	Whole    func() []string       // mount points of the caller's that show all of a procfs or sysfs
 	SELinux  bool                  // it is active on this host
+	FewFiles bool                  // little can be open at a time
 
 	// Paths are the files of the host that were looked at before; what they name
 	// must still be the same when it is mounted. Nil looks now.
@@ -100,7 +101,7 @@ type Tree struct {
 
 // New reads the spec. Errors name the field.
 func New(s *specs.Spec, f Facts) (*Tree, error) {
-	t := &Tree{spec: s, facts: f, covers: -1}
+	t := &Tree{spec: s, facts: f, covers: -1, shelf: shelf{few: f.FewFiles}}
 	if s.Root == nil {
 		return nil, fmt.Errorf("root: missing")
 	}

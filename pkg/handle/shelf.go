@@ -1,0 +1,57 @@
+package handle
+
+import (
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Shelve frees the descriptors of files that have no plain name in the set, and are held only so that no other file can come
+// to their inode numbers: they stay open in a message that nobody receives (unix(7), SCM_RIGHTS) until the set is closed. It is
+// for a low limit of open files (RLIMIT_NOFILE). The files cannot be looked at any more, but for those that are needed, which
+// stay. Where the kernel takes no message all stay: a user has only so many descriptors on their way.
+func (s Set) Shelve(needed []*Handle) {
+	var list []*Handle
+	for name, h := range s {
+		if _, _, special := strings.Cut(name, ":"); strings.HasPrefix(name, "/") || !special || h.FD < 0 || slices.Contains(list, h) {
+			continue
+		}
+		if !s.needs(h, needed) {
+			list = append(list, h)
+		}
+	}
+	const most = 253 // SCM_MAX_FD
+	if list = list[:min(len(list), most)]; len(list) < 2 {
+		return
+	}
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return
+	}
+	fds := make([]int, len(list))
+	for i, h := range list {
+		fds[i] = h.FD
+	}
+	err = unix.Sendmsg(pair[1], []byte{0}, unix.UnixRights(fds...), nil, unix.MSG_DONTWAIT)
+	unix.Close(pair[1])
+	if err != nil {
+		unix.Close(pair[0])
+		return
+	}
+	for _, h := range list {
+		unix.Close(h.FD)
+		h.FD = -1
+	}
+	s.Keep(&Handle{FD: pair[0]})
+}
+
+// needs says whether another handle of the set, or a needed one, has the same descriptor.
+func (s Set) needs(h *Handle, needed []*Handle) bool {
+	for name, other := range s {
+		if other.FD == h.FD && (other != h || strings.HasPrefix(name, "/")) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(needed, func(n *Handle) bool { return n.FD == h.FD })
+}
