@@ -293,6 +293,6 @@ var table = []entry{
 		"The id map of a process is a file of /proc (user_namespaces(7)), and nothing else writes it.",
 		[]Fix{{Pod, "give this sandbox a /proc of its own: bwrap --proc /proc in place of --ro-bind /proc /proc, or of --ro-bind / / alone", ""}, {Admin, "sudo mount -o remount,bind,rw /proc", ""}}},
 	{FileLimit, "too few files may be open at a time here",
-		"A start opens what it shares, each mount that it makes and the gates of the new process before it begins; 100 files are enough for most of them (RLIMIT_NOFILE, getrlimit(2)).",
+		"A start opens what it shares, each mount that it makes and the gates of the new process before it begins; 50 files are enough for most of them, 60 with a network (RLIMIT_NOFILE, getrlimit(2)).",
 		[]Fix{{Admin, "{IFLIMIT}raise nofile in /etc/security/limits.d/, or LimitNOFILE= of the service", ""}, {You, "{IFLIMIT}close what the command need not have: CMD 3>&-", ""}, {Admin, "{IFGROUP}sudo sysctl -w fs.file-max=1000000", ""}}},
 }

@@ -233,6 +233,7 @@ func (p *Plan) SetAttr(fd Reg, set, clear, propagation uint64, recursive bool) *
 // the user namespace that another fd names (MOUNT_ATTR_IDMAP, Linux 5.12). The
 // mount must be attached nowhere yet.
 func (p *Plan) SetIDMap(fd Reg, namespace int, recursive bool) *Step {
+	p.Reserve(namespace)
 	attr := Longs(unix.MOUNT_ATTR_IDMAP, 0, 0, uint64(namespace)).Show(func() string {
 		return "{set MOUNT_ATTR_IDMAP of fd " + number(uintptr(namespace)) + "}"
 	})

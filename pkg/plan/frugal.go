@@ -46,7 +46,8 @@ func (p *Plan) Frugal(inherited []int) {
 	}
 }
 
-// Reserve keeps the number of a descriptor of the parent's from what the plan opens, until the plan takes it (dup3(2)).
+// Reserve says that a step means a descriptor of the parent's, where Frugal does not see it: in memory, or as a number that
+// dup3(2) takes and nothing else may have until then.
 func (p *Plan) Reserve(fd int) { p.reserved = append(p.reserved, fd) }
 
 // opens are the calls whose result is a descriptor that stands for nothing but what later steps do with it.
