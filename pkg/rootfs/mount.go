@@ -27,7 +27,8 @@ type mount struct {
 	source    string // bind: absolute path in the caller's tree
 	recursive bool   // rbind
 	attr      attribute
-	flagged   bool      // by an option of attr
+	flagged   bool      // by an option of attr or times
+	times     times     // what the options leave of the access-time flags
 	rattr     attribute // rro and its kin
 	spread    []uint64  // propagation, MS_REC included, in the order they were said
 	data      []option
@@ -75,6 +76,7 @@ func (t *Tree) parseMount(i int, s specs.Mount) (*mount, error) {
 			return nil, err
 		}
 	}
+	m.attr.add(m.times.attribute())
 	if m.source == "" && m.remount {
 		m.source = m.dest
 	}

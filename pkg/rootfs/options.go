@@ -18,7 +18,8 @@ var attributes = map[string]attribute{
 	"noexec": {set: unix.MOUNT_ATTR_NOEXEC}, "exec": {clear: unix.MOUNT_ATTR_NOEXEC},
 	"nodiratime": {set: unix.MOUNT_ATTR_NODIRATIME}, "diratime": {clear: unix.MOUNT_ATTR_NODIRATIME},
 	"nosymfollow": {set: unix.MOUNT_ATTR_NOSYMFOLLOW}, "symfollow": {clear: unix.MOUNT_ATTR_NOSYMFOLLOW},
-	// The access-time modes are one field: setting one clears the others.
+	// The access-time modes are one field: setting one clears the others. Here for the words with "r"; those of one mount are
+	// in timeWords.
 	"noatime":       {set: unix.MOUNT_ATTR_NOATIME, clear: unix.MOUNT_ATTR__ATIME},
 	"strictatime":   {set: unix.MOUNT_ATTR_STRICTATIME, clear: unix.MOUNT_ATTR__ATIME},
 	"relatime":      {clear: unix.MOUNT_ATTR__ATIME},
@@ -74,6 +75,11 @@ var words = map[string]func(*mount) error{
 }
 
 func (m *mount) option(o string) error {
+	if w, ok := timeWords[o]; ok {
+		m.times = m.times&^w.clear | w.set
+		m.flagged = true
+		return nil
+	}
 	if a, ok := attributes[o]; ok {
 		m.attr.add(a)
 		m.flagged = true
