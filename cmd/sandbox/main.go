@@ -61,7 +61,7 @@ func execute(args []string) int {
 	}
 	root := app.command(app.verb)
 	root.SetArgs(longFlags(args))
-	err := limited(root.Execute())
+	err := filtered(limited(root.Execute()))
 	if err == nil {
 		app.logWarnings()
 		return app.exit

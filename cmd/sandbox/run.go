@@ -67,6 +67,7 @@ func (r *runFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&w.IPC, "ipc", "", "IPC namespace: `MODE` private, host or ns:PATH")
 	f.StringVar(&w.PID, "pid", "", "PID namespace: `MODE` private, host or ns:PATH")
 	f.Var(each(&w.SecurityOpt), "security-opt", "`OPTION` such as no-new-privileges")
+	f.BoolVar(&w.Nested, "nested", false, "let the command start sandboxes: the seccomp profile allows namespaces and mounts of its own (see docs/security.md)")
 	f.StringVar(&r.entrypoint, "entrypoint", "", "`PROGRAM` that is put before the command")
 	f.Var(each(&w.Annotations), "annotation", "add annotation `KEY=VALUE`")
 	f.Var(each(&w.Devices), "device", "add device `SRC[:DST[:rwm]]`")

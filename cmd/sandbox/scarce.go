@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/kernel"
+	"sandbox/pkg/lifecycle"
 )
 
 // What a start takes besides what is there, in the usual case: tests/hosts.txtar looks whether it still is so.
@@ -50,4 +51,26 @@ func limited(err error) error {
 		return err
 	}
 	return kernel.Host{}.Because(kernel.Op{Do: kernel.OpenFile}, err)
+}
+
+// filtered is an error with the filter around us that it comes from, where no cause is known and a call that every start
+// makes is answered by one: the file or the directory that the error speaks of is all right then.
+func filtered(err error) error {
+	var known *kernel.Refusal
+	var program *lifecycle.ExecError
+	if errors.As(err, &known) || errors.As(err, &program) {
+		return err
+	}
+	for _, c := range []struct {
+		call string
+		with unix.Errno
+	}{{"mkdirat", unix.ENOSYS}, {"openat2", unix.EPERM}, {"openat2", unix.ENOSYS}, {"getcwd", unix.ENOENT}} {
+		if !errors.Is(err, c.with) {
+			continue
+		}
+		if cause, blocked := (kernel.Host{}).Blocked(c.call); blocked {
+			return &kernel.Refusal{Cause: cause, Err: err}
+		}
+	}
+	return err
 }

@@ -58,7 +58,7 @@ func (c *Process) try(p *plan.Plan, path string, program, denied plan.Reg, found
 	p.Goto(next)
 	p.Here(file)
 	access := p.Do("faccessat2", unix.SYS_FACCESSAT2, plan.Cwd(), plan.S(path), plan.C(unix.X_OK), plan.C(unix.AT_EACCESS)).
-		On(unix.ENOENT, next)
+		On(unix.ENOENT, next).On(unix.ENOSYS, found).On(unix.EPERM, found) // a filter that does not know it: execve(2) will tell
 	if path == c.spec.Args[0] {
 		below := p.Label("below a file")
 		access.On(unix.ENOTDIR, below).On(plan.AnyErrno, no)

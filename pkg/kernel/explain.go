@@ -38,6 +38,9 @@ func (h Host) Explain(op Op, err error) (Cause, bool) {
 			return c, true
 		}
 	}
+	if op.Call != "" {
+		return seccompBlocked(s) // what no other cause explains, of a call that is known
+	}
 	return Cause{}, false
 }
 

@@ -20,6 +20,9 @@ func kernelOld(s *sight) (Cause, bool) {
 
 // call is the name of the system call for evidence.
 func (s *sight) call() string {
+	if s.op.Call != "" {
+		return s.op.Call
+	}
 	return pick(s.op.Do == OtherCall && s.op.Data != "", s.op.Data, string(s.op.Do))
 }
 
@@ -51,6 +54,9 @@ func seccompBlocked(s *sight) (Cause, bool) {
 		calls = []string{"unshare"}
 	case JoinNS:
 		calls = []string{"setns"}
+	}
+	if s.op.Call != "" {
+		calls = []string{s.op.Call}
 	}
 	if !s.is(unix.EPERM, unix.EACCES, unix.ENOSYS) || !slices.ContainsFunc(calls, s.filtered) {
 		return Cause{}, false

@@ -61,6 +61,9 @@ type Op struct {
 	// Data is the mount's options, or the system call's name for OtherCall.
 	Data string
 
+	// Call is the system call that failed, by its name; "" where that is not known, or is in Data.
+	Call string
+
 	// UIDs and GIDs are the ids of SetID, Setgroups and Chown; UIDMap and GIDMap are the
 	// maps they may not be in, as /proc/PID/uid_map prints one. "" is our own.
 	UIDs, GIDs     []uint32

@@ -69,12 +69,19 @@ var malformed = [...]struct {
 	args   [5]uintptr
 	answer syscall.Errno
 }{
-	{"unshare", unix.SYS_UNSHARE, [5]uintptr{unix.CLONE_NEWUSER | 1}, unix.EINVAL},        // check_unshare_flags
-	{"mount", unix.SYS_MOUNT, [5]uintptr{1, 1, 1}, unix.EFAULT},                           // copy_mount_string
-	{"open_tree", unix.SYS_OPEN_TREE, [5]uintptr{^uintptr(0), 1, 1 << 31}, unix.EINVAL},   // flags that are none
-	{"setns", unix.SYS_SETNS, [5]uintptr{^uintptr(0), 0}, unix.EBADF},                     // no such descriptor
-	{"mount_setattr", unix.SYS_MOUNT_SETATTR, [5]uintptr{^uintptr(0), 1, 0}, unix.EINVAL}, // size below version 0
-	{"openat2", unix.SYS_OPENAT2, [5]uintptr{^uintptr(0), 1, 1, 0}, unix.EINVAL},          // size below version 0
+	{"chdir", unix.SYS_CHDIR, [5]uintptr{1}, unix.EFAULT},
+	{"getcwd", unix.SYS_GETCWD, [5]uintptr{0, 0}, unix.ERANGE},
+	{"mkdirat", unix.SYS_MKDIRAT, [5]uintptr{^uintptr(0), 1}, unix.EFAULT},
+	{"fchdir", unix.SYS_FCHDIR, [5]uintptr{^uintptr(0)}, unix.EBADF},
+	{"umount2", unix.SYS_UMOUNT2, [5]uintptr{1, 1 << 30}, unix.EINVAL},                                    // flags that are none
+	{"fsconfig", unix.SYS_FSCONFIG, [5]uintptr{^uintptr(0), 1}, unix.EINVAL},                              // a negative descriptor
+	{"move_mount", unix.SYS_MOVE_MOUNT, [5]uintptr{^uintptr(0), 1, ^uintptr(0), 1, 1 << 31}, unix.EINVAL}, // flags that are none
+	{"unshare", unix.SYS_UNSHARE, [5]uintptr{unix.CLONE_NEWUSER | 1}, unix.EINVAL},                        // check_unshare_flags
+	{"mount", unix.SYS_MOUNT, [5]uintptr{1, 1, 1}, unix.EFAULT},                                           // copy_mount_string
+	{"open_tree", unix.SYS_OPEN_TREE, [5]uintptr{^uintptr(0), 1, 1 << 31}, unix.EINVAL},                   // flags that are none
+	{"setns", unix.SYS_SETNS, [5]uintptr{^uintptr(0), 0}, unix.EBADF},                                     // no such descriptor
+	{"mount_setattr", unix.SYS_MOUNT_SETATTR, [5]uintptr{^uintptr(0), 1, 0}, unix.EINVAL},                 // size below version 0
+	{"openat2", unix.SYS_OPENAT2, [5]uintptr{^uintptr(0), 1, 1, 0}, unix.EINVAL},                          // size below version 0
 }
 
 func (h Host) askFilter(call string) (yes, known bool) {
@@ -96,4 +103,14 @@ func callMalformed(call string) (errno, want syscall.Errno, known bool) {
 		}
 	}
 	return 0, 0, false
+}
+
+// Blocked is the cause when a filter around us answers a call in place of the kernel: one of those that can be asked
+// without any effect. Callers ask when something failed that could have another reason.
+func (h Host) Blocked(call string) (Cause, bool) {
+	errno, want, known := callMalformed(call)
+	if !known || errno == want || errno == unix.EFAULT {
+		return Cause{}, false
+	}
+	return h.Explain(Op{Do: OtherCall, Data: call}, errno)
 }

@@ -17,3 +17,6 @@ func (h Host) WholeMounts(types ...string) []string {
 
 // Kcore says whether this kernel shows its memory as a file (CONFIG_PROC_KCORE).
 func (h Host) Kcore() bool { return h.isThere(h.proc("kcore")) }
+
+// HasKeys says whether this kernel has keyrings (CONFIG_KEYS).
+func (h Host) HasKeys() bool { return h.isThere(h.proc("keys")) }

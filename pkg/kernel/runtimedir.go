@@ -132,7 +132,7 @@ func (h Host) fallbackDir(euid int) (string, error) {
 func (h Host) makeOurs(dir string, euid int) error {
 	if err := unix.Mkdir(dir, 0o700); err != nil && !errors.Is(err, unix.EEXIST) {
 		err = fmt.Errorf("creating runtime directory %q: %w", dir, err)
-		return h.Because(Op{Do: UseRuntime, Path: filepath.Dir(dir)}, err)
+		return h.Because(Op{Do: UseRuntime, Path: filepath.Dir(dir), Call: "mkdirat"}, err)
 	}
 	why := h.ours(dir, euid)
 	var st unix.Stat_t

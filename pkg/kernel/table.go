@@ -23,7 +23,7 @@ var words = [...]word{
 	{"PLACE", "", "PLACE"}, {"TYPED", "", "FLAGS"}, {"UNKNOWN", "", "NAME"}, {"DEST", "", "DEST"}, {"OPTIONS", "", "OPTIONS"},
 	{"RANGE", "", "--userns=auto, in a bundle linux.uidMappings and linux.gidMappings"},
 	// Words that are for some only, and need no value: a fix with one is for these.
-	{"IFUSER", "", ""}, {"IFROOT", "", ""}, {"IFMAP", "", ""}, {"IFGROUP", "", ""}, {"IFLIMIT", "", ""}, {"IFTYPED", "", ""}, {"IFBUNDLE", "", ""},
+	{"IFUSER", "", ""}, {"IFROOT", "", ""}, {"IFMAP", "", ""}, {"IFGROUP", "", ""}, {"IFLIMIT", "", ""}, {"IFTYPED", "", ""}, {"IFUTS", "", ""}, {"IFBUNDLE", "", ""},
 }
 
 // callsNeeded is the rule to add to the seccomp profile of an outer container:
@@ -75,7 +75,7 @@ var table = []entry{
 	{UsernsSeccomp, "a seccomp filter around us blocks new user namespaces",
 		"The container, service or sandbox we run in filters clone and unshare, as the default profiles of Docker and Kubernetes do. The kernel itself was never asked. Filters cannot be removed from inside.",
 		[]Fix{{Pod, "docker run --security-opt seccomp=PROFILE.json, with the rule that 'sandbox explain {CODE}' prints added to the default profile", callsNeeded},
-			{Pod, "in a sandbox: sandbox run --security-opt seccomp=unconfined, which the inner one then narrows again", ""},
+			{Pod, "in a sandbox: sandbox run --nested, so that a sandbox can be started inside", ""},
 			{Pod, "in Kubernetes securityContext.seccompProfile.type: Unconfined, or Localhost with that rule", podUnconfined}}},
 	{UsernsAppArmor, "AppArmor takes all rights away from user namespaces of this program",
 		"With kernel.apparmor_restrict_unprivileged_userns=1 (Ubuntu 23.10 and later) a user namespace is useless unless the path of the program has a profile with the rule 'userns,'. Copies outside the packaged path have none. Best keep the binary root-owned: who can replace it inherits the profile.",
@@ -149,8 +149,9 @@ var table = []entry{
 		[]Fix{{Admin, "boot Linux 5.12 or newer (Debian 12, Ubuntu 22.04, RHEL 9 and later have it)", ""}}},
 	{SeccompBlocked, "a seccomp filter around us blocks a system call",
 		"The container, service or sandbox we run in answers the call in place of the kernel. Filters cannot be removed from inside.",
-		[]Fix{{Pod, "docker run --security-opt seccomp=PROFILE.json, with the rule that 'sandbox explain {CODE}' prints added to the default profile", callsNeeded},
-			{Pod, "in a sandbox: sandbox run --security-opt seccomp=unconfined, which the inner one then narrows again", ""},
+		[]Fix{{You, "{IFUTS}keep the name that is outside, and hear nothing of it: --uts host", ""},
+			{Pod, "docker run --security-opt seccomp=PROFILE.json, with the rule that 'sandbox explain {CODE}' prints added to the default profile", callsNeeded},
+			{Pod, "in a sandbox: sandbox run --nested, so that a sandbox can be started inside", ""},
 			{Pod, "in Kubernetes securityContext.seccompProfile.type: Unconfined, or Localhost with that rule", podUnconfined}}},
 	{AppArmorMount, "the AppArmor profile around us denies this",
 		"The profile of the container we run in (docker-default, cri-containerd.apparmor.d) denies mount to everyone inside, also in a user namespace of their own.",

@@ -38,6 +38,14 @@ func (b *birth) note(name string) {
 		if supplementary(b.run.Caller) {
 			b.contract.Degrade(kernel.FeatGroups, "the caller's supplementary groups stay", cause(kernel.Op{Do: kernel.Setgroups}, kernel.SetgroupsDeny, unix.EPERM))
 		}
+	case world.NoteHostname:
+		b.contract.Degrade(kernel.FeatUtsns, "the host name is the one outside", k.Fit(cause(refused("sethostname"), kernel.SeccompBlocked, unix.EPERM), "IFUTS", kernel.Holds))
+	case world.NoteLoopback:
+		b.contract.Degrade(kernel.FeatNetns, "the loopback device is down", cause(refused("ioctl"), kernel.SeccompBlocked, unix.EPERM))
+	case world.NoteKeyringRefused:
+		if k.HasKeys() {
+			b.contract.Degrade(kernel.FeatKeyring, "the caller's session keyring stays", cause(refused("keyctl"), kernel.SeccompBlocked, unix.EPERM))
+		}
 	case world.NoteKeyring:
 		b.contract.Degrade(kernel.FeatKeyring, "the caller's session keyring stays", cause(kernel.Op{Do: kernel.NewKeyring}, kernel.KeyringQuota, unix.EDQUOT))
 	}
@@ -45,6 +53,9 @@ func (b *birth) note(name string) {
 		b.contract.Degrade(kernel.FeatMounts, dest+" keeps the flags that its mount has outside", cause(kernel.Op{Do: kernel.Remount, Path: b.tree.ShownAt(dest), Dest: dest}, kernel.MountLocked, unix.EPERM))
 	}
 }
+
+// refused is the attempt of a system call that the plan can do without.
+func refused(call string) kernel.Op { return kernel.Op{Do: kernel.OtherCall, Data: call} }
 
 // degrade records the losses that were known before the fork.
 func (b *birth) degrade() {
@@ -81,7 +92,7 @@ func (r *Runtime) warnFlat(c *confine.Process) {
 
 // warnUnbounded says in runc's words that nothing holds the processes of a bundle's container together.
 func (b *birth) warnUnbounded() {
-	if b.Typed || b.run.Groups.System || b.fresh(unix.CLONE_NEWPID) || b.group.refusal == nil || errors.Is(b.group.refusal, cgroup2.ErrDisabled) {
+	if b.group == nil || b.Typed || b.run.Groups.System || b.fresh(unix.CLONE_NEWPID) || b.group.refusal == nil || errors.Is(b.group.refusal, cgroup2.ErrDisabled) {
 		return
 	}
 	b.run.Tell("a rootless container with no cgroup and no private pid namespace. Such configuration is strongly discouraged (as it is impossible to properly kill all container's processes)")

@@ -95,6 +95,7 @@ func (r *Runtime) explainStep(err error, fill func(*kernel.Op)) error {
 	if at.Do == "" {
 		at.Op = kernel.Op{Do: kernel.OtherCall, Data: step.Call}
 	}
+	at.Op.Call = step.Call
 	fill(&at.Op)
 	return r.because(at.Op, err)
 }

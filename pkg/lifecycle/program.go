@@ -201,7 +201,7 @@ func (g *program) write() error {
 	g.proc.OpenUmask(p)
 	g.tree.Prepare(p)
 	g.world.BecomeRoot()
-	g.world.Names()
+	g.world.Names(g.Typed)
 	g.world.Loopback()
 	g.waitForDevices()
 	g.world.Sysctls()

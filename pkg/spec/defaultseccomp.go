@@ -23,6 +23,9 @@ func (b *builder) defaultSeccomp() error {
 	if !b.socketcall && !nativeSocketcall() {
 		closeSocketcall(p)
 	}
+	if b.wish.Nested {
+		letNest(p)
+	}
 	return nil
 }
 

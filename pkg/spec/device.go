@@ -27,7 +27,7 @@ func (b *builder) devices() error {
 			return fmt.Errorf("--device %q: %w", v, err)
 		}
 	}
-	return nil
+	return b.nestedDevice()
 }
 
 // parseDevice reads SRC[:DST[:ACCESS]] or SRC:ACCESS.

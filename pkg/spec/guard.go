@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/handle"
+	"sandbox/pkg/kernel"
 	"sandbox/pkg/worktree"
 )
 
@@ -182,6 +183,9 @@ func (b *builder) around(m specs.Mount, guards []guardedDir) (mounts []specs.Mou
 // stays says whether all could be looked at, and this program found where it lies.
 func stays(g *worktree.Guard) error {
 	if g.Moving != "" {
+		if cause, blocked := (kernel.Host{}).Blocked("openat2"); blocked {
+			return &kernel.Refusal{Cause: cause, Err: fmt.Errorf("%s cannot be protected from the command", g.Moving)}
+		}
 		return fmt.Errorf("%s cannot be protected from the command, for the directories above it are renamed all the time: end what does that", g.Moving)
 	}
 	if g.Closed != "" {

@@ -67,7 +67,9 @@ func (b *builder) rootfs() error {
 	if b.wish.ReadOnly {
 		b.ours = append(b.ours, b.readOnlyTmpfs()...)
 	}
-	b.hideKernel()
+	if !b.showsWhole() {
+		b.hideKernel()
+	}
 	if !b.network.private() {
 		// The file systems mounted there are the host's, and only sysfs itself is read-only (podman masks it too).
 		b.spec.Linux.MaskedPaths = append(b.spec.Linux.MaskedPaths, "/sys/kernel")

@@ -38,6 +38,8 @@ type Wish struct {
 
 	Terminal, Init bool
 
+	Nested bool // a sandbox can be started inside
+
 	// hostRoot is put before every host path that is looked at, never before one that is written down;
 	// tests point it at a folder.
 	hostRoot string
