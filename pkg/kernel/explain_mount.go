@@ -20,9 +20,6 @@ func kernelOld(s *sight) (Cause, bool) {
 
 // call is the name of the system call for evidence.
 func (s *sight) call() string {
-	if s.op.Call != "" {
-		return s.op.Call
-	}
 	return pick(s.op.Do == OtherCall && s.op.Data != "", s.op.Data, string(s.op.Do))
 }
 
@@ -61,7 +58,7 @@ func seccompBlocked(s *sight) (Cause, bool) {
 	if !s.is(unix.EPERM, unix.EACCES, unix.ENOSYS) || !slices.ContainsFunc(calls, s.filtered) {
 		return Cause{}, false
 	}
-	return fill(SeccompBlocked, nil, s.seccompLine(), s.got(s.call())), true
+	return fill(SeccompBlocked, nil, s.seccompLine(), s.got(pick(s.op.Call != "", s.op.Call, s.call()))), true
 }
 
 // Directories that the kernel made only to be mounted on, below the root of the
