@@ -92,7 +92,7 @@ func (r *Runtime) warnFlat(c *confine.Process) {
 
 // warnUnbounded says in runc's words that nothing holds the processes of a bundle's container together.
 func (b *birth) warnUnbounded() {
-	if b.group == nil || b.Typed || b.run.Groups.System || b.fresh(unix.CLONE_NEWPID) || b.group.refusal == nil || errors.Is(b.group.refusal, cgroup2.ErrDisabled) {
+	if b.Typed || b.run.Groups.System || b.fresh(unix.CLONE_NEWPID) || b.group.refusal == nil || errors.Is(b.group.refusal, cgroup2.ErrDisabled) {
 		return
 	}
 	b.run.Tell("a rootless container with no cgroup and no private pid namespace. Such configuration is strongly discouraged (as it is impossible to properly kill all container's processes)")

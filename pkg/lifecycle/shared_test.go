@@ -34,6 +34,7 @@ func TestSharedMemoryIsClosed(t *testing.T) {
 			Root: &specs.Root{Path: "rootfs"}, Process: &specs.Process{Args: []string{"/bin/true"}, Cwd: "/"}, Hooks: c.hooks,
 			Linux: &specs.Linux{Namespaces: c.namespaces},
 		}
+		c.run.Tell = func(string) {}
 		p, _, err := c.run.Plan(Options{ID: "x", Bundle: newBundle(t), Spec: s, Init: c.init, Attached: true})
 		if err != nil {
 			t.Fatal(err)
