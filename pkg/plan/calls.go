@@ -130,6 +130,18 @@ func (p *Plan) ModeOf(fd Reg) Reg {
 	return p.Get(st, off).To("mode")
 }
 
+// StatusOf leaves owner, group and mode of what has a name in a directory, a link itself, in registers; ids as this process
+// sees them.
+func (p *Plan) StatusOf(dir Reg, name string) (uid, gid, mode Reg) {
+	off := 28 // see ModeOf
+	if bigEndian {
+		off -= 2
+	}
+	st := Bytes(make([]byte, 256)).Show(func() string { return "<status>" })
+	p.Do("statx", unix.SYS_STATX, R(dir), S(name), C(unix.AT_SYMLINK_NOFOLLOW), C(unix.STATX_UID|unix.STATX_GID|unix.STATX_MODE), M(st))
+	return p.Get(st, 20).To("uid"), p.Get(st, 24).To("gid"), p.Get(st, off).To("mode")
+}
+
 // OpenAt is openat(2); O_CLOEXEC is added.
 func (p *Plan) OpenAt(dir Arg, path string, flags int, mode uint32) *Step {
 	return p.Do("openat", unix.SYS_OPENAT, dir, S(path), F(uintptr(flags|unix.O_CLOEXEC), openFlags), C(int(mode)))

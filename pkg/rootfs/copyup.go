@@ -15,6 +15,10 @@ import (
 // becomes the lower layer of an overlay whose upper one is the tmpfs, and looks
 // the same from inside.
 func (t *Tree) createCopyUp(p *plan.Plan, m *mount) {
+	if t.stacked(m) {
+		t.createCopied(p, m)
+		return
+	}
 	t.scratch(p)
 	readonly := m.attr.set & unix.MOUNT_ATTR_RDONLY
 	m.attr.set &^= readonly // until the layers are in it
