@@ -45,12 +45,12 @@ func (t *Tree) clearOthers(p *plan.Plan, m *mount) {
 		return
 	}
 	const flags = unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC | unix.MOUNT_ATTR_NOSYMFOLLOW
-	clear := flags &^ m.attr.set &^ m.rattr.set
+	others := flags &^ m.attr.set &^ m.rattr.set
 	locked, done := p.Label("others of "+m.dest+" are locked"), p.Label("no others of "+m.dest)
-	p.SetAttr(m.tree, 0, clear, 0, false).On(unix.EPERM, locked)
+	p.SetAttr(m.tree, 0, others, 0, false).On(unix.EPERM, locked)
 	p.Goto(done)
 	p.Here(locked)
-	if free := clear & unix.MOUNT_ATTR_NOSYMFOLLOW; free != 0 { // which the kernel never locks
+	if free := others & unix.MOUNT_ATTR_NOSYMFOLLOW; free != 0 { // which the kernel never locks
 		p.SetAttr(m.tree, 0, free, 0, false)
 	}
 	p.Here(done)

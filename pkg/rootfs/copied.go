@@ -2,7 +2,6 @@ package rootfs
 
 import (
 	"errors"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -37,12 +36,7 @@ func (t *Tree) stacked(m *mount) bool {
 }
 
 func (t *Tree) createCopied(p *plan.Plan, m *mount) {
-	readonly := m.attr.set & unix.MOUNT_ATTR_RDONLY
-	m.attr.set &^= readonly // until the copy is in it
-	t.create(p, m)
-	if !m.saysMode() {
-		t.likeCovered(p, m, m.tree)
-	}
+	readonly := t.createOpen(p, m)
 	below := t.find(p, m.dest, true, m.placeFlags)
 	p.Act("copy what is on %s to its tmpfs", m.dest)
 	p.About(copying(m.dest))
@@ -127,7 +121,7 @@ func (e *entry) look(dir int, left *int, deep int) unix.Errno {
 		if err != nil {
 			return errnoOf(err)
 		}
-		e.target = strings.Clone(string(buf[:n]))
+		e.target = string(buf[:n])
 	}
 	return 0
 }

@@ -13,19 +13,14 @@ import (
 // createCopyUp makes a tmpfs that begins with what the directory holds. Where
 // that is nothing it is a tmpfs. Else nothing is copied either: the directory
 // becomes the lower layer of an overlay whose upper one is the tmpfs, and looks
-// the same from inside.
+// the same from inside. Only where no overlay can stand is it a copy (see createCopied).
 func (t *Tree) createCopyUp(p *plan.Plan, m *mount) {
 	if t.stacked(m) {
 		t.createCopied(p, m)
 		return
 	}
 	t.scratch(p)
-	readonly := m.attr.set & unix.MOUNT_ATTR_RDONLY
-	m.attr.set &^= readonly // until the layers are in it
-	t.create(p, m)
-	if !m.saysMode() {
-		t.likeCovered(p, m, m.tree)
-	}
+	readonly := t.createOpen(p, m)
 	below := t.find(p, m.dest, true, m.placeFlags)
 	p.Act("let the tmpfs on %s begin with what is there", m.dest)
 	p.About(m.attempt(kernel.MountOverlay))

@@ -27,6 +27,17 @@ func (t *Tree) createTmpfs(p *plan.Plan, m *mount) {
 	m.attr.set |= readonly
 }
 
+// createOpen makes a tmpfs with its mode, writable until it has its content. It returns the flag that is then left to set.
+func (t *Tree) createOpen(p *plan.Plan, m *mount) (readonly uint64) {
+	readonly = m.attr.set & unix.MOUNT_ATTR_RDONLY
+	m.attr.set &^= readonly
+	t.create(p, m)
+	if !m.saysMode() {
+		t.likeCovered(p, m, m.tree)
+	}
+	return readonly
+}
+
 // saysMode says whether the options of a tmpfs give a mode.
 func (m *mount) saysMode() bool {
 	return slices.ContainsFunc(m.data, func(o option) bool { return o.key == "mode" })
