@@ -45,7 +45,7 @@ func listenAt(args []string) error {
 	fmt.Println("LISTENS")
 	for end := time.Now().Add(time.Duration(seconds * float64(time.Second))); time.Now().Before(end); {
 		ready := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-		if n, _ := unix.Poll(ready, 50); n == 0 {
+		if n, _ := unix.Poll(ready, 50); n <= 0 { // or a signal of the Go runtime: accept would wait for ever
 			if _, err := os.Stat(here); err != nil {
 				return nil
 			}

@@ -28,14 +28,18 @@ whenever the kernel's out-of-memory killer has been in it, until the container e
 			return err
 		}
 		if once {
-			s, err := r.Stats(args[0])
-			if err != nil {
-				return err
-			}
-			return printLine(lifecycle.Event{Type: "stats", ID: args[0], Data: s})
+			return printStats(r, args[0])
 		}
 		return r.Events(args[0], interval, func(e lifecycle.Event) error { return printLine(e) })
 	}
+}
+
+func printStats(r *lifecycle.Runtime, id string) error {
+	s, err := r.Stats(id)
+	if err != nil {
+		return err
+	}
+	return printLine(lifecycle.Event{Type: "stats", ID: id, Data: s})
 }
 
 // oomText tells of the out-of-memory killer, for people.

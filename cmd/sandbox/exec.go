@@ -198,18 +198,15 @@ func (e *execFlags) describe(container *specs.Process, root *handle.Handle, args
 func (e *execFlags) ids(p *specs.Process) error {
 	if e.user != "" {
 		uid, gid, both := strings.Cut(e.user, ":")
+		if !both {
+			gid = strconv.FormatUint(uint64(p.User.GID), 10)
+		}
 		u, err := strconv.ParseUint(uid, 10, 32)
-		if err != nil {
+		g, err2 := strconv.ParseUint(gid, 10, 32)
+		if err != nil || err2 != nil {
 			return fmt.Errorf("--user %q: a number, or two with a colon", e.user)
 		}
-		p.User.UID = uint32(u)
-		if both {
-			g, err := strconv.ParseUint(gid, 10, 32)
-			if err != nil {
-				return fmt.Errorf("--user %q: a number, or two with a colon", e.user)
-			}
-			p.User.GID = uint32(g)
-		}
+		p.User.UID, p.User.GID = uint32(u), uint32(g)
 	}
 	for _, s := range e.gids {
 		g, err := strconv.ParseUint(s, 10, 32)

@@ -14,8 +14,7 @@ import (
 )
 
 func (a *app) explain(cmd *cobra.Command) {
-	var format string
-	cmd.Flags().StringVar(&format, "format", "table", "table or json")
+	format := formatFlag(cmd, "")
 	cmd.Args = cobra.MaximumNArgs(1)
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		list := kernel.List()
@@ -26,29 +25,32 @@ func (a *app) explain(cmd *cobra.Command) {
 			}
 			list = []kernel.Cause{c}
 		}
-		if format == "json" {
+		if *format == "json" {
 			return printJSON(list)
 		}
 		if len(args) == 1 {
 			_, err := os.Stdout.WriteString(list[0].Long())
 			return err
 		}
-		w := tabwriter.NewWriter(os.Stdout, 0, 1, 2, ' ', 0)
-		for _, c := range list {
-			_, _ = fmt.Fprintf(w, "%s\t%s\n", c.Code, c.Summary) // only Flush writes
-		}
-		return w.Flush()
+		return printCauses(list)
 	}
 }
 
+func printCauses(list []kernel.Cause) error {
+	w := tabwriter.NewWriter(os.Stdout, 0, 1, 2, ' ', 0)
+	for _, c := range list {
+		_, _ = fmt.Fprintf(w, "%s\t%s\n", c.Code, c.Summary) // only Flush writes
+	}
+	return w.Flush()
+}
+
 func (a *app) check(cmd *cobra.Command) {
-	var format string
-	cmd.Flags().StringVar(&format, "format", "table", "table or json")
+	format := formatFlag(cmd, "")
 	cmd.Args = exactly(0)
 	cmd.RunE = func(*cobra.Command, []string) error {
 		helpers := &helper.Finder{Given: a.helpers, Exe: a.exe.path}
 		found := append(kernel.Host{Helpers: helpers}.Check(os.Getenv), lifecycle.CheckIDs(helpers)...)
-		if format == "json" {
+		if *format == "json" {
 			return printLine(found)
 		}
 		w := tabwriter.NewWriter(os.Stdout, 0, 1, 2, ' ', 0)

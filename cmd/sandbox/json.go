@@ -2,9 +2,12 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 
 	"sandbox/pkg/printable"
+
+	"github.com/spf13/cobra"
 )
 
 // What is printed as JSON has words of a config.json in it, and may be printed to a terminal.
@@ -30,4 +33,25 @@ func printed(b []byte, err error) error {
 	}
 	_, err = os.Stdout.Write(b)
 	return err
+}
+
+// format is the value of --format.
+type format string
+
+// formatFlag gives a command --format, with a letter for short if it has one.
+func formatFlag(cmd *cobra.Command, short string) *format {
+	f := format("table")
+	cmd.Flags().VarP(&f, "format", short, "table or json")
+	return &f
+}
+
+func (f *format) String() string { return string(*f) }
+func (f *format) Type() string   { return "format" }
+
+func (f *format) Set(s string) error {
+	if s != "table" && s != "json" {
+		return errors.New("want table or json")
+	}
+	*f = format(s)
+	return nil
 }

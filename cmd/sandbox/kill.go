@@ -18,11 +18,7 @@ func (a *app) kill(cmd *cobra.Command) {
 		return nil
 	}
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
-		name := "TERM"
-		if len(args) == 2 {
-			name = args[1]
-		}
-		sig, err := lifecycle.Signal(name)
+		sig, err := lifecycle.Signal(append(args, "TERM")[1])
 		if err != nil {
 			return err
 		}

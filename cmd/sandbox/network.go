@@ -129,11 +129,8 @@ const portLong = `List, publish or withdraw a container's ports.
 
 func (a *app) port(cmd *cobra.Command) {
 	cmd.Long = portLong
-	format := cmd.Flags().String("format", "table", "`FORMAT` table or json")
+	format := formatFlag(cmd, "")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
-		if *format != "table" && *format != "json" {
-			return &usageError{fmt.Errorf("invalid --format %q: table or json", *format), 1}
-		}
 		r, err := a.runtime()
 		if err != nil {
 			return err
@@ -155,7 +152,7 @@ func (a *app) port(cmd *cobra.Command) {
 	}
 }
 
-func (a *app) listPorts(r *lifecycle.Runtime, id string, only []string, format string) error {
+func (a *app) listPorts(r *lifecycle.Runtime, id string, only []string, format format) error {
 	ports, said, err := r.Ports(id)
 	if err != nil {
 		return err
@@ -178,7 +175,7 @@ func (a *app) listPorts(r *lifecycle.Runtime, id string, only []string, format s
 	return nil
 }
 
-func printPorts(ports []lifecycle.Port, format string) error {
+func printPorts(ports []lifecycle.Port, format format) error {
 	if format == "json" {
 		if ports == nil {
 			ports = []lifecycle.Port{}

@@ -16,23 +16,19 @@ import (
 
 func (a *app) plan(cmd *cobra.Command) {
 	var f runFlags
-	var format string
 	cmd.Long = `Print every step that the start of a container would take, in order, with the
 numbers that errors use. Nothing is done and no privilege is needed. It takes the
 flags and forms of "sandbox run"; with a bundle the ID may be left out.`
 	cmd.Example = "  sandbox plan -- true\n  sandbox plan -b ./bundle"
 	cmd.Flags().SetInterspersed(false)
 	f.add(cmd.Flags())
-	cmd.Flags().StringVar(&format, "format", "table", "table or json")
+	format := formatFlag(cmd, "")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if f.bundle != "" && len(args) == 0 {
 			args = []string{"ID"}
 		}
 		if f.name == "" {
 			f.name = "ID"
-		}
-		if format != "json" && format != "table" {
-			return &usageError{fmt.Errorf("--format %q: table or json", format), 1}
 		}
 		r, o, err := a.prepare(cmd, &f, args)
 		if err != nil {
@@ -46,7 +42,7 @@ flags and forms of "sandbox run"; with a bundle the ID may be left out.`
 		if err != nil {
 			return err
 		}
-		if format == "json" {
+		if *format == "json" {
 			return printJSON(struct {
 				Contract kernel.Contract `json:"contract"`
 				Steps    any             `json:"steps"`

@@ -16,8 +16,7 @@ import (
 )
 
 func (a *app) ps(cmd *cobra.Command) {
-	var format string
-	cmd.Flags().StringVarP(&format, "format", "f", "table", "table or json")
+	format := formatFlag(cmd, "f")
 	cmd.Flags().SetInterspersed(false)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
@@ -38,14 +37,10 @@ func (a *app) ps(cmd *cobra.Command) {
 		if err != nil {
 			return err
 		}
-		switch format {
-		case "json":
-			pids = append([]int{}, pids...) // none is [], not null
-			return printLine(pids)
-		case "table":
-			return psTable(&r.Helpers, pids, args[1:])
+		if *format == "json" {
+			return printLine(append([]int{}, pids...)) // none is [], not null
 		}
-		return &usageError{fmt.Errorf("--format %q: table or json", format), 1}
+		return psTable(&r.Helpers, pids, args[1:])
 	}
 }
 

@@ -42,14 +42,10 @@ func (a *app) state(cmd *cobra.Command) {
 
 func (a *app) list(cmd *cobra.Command) {
 	var quiet bool
-	var format string
 	cmd.Args = exactly(0)
 	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "print only ids")
-	cmd.Flags().StringVarP(&format, "format", "f", "table", "table or json")
+	format := formatFlag(cmd, "f")
 	cmd.RunE = func(*cobra.Command, []string) error {
-		if format != "table" && format != "json" {
-			return &usageError{fmt.Errorf("--format %q: table or json", format), 1}
-		}
 		a.human = true
 		r, err := a.runtime()
 		if err != nil {
@@ -70,7 +66,7 @@ func (a *app) list(cmd *cobra.Command) {
 			}
 			return nil
 		}
-		if format == "json" {
+		if *format == "json" {
 			return printLine(all)
 		}
 		return table(all)

@@ -34,17 +34,16 @@ type usage struct {
 
 func (a *app) stats(cmd *cobra.Command) {
 	var once bool
-	var format string
 	var interval int
 	cmd.Long = `Show what containers use: those that are named, or all that run. At a terminal the
 table is drawn again until Ctrl-C; in a pipe each look is a table of its own.`
 	f := cmd.Flags()
 	f.BoolVar(&once, "no-stream", false, "look once, and end")
-	f.StringVarP(&format, "format", "f", "table", "table or json")
+	format := formatFlag(cmd, "f")
 	f.IntVarP(&interval, "interval", "i", 2, "`SECONDS` between two looks")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
-		if format != "table" && format != "json" || interval < 1 {
-			return &usageError{errors.New("--format is table or json, --interval at least 1"), 1}
+		if interval < 1 {
+			return &usageError{errors.New("--interval: at least 1"), 1}
 		}
 		a.human = true
 		r, err := a.runtime()
@@ -64,7 +63,7 @@ table is drawn again until Ctrl-C; in a pipe each look is a table of its own.`
 			if err != nil {
 				return err
 			}
-			if err := printUsage(all, format, !once); err != nil || once {
+			if err := printUsage(all, *format, !once); err != nil || once {
 				return err
 			}
 			time.Sleep(time.Duration(interval) * time.Second)
@@ -160,7 +159,7 @@ func hostMemory() uint64 {
 	return info.Totalram * uint64(info.Unit)
 }
 
-func printUsage(all []usage, format string, live bool) error {
+func printUsage(all []usage, format format, live bool) error {
 	if format == "json" {
 		if all == nil {
 			all = []usage{}

@@ -97,23 +97,28 @@ func (u *updateFlags) change() (*specs.LinuxResources, error) {
 		}
 		return r, err
 	}
+	if err := readResources(u.resources, r); err != nil {
+		return nil, fmt.Errorf("--resources: %w", err)
+	}
+	return r, nil
+}
+
+// readResources reads a file, or standard input for -.
+func readResources(path string, r *specs.LinuxResources) error {
 	in := os.Stdin
-	if u.resources != "-" {
-		f, err := os.Open(u.resources)
+	if path != "-" {
+		f, err := os.Open(path)
 		if err != nil {
-			return nil, fmt.Errorf("--resources: %w", err)
+			return err
 		}
 		defer f.Close()
 		in = f
 	}
 	b, err := io.ReadAll(io.LimitReader(in, resourcesLimit))
 	if err != nil {
-		return nil, fmt.Errorf("--resources: %w", err)
+		return err
 	}
-	if err := spec.Decode(b, r); err != nil {
-		return nil, fmt.Errorf("--resources: %w", err)
-	}
-	return r, nil
+	return spec.Decode(b, r)
 }
 
 func errUnknownMode(flag, value, want string) error {

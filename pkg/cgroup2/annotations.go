@@ -2,6 +2,7 @@ package cgroup2
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -82,23 +83,13 @@ func validProperty(name string) bool {
 // microseconds converts seconds, whole or not, of any number's type.
 func microseconds(v dbus.Variant) (dbus.Variant, error) {
 	var seconds float64
-	switch n := v.Value().(type) {
-	case byte:
-		seconds = float64(n)
-	case int16:
-		seconds = float64(n)
-	case uint16:
-		seconds = float64(n)
-	case int32:
-		seconds = float64(n)
-	case uint32:
-		seconds = float64(n)
-	case int64:
-		seconds = float64(n)
-	case uint64:
-		seconds = float64(n)
-	case float64:
-		seconds = n
+	switch n := reflect.ValueOf(v.Value()); {
+	case n.CanInt():
+		seconds = float64(n.Int())
+	case n.CanUint():
+		seconds = float64(n.Uint())
+	case n.CanFloat():
+		seconds = n.Float()
 	default:
 		return v, fmt.Errorf("want a number of seconds, not %s", v)
 	}

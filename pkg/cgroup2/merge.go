@@ -1,6 +1,7 @@
 package cgroup2
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -110,18 +111,10 @@ func mergeCPU(old, change *specs.LinuxCPU) *specs.LinuxCPU {
 	take(&c.Shares, change.Shares)
 	take(&c.Quota, change.Quota)
 	take(&c.Period, change.Period)
-	if change.Burst != nil {
-		c.Burst = change.Burst
-	}
-	if change.Idle != nil {
-		c.Idle = change.Idle
-	}
-	if change.Cpus != "" {
-		c.Cpus = change.Cpus
-	}
-	if change.Mems != "" {
-		c.Mems = change.Mems
-	}
+	c.Burst = cmp.Or(change.Burst, c.Burst)
+	c.Idle = cmp.Or(change.Idle, c.Idle)
+	c.Cpus = cmp.Or(change.Cpus, c.Cpus)
+	c.Mems = cmp.Or(change.Mems, c.Mems)
 	return &c
 }
 

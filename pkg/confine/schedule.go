@@ -42,14 +42,18 @@ func Tune(p *plan.Plan, t Tuning) error {
 		}
 	}
 	if t.Personality != nil {
-		domain := 0 // PER_LINUX (include/uapi/linux/personality.h)
-		if t.Personality.Domain == specs.PerLinux32 {
-			domain = 8
-		}
-		p.Act("set linux.personality %s", t.Personality.Domain)
-		p.Do("personality", unix.SYS_PERSONALITY, plan.C(domain))
+		personality(p, t.Personality)
 	}
 	return nil
+}
+
+func personality(p *plan.Plan, l *specs.LinuxPersonality) {
+	domain := 0 // PER_LINUX (include/uapi/linux/personality.h)
+	if l.Domain == specs.PerLinux32 {
+		domain = 8
+	}
+	p.Act("set linux.personality %s", l.Domain)
+	p.Do("personality", unix.SYS_PERSONALITY, plan.C(domain))
 }
 
 // Plain is t without what can take CAP_SYS_NICE of the initial user namespace.

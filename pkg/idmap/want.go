@@ -32,7 +32,6 @@ func ParseWant(s string, c Caller) (Want, error) {
 		if has {
 			return Want{}, fmt.Errorf("user namespace mode %q: %q takes no options", s, mode)
 		}
-		return w, nil
 	case ModeKeepID:
 		w.UID, w.GID = c.UID, c.GID
 	case ModeSingle:

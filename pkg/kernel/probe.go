@@ -37,8 +37,7 @@ func tryClone(op Op) error {
 	case WriteIDMap:
 		mapSelf(attr)
 	case Mount:
-		// syscall makes every mount private after this unshare, and that mount
-		// call is the one we are after.
+		// syscall makes every mount private after this unshare: that mount is the call we are after.
 		mapSelf(attr)
 		attr.Unshareflags = unix.CLONE_NEWNS
 	default:

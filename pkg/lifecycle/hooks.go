@@ -151,10 +151,10 @@ func (r *Runtime) runHook(kind string, i int, h specs.Hook, rec *state.Record, s
 			h.Env = confined.Env // runc's habit, and what hooks that need a PATH rely on
 		}
 	}
-	if err := r.spawnHook(h, state, rec, inside, confined); err != nil {
-		if Interrupted(err) != 0 {
-			return fmt.Errorf("error running %s hook #%d: %w", kind, i, err)
-		}
+	if err = r.spawnHook(h, state, rec, inside, confined); Interrupted(err) != 0 {
+		return fmt.Errorf("error running %s hook #%d: %w", kind, i, err)
+	}
+	if err != nil {
 		// Only the words: a hook that is not there says nothing about the
 		// container's own program.
 		return fmt.Errorf("error running %s hook #%d: %v", kind, i, err)
@@ -248,9 +248,8 @@ func (r *Runtime) confinedHook(p *plan.Plan, h specs.Hook, rec *state.Record, co
 	facts := r.facts(&specs.Spec{Process: confined}, where.Userns)
 	facts.Processes = processes
 	c := confine.New(confined, facts)
-	f := filter{}
+	f, err := filter{}, error(nil)
 	if rec.Seccomp != nil && rec.Seccomp.Notify == "" { // whom it asks knows the payload only
-		var err error
 		if f, err = recordedFilter(rec, c); err != nil {
 			return err
 		}

@@ -15,18 +15,15 @@ func (g *program) forkInit() plan.Label {
 	}
 	p := g.plan
 	p.Act("fork the payload from init")
-	// Nobody inside may look into init. It makes nothing secret of itself, but a
-	// payload of the same user could stop it.
+	// Nobody inside may look into init. It makes nothing secret of itself, but a payload of the same user could stop it.
 	p.Prctl(unix.PR_SET_DUMPABLE, plan.C(0))
-	// No process of the container is in a process group of the caller's, which
-	// kill(2) with 0 would mean.
+	// No process of the container is in a process group of the caller's, which kill(2) with 0 would mean.
 	p.Do("setsid", unix.SYS_SETSID)
 	if g.job() {
 		p.Ioctl("TIOCSCTTY", g.slave, unix.TIOCSCTTY, plan.C(0))
 	}
 	if g.Attached {
-		// Before the fork: the payload's last gate then finds a parent that
-		// has died earlier than this.
+		// Before the fork: the payload's last gate then finds a parent that has died earlier than this.
 		p.Prctl(unix.PR_SET_PDEATHSIG, plan.C(int(unix.SIGKILL)))
 	}
 	g.idle = p.Do("eventfd2", unix.SYS_EVENTFD2, plan.C(0), plan.C(unix.EFD_CLOEXEC)).To("init's word")

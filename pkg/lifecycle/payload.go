@@ -69,8 +69,7 @@ func (g *program) ready(last ending) error {
 	p := g.plan
 	g.visible()
 	if g.Attached && !g.reaps {
-		// After the change of ids, which clears it (prctl(2)); the gate behind
-		// it finds a parent that has died before.
+		// After the change of ids, which clears it (prctl(2)); the gate behind it finds a parent that has died before.
 		p.Act("end with the foreground process")
 		p.Prctl(unix.PR_SET_PDEATHSIG, plan.C(int(unix.SIGKILL)))
 	}

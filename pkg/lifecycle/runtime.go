@@ -86,15 +86,20 @@ func New(root string) (*Runtime, error) {
 	if root != "" {
 		return r, nil
 	}
+	return r, r.ownRoot()
+}
+
+// ownRoot is where the state lies when nobody says where.
+func (r *Runtime) ownRoot() error {
 	dir, notice, err := r.Kernel.RuntimeDir(os.Getenv, int(r.Self.EUID), r.Self.EUID != 0 || r.Self.InitialUserns())
 	if err != nil {
-		return nil, err
+		return err
 	}
 	r.Root.Path, r.Root.Own = dir, true
 	if r.Self.InitialUserns() { // inside of another container there is no session, and /tmp is as good
 		r.Notice = notice
 	}
-	return r, nil
+	return nil
 }
 
 // sessionDir is where the user's systemd is found; after su, or in a service, nobody

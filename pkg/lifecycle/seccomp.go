@@ -37,17 +37,24 @@ func (r *Runtime) compileFilter(l *specs.Linux, proc *confine.Process) (filter, 
 			return filter{}, fmt.Errorf("linux.seccomp.listenerPath: failed to connect with seccomp agent: %w", &os.PathError{Op: "stat", Path: c.Path, Err: err})
 		}
 	}
-	// A program at address 0 cannot be read (EFAULT); whatever is refused for
-	// another reason is refused before that (seccomp_set_mode_filter).
-	_, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, uintptr(c.Flags), 0)
-	switch {
-	case errno == unix.EINVAL && c.Flags != 0:
-		return filter{}, fmt.Errorf("linux.seccomp.flags: this kernel does not have all of them: %w", errno)
-	case errno != unix.EFAULT:
-		return filter{}, r.because(kernel.Op{Do: kernel.OtherCall, Data: "seccomp"}, fmt.Errorf("linux.seccomp: load a filter (to run without: --security-opt seccomp=unconfined): %w", errno))
+	if err := r.takesFilter(c.Flags); err != nil {
+		return filter{}, err
 	}
 	c.Pack()
 	return filter{c}, filter{c}.check(proc)
+}
+
+// takesFilter asks the kernel for a filter that cannot be: a program at address 0 cannot be read (EFAULT), and whatever is
+// refused for another reason is refused before that (seccomp_set_mode_filter).
+func (r *Runtime) takesFilter(flags uint32) error {
+	_, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, uintptr(flags), 0)
+	switch {
+	case errno == unix.EINVAL && flags != 0:
+		return fmt.Errorf("linux.seccomp.flags: this kernel does not have all of them: %w", errno)
+	case errno != unix.EFAULT:
+		return r.because(kernel.Op{Do: kernel.OtherCall, Data: "seccomp"}, fmt.Errorf("linux.seccomp: load a filter (to run without: --security-opt seccomp=unconfined): %w", errno))
+	}
+	return nil
 }
 
 // recordedFilter is that of a container that runs, for one more process.

@@ -137,10 +137,7 @@ func End(r *state.Record, d *state.Dir) {
 	if s, err := proc.Look(h.Pid); err != nil || s.Begin != h.Begin {
 		return
 	}
-	for end := time.Now().Add(2 * time.Second); !slirp.Closed(d.Inside(state.NetworkDir)); {
-		if proc.Ends(fd, time.Millisecond) {
-			break
-		}
+	for end := time.Now().Add(2 * time.Second); !slirp.Closed(d.Inside(state.NetworkDir)) && !proc.Ends(fd, time.Millisecond); {
 		if time.Now().After(end) {
 			_ = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
 			proc.Ends(fd, 2*time.Second)

@@ -100,7 +100,7 @@ func namesIn(dir int) ([]string, error) {
 }
 
 // look fills in what the file is that has the entry's name.
-func (e *entry) look(dir int, left *int, deep int) unix.Errno {
+func (e *entry) look(dir int, left *int, deep int) (errno unix.Errno) {
 	var st unix.Stat_t
 	if err := unix.Fstatat(dir, e.name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
 		return errnoOf(err)
@@ -112,7 +112,6 @@ func (e *entry) look(dir int, left *int, deep int) unix.Errno {
 		if err != nil {
 			return errnoOf(err)
 		}
-		var errno unix.Errno
 		e.below, errno = entriesOf(fd, left, deep-1)
 		return errno
 	case unix.S_IFLNK:

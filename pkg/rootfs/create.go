@@ -1,6 +1,7 @@
 package rootfs
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -54,10 +55,7 @@ func (t *Tree) begin(p *plan.Plan, m *mount) {
 	refused := p.Label("no " + m.fstype)
 	fs := m.fall(p.Fsopen(m.fstype), refused).To(m.fstype + " context")
 	m.context = fs
-	source := m.source
-	if source == "" {
-		source = m.fstype
-	}
+	source := cmp.Or(m.source, m.fstype)
 	named := m.making()
 	named.Detail = option{"source", source}.detail()
 	p.FsString(fs, "source", source).About(named)

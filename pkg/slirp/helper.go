@@ -131,16 +131,20 @@ func (h *Helper) open() error {
 		go h.keep(c)
 	}
 	for i, p := range h.Ports {
-		var held *os.File
-		if h.handler().ours {
-			held = os.NewFile(uintptr(FdPorts+i), "port")
-		}
-		if err := h.publish(p, held); err != nil {
+		if err := h.publish(p, h.held(i)); err != nil {
 			return err
 		}
 	}
 	go h.control(control)
 	return nil
+}
+
+// held is the socket of a port, where we bound it ourselves.
+func (h *Helper) held(i int) *os.File {
+	if !h.handler().ours {
+		return nil
+	}
+	return os.NewFile(uintptr(FdPorts+i), "port")
 }
 
 // say tells the caller, and keeps it for `sandbox port`.

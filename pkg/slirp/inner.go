@@ -47,12 +47,9 @@ func (h *Helper) startInner() (*process, error) {
 	for _, left := range []string{pipe, filepath.Join(portsDir, innerSocket)} {
 		_ = os.Remove(left) // of one that was killed
 	}
-	if err := unix.Mkfifo(pipe, 0o600); err != nil {
-		return nil, &os.PathError{Op: "mkfifo", Path: pipe, Err: err}
-	}
-	fd, err := unix.Open(pipe, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	fd, err := newPipe(pipe)
 	if err != nil {
-		return nil, &os.PathError{Op: "open", Path: pipe, Err: err}
+		return nil, err
 	}
 	defer unix.Close(fd)
 	p, err := h.start(&Program{Args: []string{"sandbox", PortsArg}, User: h.Userns, Net: true, Root: portsDir})
@@ -65,6 +62,18 @@ func (h *Helper) startInner() (*process, error) {
 		return nil, fmt.Errorf("start the port driver inside: %w", err)
 	}
 	return p, nil
+}
+
+// newPipe makes a named pipe and opens its reading end.
+func newPipe(path string) (int, error) {
+	if err := unix.Mkfifo(path, 0o600); err != nil {
+		return -1, &os.PathError{Op: "mkfifo", Path: path, Err: err}
+	}
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, &os.PathError{Op: "open", Path: path, Err: err}
+	}
+	return fd, nil
 }
 
 func waitFor(fd int, p *process) error {

@@ -69,16 +69,12 @@ func (e *encoder) object(v reflect.Value) error {
 		e.fields[v.Type()] = list
 	}
 	e.out = append(e.out, '{')
-	first := true
 	for _, f := range list {
 		in := v.FieldByIndex(f.index)
 		if f.omitEmpty && empty(in) {
 			continue
 		}
-		if !first {
-			e.out = append(e.out, ',')
-		}
-		first = false
+		e.comma()
 		e.out = append(append(append(e.out, '"'), f.key...), '"', ':')
 		if err := e.value(in); err != nil {
 			return err
@@ -109,10 +105,8 @@ func (e *encoder) entries(m reflect.Value) error {
 		keys[k.String()] = k
 	}
 	e.out = append(e.out, '{')
-	for i, name := range slices.Sorted(maps.Keys(keys)) {
-		if i > 0 {
-			e.out = append(e.out, ',')
-		}
+	for _, name := range slices.Sorted(maps.Keys(keys)) {
+		e.comma()
 		if err := e.str(name); err != nil {
 			return err
 		}
@@ -132,15 +126,20 @@ func (e *encoder) array(v reflect.Value) error {
 	}
 	e.out = append(e.out, '[')
 	for i := range v.Len() {
-		if i > 0 {
-			e.out = append(e.out, ',')
-		}
+		e.comma()
 		if err := e.value(v.Index(i)); err != nil {
 			return err
 		}
 	}
 	e.out = append(e.out, ']')
 	return nil
+}
+
+// comma goes before every element but the first.
+func (e *encoder) comma() {
+	if last := e.out[len(e.out)-1]; last != '{' && last != '[' {
+		e.out = append(e.out, ',')
+	}
 }
 
 // str writes a string. One that needs an escape is left to encoding/json, as in [Decode].

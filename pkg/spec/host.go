@@ -32,8 +32,7 @@ func (b *builder) dir(p string) *handle.Handle {
 	if !filepath.IsAbs(p) {
 		return nil
 	}
-	h, known := b.dirs[p]
-	if known {
+	if h, known := b.dirs[p]; known {
 		return h
 	}
 	h, err := handle.Open(b.onHost(p))

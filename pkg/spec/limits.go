@@ -45,21 +45,22 @@ func parseUlimit(v string) (specs.POSIXRlimit, error) {
 	if !knownRlimit(name) {
 		return specs.POSIXRlimit{}, fmt.Errorf("invalid ulimit type %q, want one of %s", name, strings.TrimSpace(rlimitNames))
 	}
+	r := specs.POSIXRlimit{Type: "RLIMIT_" + strings.ToUpper(name)}
+	var err error
+	r.Soft, r.Hard, err = parseLimits(value)
+	return r, err
+}
+
+// parseLimits is for SOFT[:HARD].
+func parseLimits(value string) (soft, hard uint64, err error) {
 	softText, hardText, hasHard := strings.Cut(value, ":")
-	soft, err := parseLimit(softText)
-	if err != nil {
-		return specs.POSIXRlimit{}, err
+	if soft, err = parseLimit(softText); err != nil || !hasHard {
+		return soft, soft, err
 	}
-	hard := soft
-	if hasHard {
-		if hard, err = parseLimit(hardText); err != nil {
-			return specs.POSIXRlimit{}, err
-		}
+	if hard, err = parseLimit(hardText); err == nil && soft > hard {
+		err = fmt.Errorf("the soft limit must not be above the hard limit: %s > %s", softText, hardText)
 	}
-	if soft > hard {
-		return specs.POSIXRlimit{}, fmt.Errorf("the soft limit must not be above the hard limit: %s > %s", softText, hardText)
-	}
-	return specs.POSIXRlimit{Type: "RLIMIT_" + strings.ToUpper(name), Soft: soft, Hard: hard}, nil
+	return soft, hard, err
 }
 
 func parseLimit(s string) (uint64, error) {

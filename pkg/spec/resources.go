@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"strconv"
@@ -85,9 +86,7 @@ func (b *limiter) memory() error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", f.flag, err)
 		}
-		if b.r.Memory == nil {
-			b.r.Memory = &specs.LinuxMemory{}
-		}
+		b.r.Memory = cmp.Or(b.r.Memory, &specs.LinuxMemory{})
 		*f.to(b.r.Memory) = &n
 		b.needIf(n > 0, kernel.FeatCgroupMemory)
 	}

@@ -31,16 +31,12 @@ func (b *builder) user() error {
 			b.home = a.home
 		}
 	}
-	if err == nil {
-		err = b.groupAdd()
+	for _, next := range []func() error{b.groupAdd, b.umask, b.usable} {
+		if err == nil {
+			err = next()
+		}
 	}
-	if err == nil {
-		err = b.umask()
-	}
-	if err != nil {
-		return err
-	}
-	return b.usable()
+	return err
 }
 
 func (b *builder) sameUser() {
@@ -197,8 +193,7 @@ func (b *builder) usable() error {
 			kept = append(kept, g)
 		case i >= asked && b.spec.Annotations[KeepGroups] != "1":
 			return b.unmapped(fmt.Sprintf("--group-add %d: gid %d", g, g), b.ids.GID)
-		default:
-			// A group that only the group file asks for.
+		default: // only the group file asks for it
 			b.notice("group-not-mapped", "group %d of user %s is not in the id map: the command runs without it", g, b.wish.User)
 		}
 	}

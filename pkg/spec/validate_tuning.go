@@ -24,13 +24,12 @@ func checkScheduling(p *specs.Process) error {
 	if a := p.OOMScoreAdj; a != nil && (*a < -1000 || *a > 1000) {
 		return invalid("process.oomScoreAdj", "must be from -1000 to 1000, is %d", *a)
 	}
-	if io := p.IOPriority; io != nil {
-		if !oneOf(string(io.Class), "IOPRIO_CLASS_RT IOPRIO_CLASS_BE IOPRIO_CLASS_IDLE") {
-			return invalid("process.ioPriority.class", "unknown class %q", io.Class)
-		}
-		if io.Priority < 0 || io.Priority > 7 {
-			return invalid("process.ioPriority.priority", "must be from 0 to 7, is %d", io.Priority)
-		}
+	switch io := p.IOPriority; {
+	case io == nil:
+	case !oneOf(string(io.Class), "IOPRIO_CLASS_RT IOPRIO_CLASS_BE IOPRIO_CLASS_IDLE"):
+		return invalid("process.ioPriority.class", "unknown class %q", io.Class)
+	case io.Priority < 0 || io.Priority > 7:
+		return invalid("process.ioPriority.priority", "must be from 0 to 7, is %d", io.Priority)
 	}
 	if a := p.ExecCPUAffinity; a != nil {
 		if err := checkList("process.execCPUAffinity.initial", a.Initial, kernel.MaxCPUs); err != nil {
@@ -64,13 +63,12 @@ func checkScheduler(s *specs.Scheduler) error {
 	if s.Nice < -20 || s.Nice > 19 {
 		return invalid("process.scheduler.nice", "must be from -20 to 19, is %d", s.Nice)
 	}
-	keeps := false
 	for i, f := range s.Flags {
 		if !oneOf(string(f), schedulerFlags) {
 			return invalid(fmt.Sprintf("process.scheduler.flags[%d]", i), "unknown flag %q", f)
 		}
-		keeps = keeps || f == specs.SchedFlagKeepPolicy || f == specs.SchedFlagKeepParams
 	}
+	keeps := slices.Contains(s.Flags, specs.SchedFlagKeepPolicy) || slices.Contains(s.Flags, specs.SchedFlagKeepParams)
 	switch realtime := s.Policy == specs.SchedFIFO || s.Policy == specs.SchedRR; {
 	case !realtime && s.Priority != 0:
 		return invalid("process.scheduler.priority", "is only for SCHED_FIFO and SCHED_RR, not for %s", s.Policy)

@@ -62,12 +62,7 @@ func (b *builder) openWorkdir() error {
 // ([builder.typed]): a command may have left `sub -> ~/.ssh` for the next `cd sub`. The shell's word for its way is $PWD;
 // a program that has changed its directory since leaves another one's there, which says nothing.
 func (b *builder) cameByLink() error {
-	way := ""
-	for _, e := range b.caller.Env {
-		if value, ok := strings.CutPrefix(e, "PWD="); ok {
-			way = value
-		}
-	}
+	way := last(b.caller.Env, "PWD")
 	relative := func(path string) bool { return !filepath.IsAbs(path) }
 	if b.caller.Dir == nil || way == b.caller.Cwd || relative(way) || !b.wish.Tree && !slices.ContainsFunc(b.wish.sources(), relative) {
 		return nil
@@ -194,4 +189,14 @@ func (b *builder) cwdMount(cwd string) specs.Mount {
 		m.Options[2] = "rro"
 	}
 	return m
+}
+
+// last is the value of a variable: of two with one name a shell has the second.
+func last(env []string, name string) (value string) {
+	for _, e := range env {
+		if v, ok := strings.CutPrefix(e, name+"="); ok {
+			value = v
+		}
+	}
+	return value
 }

@@ -17,8 +17,7 @@ const makesRepository = "a repository whose configuration or hooks run programs"
 func (w *walk) dotGit(l *level, name string) {
 	path := w.in(l, name)
 	var st unix.Statx_t
-	const mask = unix.STATX_BASIC_STATS | unix.STATX_BTIME
-	if unix.Statx(l.fd, name, unix.AT_SYMLINK_NOFOLLOW, mask, &st) != nil {
+	if unix.Statx(l.fd, name, unix.AT_SYMLINK_NOFOLLOW, unix.STATX_BASIC_STATS|unix.STATX_BTIME, &st) != nil {
 		return
 	}
 	m := missing{&handle.Handle{FD: l.fd}, name, path}
@@ -56,6 +55,11 @@ func (w *walk) against(l *level, st *unix.Statx_t, m missing) string {
 	case uint32(st.Mode)&unix.S_IFMT != unix.S_IFDIR:
 		return "is new or was changed, and leads git outside elsewhere"
 	}
+	return m.changed()
+}
+
+// changed says what is wrong with a git directory that was there and has been changed.
+func (m missing) changed() string {
 	git, err := m.dir.Beneath(m.name)
 	if err != nil {
 		return "was changed, and cannot be looked at"
