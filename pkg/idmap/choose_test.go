@@ -238,6 +238,20 @@ func TestFree(t *testing.T) {
 	}
 }
 
+func TestHolds(t *testing.T) {
+	for files, want := range map[[2]string]bool{
+		{"0 0 4294967295\n", "0 0 4294967295\n"}: true,
+		{"0 9 65536\n", "0 9 65536\n"}:           true,
+		{"0 9 65536\n", "0 9 65535\n"}:           false,
+		{"1000 1000 1\n", "1000 1000 1\n"}:       false,
+	} {
+		h := fakeHost(t, map[string]string{"proc/self/uid_map": files[0], "proc/self/gid_map": files[1]})
+		if got := h.Holds(Range{10000, 55536}); got != want {
+			t.Errorf("%q: %t", files, got)
+		}
+	}
+}
+
 func TestUsermod(t *testing.T) {
 	r := Range{100000, 65536}
 	for name, want := range map[string]string{

@@ -37,6 +37,20 @@ func (h Host) Free(count uint32) (Range, bool) {
 	return Range{uint32(start), count}, true
 }
 
+// Holds is whether the current user namespace has these ids, as users and as groups.
+func (h Host) Holds(r Range) bool {
+	for _, k := range []Kind{UID, GID} {
+		namespace, err := h.extents("self", k)
+		if err != nil {
+			return false
+		}
+		if _, missing := within([]Range{r}, namespace); len(missing) > 0 {
+			return false
+		}
+	}
+	return true
+}
+
 func (h Host) taken() ([]Range, bool) {
 	var taken []Range
 	for _, name := range []string{"subuid", "subgid", "passwd", "group"} {

@@ -52,6 +52,8 @@ func TestFixesFit(t *testing.T) {
 		{explain(nil, groups, unix.EPERM), "leave out --group-add", "range"},
 		{explain(nil, short, unix.EPERM), "leave out --group-add", "usermod"}, // nobody that usermod knows
 		{IDMapCause("no-range", "x", Who{UID: 4242}).String(), "--userns=single", "usermod"},
+		{IDMapCause("no-range", "x", Who{Name: "ann", NoRoom: true}).String(), "--userns=single", "usermod"},
+		{IDMapCause("outside-namespace", "x", Who{Name: "ann", NoRoom: true}).String(), "give the outer container more ids", "usermod"},
 		{IDMapCause("map-outside", "x", Who{Name: "root"}).String(), "map only ids that it has", "usermod"},
 		{IDMapCause("other-range", "x", Who{Name: "ann"}).String(), "sandbox spec --rootless", "usermod"},
 		{explain(nfs, locked, unix.EPERM), "give the mount at /m in config.json the options ro,noexec,relatime; or (admin) sudo mount -o remount,bind,rw,exec /home/ann/nfs", "-v"},

@@ -13,6 +13,7 @@ type Who struct {
 	// from whoever read /etc/subuid. "" computes a range from the uid, which
 	// differs from user to user and lies above what useradd hands out first.
 	SubUIDs, SubGIDs string
+	NoRoom           bool // the user namespace has no ids that a line of /etc/subuid could give
 }
 
 // idMapReasons are the reasons for which a range of ids could not be used, as
@@ -35,8 +36,8 @@ var idMapReasons = [...]struct {
 	{"no-setfcap", IDMapNoSetfcap},
 }
 
-// insideContainer fits the 65,536 ids that outer containers usually have.
-const insideContainer = "10000-65535"
+// InsideContainer fits the 65,536 ids that outer containers usually have.
+const InsideContainer = "10000-65535"
 
 // IDMapCause is the cause for a reason of pkg/idmap. One that it does not know
 // gives a cause that says so, as with [New].
@@ -58,13 +59,16 @@ func IDMapCause(reason, evidence string, who Who) Cause {
 }
 
 func (w Who) inside() Who {
-	w.SubUIDs = pick(w.SubUIDs == "", insideContainer, w.SubUIDs)
-	w.SubGIDs = pick(w.SubGIDs == "", insideContainer, w.SubGIDs)
+	w.SubUIDs = pick(w.SubUIDs == "", InsideContainer, w.SubUIDs)
+	w.SubGIDs = pick(w.SubGIDs == "", InsideContainer, w.SubGIDs)
 	return w
 }
 
 func (w Who) vars() []string {
 	free := freeRange(w.UID)
+	if w.NoRoom {
+		free, w.SubUIDs, w.SubGIDs = "", "", ""
+	}
 	return []string{"NAME", shellName(w.Name), "UID", strconv.Itoa(w.UID), "GID", strconv.Itoa(w.GID),
 		"UIDS", pick(w.SubUIDs == "", free, w.SubUIDs),
 		"GIDS", pick(w.SubGIDs == "", free, w.SubGIDs)}

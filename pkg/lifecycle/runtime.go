@@ -176,8 +176,14 @@ func (r *Runtime) idCause(s idmap.Shortfall) kernel.Cause {
 // who is the caller as fixes for id maps are written to.
 func (r *Runtime) who() *kernel.Who {
 	who := &kernel.Who{Name: r.Name(), UID: int(r.Caller.UID), GID: int(r.Caller.GID)}
-	if free, ok := r.Maps.Free(65536); ok {
+	switch free, ok := r.Maps.Free(65536); {
+	case ok:
 		who.SubUIDs, who.SubGIDs = free.String(), free.String()
+	case r.Self.InitialUserns():
+	case r.Maps.Holds(idmap.Range{Start: 10000, Count: 55536}):
+		who.SubUIDs, who.SubGIDs = kernel.InsideContainer, kernel.InsideContainer
+	default:
+		who.NoRoom = true
 	}
 	return who
 }
