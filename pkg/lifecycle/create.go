@@ -118,6 +118,7 @@ func (r *Runtime) spawn(o Options, started bool) (*Container, error) {
 		return nil, err
 	}
 	defer o.network.Close()
+	o.network.Begin(o.Attached)
 	g, err := r.newProgram(o, d)
 	if err != nil {
 		return nil, err
@@ -195,6 +196,9 @@ func (b *birth) launch() (*Container, error) {
 		New: b.world.Flags(), Plan: b.plan, IDs: b.world.IDs, Maps: r.Maps, Caller: r.Caller, Group: b.group.dir,
 		Born: b.born, Gate: b.gate, Note: b.note, Until: until, Signals: r.Signals,
 		File: func(child *userns.Child, f *os.File) error {
+			if taken, err := b.network.Take(f); taken {
+				return err
+			}
 			return interrupt.Do(r.Signals, func() error { return b.filter.relay(f, child.Payload, &b.record, state.Created) })
 		},
 	}))
@@ -297,7 +301,7 @@ func (b *birth) gate(c *userns.Child, name string) error {
 		root, uid := b.world.IDs.HostUID(0)
 		_, gid := b.world.IDs.HostGID(0)
 		rootID := uid && gid && (!b.network.MakesSocket() || root == b.run.Caller.UID)
-		b.network.Start(b.pid, rootID, b.Attached, b.run.Warn)
+		b.network.Start(b.pid, rootID, b.run.Warn)
 	case gateDevices:
 		return moveDevices(b.Spec.Linux.NetDevices, b.pid)
 	case gateHooks:

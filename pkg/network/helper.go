@@ -16,55 +16,43 @@ import (
 	"sandbox/pkg/world"
 )
 
-// Start starts the helper, beside the child, which is the process init. rootID says that the helper's programs become root
-// of the container's user namespace; an attached one tells through warn that it has died, another one writes a log.
-func (w *Network) Start(init int, rootID, attached bool, warn func(string)) {
-	w.failed = make(chan error, 1)
-	w.job.Init, w.job.RootID, w.job.Log = init, rootID, !attached
-	if attached {
-		w.warn = warn
+// Begin starts the helper. It gets ready while the container is made, and hears from Start what it is to do. That of a
+// detached container writes a log.
+func (w *Network) Begin(attached bool) {
+	if !w.Needed() {
+		return
 	}
-	go func() { w.failed <- w.run() }()
+	w.job.Log = !attached
+	w.begun = make(chan error, 1)
+	go func() { w.begun <- w.begin() }()
 }
 
-// MakesSocket says whether the carrier makes its API's socket in a directory of the caller's.
-func (w *Network) MakesSocket() bool { return w.job.MakesSocket() }
-
-func (w *Network) run() error {
-	text, err := json.Marshal(&w.job)
+func (w *Network) begin() error {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return err
 	}
-	job, err := world.Memfile("job", text)
-	if err != nil {
-		return err
-	}
-	defer job.Close()
-	fd, err := unix.PidfdOpen(w.job.Init, 0)
-	if err != nil {
-		return err
-	}
-	w.init = os.NewFile(uintptr(fd), "pidfd")
-	readyR, readyW, err := os.Pipe()
-	if err != nil {
+	theirs := os.NewFile(uintptr(pair[1]), "job")
+	defer theirs.Close()
+	w.door = os.NewFile(uintptr(pair[0]), "job")
+	var readyW *os.File
+	if w.ready, readyW, err = os.Pipe(); err != nil {
 		return err
 	}
 	defer readyW.Close()
-	user := w.user
-	if user == nil {
-		if user, err = os.Open(os.DevNull); err != nil {
-			return err
-		}
-		defer user.Close()
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		return err
 	}
-	carrier := user
+	defer null.Close()
+	carrier := null
 	if w.job.Own {
 		carrier = w.carrier.File
 	}
 	c := exec.Command("/proc/self/exe", Arg)
 	c.Args[0] = "sandbox"
-	// In the order of slirp.FdJob and what follows it.
-	c.ExtraFiles = append([]*os.File{job, readyW, w.init, w.net, user, w.Dir, carrier}, w.held...)
+	// In the order of slirp.FdJob and what follows it; what is not there yet keeps its place.
+	c.ExtraFiles = append([]*os.File{theirs, readyW, null, null, null, w.Dir, null, carrier}, w.held...)
 	c.SysProcAttr = &unix.SysProcAttr{Setsid: true}
 	// What the caller's environment has is none of these programs' business.
 	c.Env = []string{helper.Path}
@@ -80,19 +68,66 @@ func (w *Network) run() error {
 		c.Stderr = log
 	}
 	if err := c.Start(); err != nil {
-		readyR.Close()
 		return fmt.Errorf("start the network's helper: %w", err)
 	}
-	w.helper, w.ready = c, readyR
+	w.helper = c
 	return nil
 }
 
-// Close closes what the start needed; Abort also ends the helper.
+// Start has the helper make the network, beside the child, which is the process init. rootID says that the helper's programs
+// become root of the container's user namespace; an attached one tells through warn that it has died.
+func (w *Network) Start(init int, rootID bool, warn func(string)) {
+	w.failed = make(chan error, 1)
+	w.job.Init, w.job.RootID = init, rootID
+	if !w.job.Log {
+		w.warn = warn
+	}
+	go func() { w.failed <- w.tell() }()
+}
+
+// MakesSocket says whether the carrier makes its API's socket in a directory of the caller's.
+func (w *Network) MakesSocket() bool { return w.job.MakesSocket() }
+
+// tell sends the job, with what it is about.
+func (w *Network) tell() error {
+	if err := <-w.begun; err != nil {
+		return err
+	}
+	text, err := json.Marshal(&w.job)
+	if err != nil {
+		return err
+	}
+	job, err := world.Memfile("job", text)
+	if err != nil {
+		return err
+	}
+	defer job.Close()
+	fd, err := unix.PidfdOpen(w.job.Init, 0)
+	if err != nil {
+		return err
+	}
+	w.init = os.NewFile(uintptr(fd), "pidfd")
+	var rights []int
+	for _, f := range []*os.File{job, w.init, w.net, w.user, w.routes} { // the order of slirp.ReadJob
+		if f != nil {
+			rights = append(rights, int(f.Fd()))
+		}
+	}
+	if err := unix.Sendmsg(int(w.door.Fd()), []byte{0}, unix.UnixRights(rights...), nil, unix.MSG_NOSIGNAL); err != nil {
+		return fmt.Errorf("its helper does not hear: %w", err)
+	}
+	return nil
+}
+
+// Close closes what the start needed. A helper that has not been told anything ends.
 func (w *Network) Close() {
 	if w == nil {
 		return
 	}
-	for _, f := range append(w.held, w.net, w.user, w.ready, w.init, w.Dir) {
+	if w.failed == nil {
+		w.Abort()
+	}
+	for _, f := range append(w.held, w.door, w.net, w.user, w.routes, w.ready, w.init, w.Dir) {
 		if f != nil {
 			f.Close()
 		}
@@ -101,13 +136,19 @@ func (w *Network) Close() {
 
 // Abort ends the helper of a start that has failed.
 func (w *Network) Abort() {
-	if !w.Needed() || w.failed == nil {
+	if w == nil || w.begun == nil {
 		return
 	}
-	if <-w.failed == nil {
+	if w.failed != nil {
+		<-w.failed
+	} else {
+		<-w.begun
+	}
+	if w.helper != nil {
 		_ = w.helper.Process.Kill()
 		_ = w.helper.Wait()
 	}
+	w.begun = nil
 }
 
 // Recorded is the helper, for the record.
@@ -137,7 +178,8 @@ func End(r *state.Record, d *state.Dir) {
 	if s, err := proc.Look(h.Pid); err != nil || s.Begin != h.Begin {
 		return
 	}
-	for end := time.Now().Add(2 * time.Second); !slirp.Closed(d.Inside(state.NetworkDir)) && !proc.Ends(fd, time.Millisecond); {
+	end, look := time.Now().Add(2*time.Second), 50*time.Microsecond
+	for ; !slirp.Closed(d.Inside(state.NetworkDir)) && !proc.Ends(fd, look); look = min(2*look, 10*time.Millisecond) {
 		if time.Now().After(end) {
 			_ = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
 			proc.Ends(fd, 2*time.Second)

@@ -10,6 +10,8 @@ import (
 	"sandbox/pkg/kernel"
 	"sandbox/pkg/proc"
 	"sandbox/pkg/slirp"
+
+	"golang.org/x/sys/unix"
 )
 
 // Gate is passed when the network namespace is there and its ids are
@@ -41,13 +43,16 @@ type Network struct {
 	Short   *kernel.Cause // why it is less than what was meant
 	net     *os.File
 	user    *os.File
+	routes  *os.File // netlink(7) socket of the child's, in the container's network
 	ready   *os.File
 	helper  *exec.Cmd
 	init    *os.File        // pidfd of the container's first process
 	held    []*os.File      // the sockets of its ports
 	carrier *helper.Program // nil where there is none
-	failed  chan error
-	warn    func(string) // nil where the helper's own words reach nobody
+	begun   chan error      // whether there is a helper
+	failed  chan error      // whether it has been told its job
+	door    *os.File        // by which
+	warn    func(string)    // nil where the helper's own words reach nobody
 }
 
 // Decide checks all that can be checked before anything is made, and
@@ -157,6 +162,21 @@ func (w *Network) Open(pid int, own bool) error {
 		}
 	}
 	return nil
+}
+
+// Take is for what the child hands over before it comes to the gate; false: it is none of the network's.
+func (w *Network) Take(f *os.File) (bool, error) {
+	if !w.Needed() || !w.job.Shuts() || w.routes != nil {
+		return false, nil
+	}
+	w.routes = f
+	fd := int(f.Fd())
+	domain, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN)
+	protocol, err2 := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PROTOCOL)
+	if err != nil || err2 != nil || domain != unix.AF_NETLINK || protocol != unix.NETLINK_ROUTE {
+		return true, errors.New("network: the child's socket is not one of rtnetlink")
+	}
+	return true, nil
 }
 
 // HostLoopback says whether the host's loopback is meant to be reached.

@@ -1,7 +1,9 @@
 package network
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -24,6 +26,9 @@ const (
 // descriptors of slirp.FdJob.
 func Serve() error {
 	job, err := slirp.ReadJob()
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("read what the network is to be: %w", err)
 	}
@@ -51,9 +56,6 @@ func spawnBeside(job *slirp.Job, of *slirp.Program) (slirp.Child, error) {
 	end := execBeside
 	if of.Hold {
 		end = hold
-	}
-	if of.Shut != "" {
-		end = shut
 	}
 	return end(p, job, of)
 }

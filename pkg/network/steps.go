@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/plan"
+	"sandbox/pkg/userns"
 	"sandbox/pkg/world"
 )
 
@@ -37,6 +38,11 @@ func (w *Network) Steps(p *plan.Plan, s *specs.Spec, in *world.World) {
 		return
 	}
 	p.Act("let the parent make the network: %s", w.Words())
+	if w.job.Shuts() { // by its routes, which are set from outside when the carrier has made its device
+		routes := p.Do("socket", unix.SYS_SOCKET, plan.C(unix.AF_NETLINK), plan.C(unix.SOCK_RAW|unix.SOCK_CLOEXEC), plan.C(unix.NETLINK_ROUTE)).To("routes")
+		userns.HandOver(p, "sendmsg", plan.Parent(), routes)
+		p.Close(routes)
+	}
 	p.Gate(Gate)
 }
 

@@ -101,7 +101,8 @@ func Ends(pidfd int, most time.Duration) bool {
 		if left <= 0 {
 			return false
 		}
-		n, err := unix.Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, int(left.Milliseconds())+1)
+		ts := unix.NsecToTimespec(int64(left))
+		n, err := unix.Ppoll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, &ts, nil)
 		if n > 0 || err != nil && !errors.Is(err, unix.EINTR) {
 			return n > 0
 		}

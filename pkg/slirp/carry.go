@@ -46,26 +46,9 @@ func (h *Helper) carry() (*running, error) {
 	if err := h.shut(); err != nil {
 		c.kill()
 		<-c.gone
-		return nil, err
+		return nil, fmt.Errorf("close the way to the host's loopback: %w", err)
 	}
 	return c, nil
-}
-
-// shut keeps the container from the host's loopback. A socket that is bound to the carrier's device has 127.0.0.1 sent there
-// and not to lo, and the carrier connects to whatever it is told to, from this host: what it is told not to do concerns the
-// gateway's address alone. The device is new with each carrier.
-func (h *Helper) shut() error {
-	if h.HostLoopback {
-		return nil
-	}
-	p, err := h.start(&Program{Shut: h.device(), User: h.Userns, Net: true})
-	if err != nil {
-		return fmt.Errorf("close the way to the host's loopback: %w", err)
-	}
-	if <-p.gone; !p.well && h.IPv6 {
-		h.say("the host's ::1 can be reached from inside: this kernel has no rules for IPv6 (CONFIG_IPV6_MULTIPLE_TABLES)")
-	}
-	return nil
 }
 
 // spawn starts it.

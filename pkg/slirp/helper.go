@@ -1,10 +1,12 @@
 package slirp
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"strconv"
 	"sync"
@@ -31,14 +33,16 @@ type Job struct {
 
 // The descriptors of a helper, besides 0, 1 and 2.
 const (
-	FdJob     = 3 + iota // JSON, a Job
+	FdJob     = 3 + iota // a socket: see ReadJob
 	FdReady              // gets "" or an error's text, and is closed
 	FdInit               // pidfd: the container's first process
 	FdNet                // its network namespace
 	FdUser               // its user namespace; the null device without one
 	FdDir                // the network's directory
-	FdCarrier            // the carrier's program where Job.Own, else another of these
-	FdPorts              // the first of the sockets that listen, where the handler is ours
+	FdRoutes             // netlink(7) socket in its network namespace, where a carrier is kept from this host's loopback
+	FdCarrier            // the carrier's program where Job.Own
+	// Of the last two each is another of these where there is none.
+	FdPorts // the first of the sockets that listen, where the handler is ours
 )
 
 // Helper is the process that holds a container's network.
@@ -64,11 +68,56 @@ type Helper struct {
 	finding  bool            // findServers runs
 }
 
-// ReadJob reads what the parent has written.
+// ReadJob waits for the parent's word. It comes with descriptors: a file with a Job as JSON, FdInit, FdNet, and FdUser and
+// FdRoutes where the job has them. io.EOF: the parent has given up.
 func ReadJob() (Job, error) {
 	var j Job
-	err := json.NewDecoder(os.NewFile(FdJob, "job")).Decode(&j)
-	return j, err
+	control := make([]byte, unix.CmsgSpace(8*4))
+	n, oobn, _, _, err := unix.Recvmsg(FdJob, make([]byte, 1), control, unix.MSG_CMSG_CLOEXEC)
+	if err == nil && n == 0 {
+		err = io.EOF
+	}
+	if err != nil {
+		return j, err
+	}
+	files, err := rights(control[:oobn])
+	if err != nil {
+		return j, err
+	}
+	job := os.NewFile(uintptr(files[0]), "job")
+	defer job.Close()
+	if err := json.NewDecoder(job).Decode(&j); err != nil {
+		return j, err
+	}
+	places := []int{FdInit, FdNet}
+	if j.Userns {
+		places = append(places, FdUser)
+	}
+	if j.Shuts() {
+		places = append(places, FdRoutes)
+	}
+	if len(files) != 1+len(places) {
+		return j, fmt.Errorf("%d descriptors came for %d places", len(files)-1, len(places))
+	}
+	for i, at := range places {
+		if err := unix.Dup3(files[1+i], at, unix.O_CLOEXEC); err != nil {
+			return j, err
+		}
+		unix.Close(files[1+i])
+	}
+	return j, nil
+}
+
+// rights are the descriptors of a message, one at least.
+func rights(control []byte) ([]int, error) {
+	list, err := unix.ParseSocketControlMessage(control)
+	if err != nil {
+		return nil, err
+	}
+	if len(list) != 1 {
+		return nil, errors.New("no descriptors came")
+	}
+	return unix.ParseUnixRights(&list[0])
 }
 
 // Serve makes the network, says so to the parent, or why not, and holds it until
@@ -119,15 +168,20 @@ func (h *Helper) ownDescriptors() {
 
 func (h *Helper) open() error {
 	h.log, h.ids, h.guests, h.sought = os.Stderr, make(map[Port]int), make(map[Port]string), make(map[Port]bool)
-	control, err := h.listen()
-	if err != nil {
+	control, listening := (*net.UnixListener)(nil), make(chan error, 1)
+	go func() { // beside the carrier's start, which takes longer
+		var err error
+		control, err = h.listen()
+		listening <- err
+	}()
+	c, err := (*running)(nil), error(nil)
+	if h.Carries() {
+		c, err = h.carry()
+	}
+	if err = cmp.Or(err, <-listening); err != nil {
 		return err
 	}
-	if h.Carries() {
-		c, err := h.carry()
-		if err != nil {
-			return err
-		}
+	if c != nil {
 		go h.keep(c)
 	}
 	for i, p := range h.Ports {

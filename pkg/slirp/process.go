@@ -14,7 +14,6 @@ type Program struct {
 	Path   string   // "" is this program
 	Own    *os.File // is executed instead of Path, where that could be made another's
 	Hold   bool     // no program at all: a process that is there, and can be looked at
-	Shut   string   // nor here: a process that closes the way to the host's loopback through this device, and ends
 	Args   []string
 	Env    []string
 	Files  []*os.File // from 3 on
