@@ -20,9 +20,11 @@ import (
 // ours; for the others the caller makes the last element. cause is a notice for
 // the fallback, nil otherwise. err is a [Refusal] where a fix is known.
 func (h Host) RuntimeDir(env func(string) string, euid int, initialUserns bool) (dir string, cause *Cause, err error) {
-	// Who is nobody in here would make a directory that the real nobody finds, and cannot use.
-	if c, unmapped := usernsUnmapped(&sight{Host: h, errno: unix.EPERM, self: h.Self()}); unmapped {
-		return "", nil, &Refusal{c, fmt.Errorf("choose a directory for state: %w", unix.EPERM)}
+	if !initialUserns {
+		// Who is nobody in here would make a directory that the real nobody finds, and cannot use.
+		if c, unmapped := usernsUnmapped(&sight{Host: h, errno: unix.EPERM, self: h.Self()}); unmapped {
+			return "", nil, &Refusal{c, fmt.Errorf("choose a directory for state: %w", unix.EPERM)}
+		}
 	}
 	dir, cause, err = h.chooseRuntimeDir(env, euid, initialUserns)
 	if err == nil && cause != nil {

@@ -66,26 +66,26 @@ func parseStatus(text string) (Facts, error) {
 	found := false
 	for line := range strings.Lines(text) {
 		key, value, _ := strings.Cut(line, ":")
-		words := strings.Fields(value)
+		words := func() []string { return strings.Fields(value) }
 		var err error
 		switch key {
 		case "Uid":
-			f.UID, f.EUID, err = firstTwo(words)
+			f.UID, f.EUID, err = firstTwo(words())
 			found = err == nil
 		case "Gid":
-			f.GID, f.EGID, err = firstTwo(words)
+			f.GID, f.EGID, err = firstTwo(words())
 		case "Groups":
-			f.Groups, err = ids(words)
+			f.Groups, err = ids(words())
 		case "CapPrm":
-			f.CapPrm, err = hex(words)
+			f.CapPrm, err = hex(words())
 		case "CapEff":
-			f.CapEff, err = hex(words)
+			f.CapEff, err = hex(words())
 		case "CapBnd":
-			f.CapBnd, err = hex(words)
+			f.CapBnd, err = hex(words())
 		case "NoNewPrivs":
-			f.NoNewPrivs = len(words) == 1 && words[0] == "1"
+			f.NoNewPrivs = strings.TrimSpace(value) == "1"
 		case "Seccomp":
-			f.Seccomp, err = strconv.Atoi(strings.Join(words, " "))
+			f.Seccomp, err = strconv.Atoi(strings.TrimSpace(value))
 		}
 		if err != nil {
 			return Facts{}, badLine("status", line)

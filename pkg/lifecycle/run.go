@@ -4,7 +4,6 @@ import (
 	"errors"
 	"os"
 	"os/signal"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -96,14 +95,11 @@ func (c *Container) Forward(signals Signals, relay Relay) {
 		}
 		c.pass(s) // the payload may be gone; Wait will tell
 	})
-	// Nobody is in such a hurry with these that a command that ends at once should pay for
-	// them: a tenth of a millisecond. The first three are the C library's own, and not the
-	// Go runtime's to give.
-	time.AfterFunc(20*time.Millisecond, func() {
-		for n := unix.Signal(35); n <= 64; n++ {
+	c.unhurried = func() {
+		for n := unix.Signal(35); n <= 64; n++ { // the first three are the C library's own, and not the Go runtime's to give
 			signals.Add(n)
 		}
-	})
+	}
 }
 
 func forwarded(keep bool) []os.Signal {

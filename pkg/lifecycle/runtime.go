@@ -91,7 +91,7 @@ func New(root string) (*Runtime, error) {
 
 // ownRoot is where the state lies when nobody says where.
 func (r *Runtime) ownRoot() error {
-	dir, notice, err := r.Kernel.RuntimeDir(os.Getenv, int(r.Self.EUID), r.Self.EUID != 0 || r.Self.InitialUserns())
+	dir, notice, err := r.Kernel.RuntimeDir(os.Getenv, int(r.Self.EUID), r.Self.InitialUserns())
 	if err != nil {
 		return err
 	}

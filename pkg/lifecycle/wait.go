@@ -20,6 +20,9 @@ func (c *Container) Wait() (int, error) {
 		c.status.Close()
 		// It has nothing left to do, and it may be kept from ending.
 		_ = unix.Kill(c.child.Pid, unix.SIGKILL) // our child, not yet waited for
+	} else if fd, err := unix.PidfdOpen(c.child.Pid, 0); err == nil {
+		c.poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}})
+		unix.Close(fd)
 	}
 	end, err := c.child.Wait()
 	c.oom.ended()
@@ -48,7 +51,7 @@ func (c *Container) told() *unix.WaitStatus {
 	gone := errors.Is(err, unix.ESRCH)
 	for {
 		if !gone {
-			poll(either)
+			c.poll(either)
 		}
 		end := c.said()
 		if end == nil || !end.Stopped() {
@@ -83,9 +86,17 @@ func (c *Container) heard() *unix.WaitStatus {
 }
 
 // poll waits until one of them is ready.
-func poll(fds []unix.PollFd) {
+func (c *Container) poll(fds []unix.PollFd) {
+	most := -1
+	if c.unhurried != nil {
+		most = 20
+	}
 	for {
-		if _, err := unix.Poll(fds, -1); !errors.Is(err, unix.EINTR) {
+		n, err := unix.Poll(fds, most)
+		if n == 0 && err == nil {
+			c.unhurried()
+			c.unhurried, most = nil, -1
+		} else if !errors.Is(err, unix.EINTR) {
 			return
 		}
 	}

@@ -139,11 +139,11 @@ func (w *Network) Abort() {
 	if w == nil || w.begun == nil {
 		return
 	}
+	settled := w.begun
 	if w.failed != nil {
-		<-w.failed
-	} else {
-		<-w.begun
+		settled = w.failed
 	}
+	_ = <-settled // whatever it was, this is the end
 	if w.helper != nil {
 		_ = w.helper.Process.Kill()
 		_ = w.helper.Wait()

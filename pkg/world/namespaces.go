@@ -1,6 +1,8 @@
 package world
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"os"
 
@@ -196,20 +198,30 @@ func Same(f *os.File, link string) bool {
 // setns(2) on its pidfd.
 func Foreign(pid int) (uintptr, error) {
 	var flags uintptr
-	dir := proc.Dir(pid) + "/ns/"
+	theirs, err := handle.Open(proc.Dir(pid) + "/ns")
+	if err != nil {
+		return 0, fmt.Errorf("look at the container's namespaces: %w", err)
+	}
+	defer theirs.Close()
+	ours, err := handle.Open("/proc/self/ns")
+	if err != nil {
+		return 0, fmt.Errorf("look at our namespaces: %w", err)
+	}
+	defer ours.Close()
+	var a, b [64]byte
 	for _, kind := range Kinds {
-		theirs, err := os.Readlink(dir + kind.File)
-		if os.IsNotExist(err) && kind.Flag == unix.CLONE_NEWTIME {
+		n, err := unix.Readlinkat(theirs.FD, kind.File, a[:])
+		if errors.Is(err, unix.ENOENT) && kind.Flag == unix.CLONE_NEWTIME {
 			continue // CONFIG_TIME_NS is off
 		}
 		if err != nil {
-			return 0, fmt.Errorf("look at the container's namespaces: %w", err)
+			return 0, fmt.Errorf("look at the container's namespaces: %w", &os.PathError{Op: "readlink", Path: theirs.Path + "/" + kind.File, Err: err})
 		}
-		ours, err := os.Readlink("/proc/self/ns/" + kind.File)
+		m, err := unix.Readlinkat(ours.FD, kind.File, b[:])
 		if err != nil {
-			return 0, fmt.Errorf("look at our namespaces: %w", err)
+			return 0, fmt.Errorf("look at our namespaces: %w", &os.PathError{Op: "readlink", Path: ours.Path + "/" + kind.File, Err: err})
 		}
-		if ours != theirs {
+		if !bytes.Equal(a[:n], b[:m]) {
 			flags |= kind.Flag
 		}
 	}
