@@ -143,7 +143,7 @@ func (w *Network) Abort() {
 	if w.failed != nil {
 		settled = w.failed
 	}
-	_ = <-settled // whatever it was, this is the end
+	<-settled //nolint:errcheck // whatever it was, this is the end
 	if w.helper != nil {
 		_ = w.helper.Process.Kill()
 		_ = w.helper.Wait()
