@@ -140,6 +140,7 @@ func (r *Runtime) spawn(o Options, started bool) (*Container, error) {
 	if err != nil {
 		err = r.Signals.Rather(err, 0)
 		notify.close()
+		o.network.Abort()
 		undo.run()
 		undo.release()
 		if b.hooked {
@@ -188,6 +189,9 @@ func (b *birth) launch() (*Container, error) {
 		until = gateReady
 	}
 	r := b.run
+	if err := b.network.Settle(); err != nil {
+		return nil, err
+	}
 	if err := b.openShare(); err != nil {
 		return nil, err
 	}

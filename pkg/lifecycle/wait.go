@@ -23,6 +23,8 @@ func (c *Container) Wait() (int, error) {
 	} else if fd, err := unix.PidfdOpen(c.child.Pid, 0); err == nil {
 		c.poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}})
 		unix.Close(fd)
+	} else if c.unhurried != nil {
+		c.unhurried()
 	}
 	end, err := c.child.Wait()
 	c.oom.ended()

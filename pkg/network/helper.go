@@ -17,14 +17,34 @@ import (
 )
 
 // Begin starts the helper. It gets ready while the container is made, and hears from Start what it is to do. That of a
-// detached container writes a log.
+// detached container writes a log. Where few files can be open it is left to Settle.
 func (w *Network) Begin(attached bool) {
 	if !w.Needed() {
 		return
 	}
 	w.job.Log = !attached
 	w.begun = make(chan error, 1)
-	go func() { w.begun <- w.begin() }()
+	if w.late = proc.FewFiles(); !w.late {
+		go func() { w.begun <- w.begin() }()
+	}
+}
+
+// Settle returns when there is a helper. It comes before the container's first process is made: that, or who makes it, has a
+// copy of every descriptor for a while, and the ends of pipes that a fork of ours leaves open meanwhile would stay so.
+func (w *Network) Settle() error {
+	if !w.Needed() {
+		return nil
+	}
+	if w.late {
+		w.late = false
+		w.begun <- w.begin()
+	}
+	err := <-w.begun
+	w.begun <- err
+	if err != nil {
+		return fmt.Errorf("network: %w", err)
+	}
+	return nil
 }
 
 func (w *Network) begin() error {
@@ -90,9 +110,6 @@ func (w *Network) MakesSocket() bool { return w.job.MakesSocket() }
 
 // tell sends the job, with what it is about.
 func (w *Network) tell() error {
-	if err := <-w.begun; err != nil {
-		return err
-	}
 	text, err := json.Marshal(&w.job)
 	if err != nil {
 		return err
@@ -139,11 +156,12 @@ func (w *Network) Abort() {
 	if w == nil || w.begun == nil {
 		return
 	}
-	settled := w.begun
 	if w.failed != nil {
-		settled = w.failed
+		<-w.failed //nolint:errcheck // whatever it was, this is the end
 	}
-	<-settled //nolint:errcheck // whatever it was, this is the end
+	if !w.late {
+		<-w.begun //nolint:errcheck // as above
+	}
 	if w.helper != nil {
 		_ = w.helper.Process.Kill()
 		_ = w.helper.Wait()

@@ -50,6 +50,7 @@ type Network struct {
 	held    []*os.File      // the sockets of its ports
 	carrier *helper.Program // nil where there is none
 	begun   chan error      // whether there is a helper
+	late    bool            // it has yet to be started
 	failed  chan error      // whether it has been told its job
 	door    *os.File        // by which
 	warn    func(string)    // nil where the helper's own words reach nobody
@@ -175,6 +176,16 @@ func (w *Network) Take(f *os.File) (bool, error) {
 	protocol, err2 := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PROTOCOL)
 	if err != nil || err2 != nil || domain != unix.AF_NETLINK || protocol != unix.NETLINK_ROUTE {
 		return true, errors.New("network: the child's socket is not one of rtnetlink")
+	}
+	// Whoever has the child's way to us might send one of another network.
+	ns, err := unix.IoctlRetInt(fd, unix.SIOCGSKNS)
+	if err != nil {
+		return true, fmt.Errorf("network: look whose socket the child's is (SIOCGSKNS): %w", err)
+	}
+	defer unix.Close(ns)
+	var its, ours unix.Stat_t
+	if unix.Fstat(ns, &its) != nil || unix.Fstat(int(w.net.Fd()), &ours) != nil || its.Ino != ours.Ino || its.Dev != ours.Dev {
+		return true, errors.New("network: the child's socket is of another network")
 	}
 	return true, nil
 }

@@ -22,7 +22,7 @@ const (
 	PortsArg = slirp.PortsArg
 )
 
-// Serve is the helper's whole life. It was started by run, with the
+// Serve is the helper's whole life. It was started by Network.Begin, with the
 // descriptors of slirp.FdJob.
 func Serve() error {
 	job, err := slirp.ReadJob()
@@ -30,7 +30,9 @@ func Serve() error {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("read what the network is to be: %w", err)
+		err = fmt.Errorf("read what the network is to be: %w", err)
+		_, _ = unix.Write(slirp.FdReady, []byte(err.Error()))
+		return err
 	}
 	h := &slirp.Helper{Job: job, Spawn: func(p *slirp.Program) (slirp.Child, error) { return spawnBeside(&job, p) }}
 	return h.OnMain(h.Serve)

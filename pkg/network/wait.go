@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/interrupt"
-	"sandbox/pkg/proc"
+	"sandbox/pkg/slirp"
 )
 
 // patience is more than the helper takes until it gives up by itself.
@@ -21,17 +21,21 @@ func (w *Network) Wait(signals *interrupt.Signals) error {
 	if !w.Needed() {
 		return nil
 	}
-	err := <-w.failed
-	w.failed <- err
+	told, err := interrupt.Receive(signals, w.failed)
 	if err != nil {
-		return err
+		return fmt.Errorf("network: not ready yet: %w", err)
 	}
-	said, err := w.listen(signals)
-	if err == nil && len(said) > 0 {
-		err = errors.New(string(said))
+	w.failed <- told
+	said, err := []byte(nil), told
+	if told == nil {
+		said, err = w.listen(signals)
 	}
-	if err == nil && !alive(w.helper.Process.Pid) {
+	switch {
+	case err != nil:
+	case len(said) == 0:
 		err = errors.New("its helper has ended")
+	case string(said) != slirp.Ready:
+		err = errors.New(string(said))
 	}
 	if err != nil {
 		return fmt.Errorf("network: %w", err)
@@ -96,8 +100,3 @@ func (w *Network) watch() {
 
 // helperGone is what its end means; it ends by itself only after the container.
 const helperGone = "network: its helper has been killed: the container has no way out any more, and its ports are published no more; delete it and run it again"
-
-func alive(pid int) bool {
-	s, err := proc.Look(pid)
-	return err == nil && !s.Ended()
-}

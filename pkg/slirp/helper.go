@@ -18,7 +18,7 @@ import (
 	"sandbox/pkg/printable"
 )
 
-// Job is what a helper is told at its start.
+// Job is what a helper is told; see ReadJob.
 type Job struct {
 	Config
 	Ports  []Port `json:"ports,omitempty"`
@@ -34,16 +34,18 @@ type Job struct {
 // The descriptors of a helper, besides 0, 1 and 2.
 const (
 	FdJob     = 3 + iota // a socket: see ReadJob
-	FdReady              // gets "" or an error's text, and is closed
+	FdReady              // gets Ready or an error's text, and is closed
 	FdInit               // pidfd: the container's first process
 	FdNet                // its network namespace
 	FdUser               // its user namespace; the null device without one
 	FdDir                // the network's directory
 	FdRoutes             // netlink(7) socket in its network namespace, where a carrier is kept from this host's loopback
-	FdCarrier            // the carrier's program where Job.Own
-	// Of the last two each is another of these where there is none.
-	FdPorts // the first of the sockets that listen, where the handler is ours
+	FdCarrier            // the carrier's program where Job.Own; the null device without one, as the one before
+	FdPorts              // the first of the sockets that listen, where the handler is ours
 )
+
+// Ready is what a helper says when the network works.
+const Ready = "ready"
 
 // Helper is the process that holds a container's network.
 type Helper struct {
@@ -73,9 +75,13 @@ type Helper struct {
 func ReadJob() (Job, error) {
 	var j Job
 	control := make([]byte, unix.CmsgSpace(8*4))
-	n, oobn, _, _, err := unix.Recvmsg(FdJob, make([]byte, 1), control, unix.MSG_CMSG_CLOEXEC)
-	if err == nil && n == 0 {
+	n, oobn, flags, _, err := unix.Recvmsg(FdJob, make([]byte, 1), control, unix.MSG_CMSG_CLOEXEC)
+	unix.Close(FdJob)
+	switch {
+	case err == nil && n == 0:
 		err = io.EOF
+	case err == nil && flags&unix.MSG_CTRUNC != 0:
+		err = unix.EMFILE // unix(7)
 	}
 	if err != nil {
 		return j, err
@@ -137,6 +143,7 @@ func (h *Helper) Serve() error {
 		h.stop()
 		return nil
 	}
+	fmt.Fprint(ready, Ready)
 	ready.Close()
 	h.waitForEnd()
 	h.stop()

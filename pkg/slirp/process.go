@@ -36,7 +36,6 @@ type process struct {
 	began time.Time
 	gone  chan struct{} // closed when it has been waited for, with
 	how   error
-	well  bool // it has ended with status 0
 }
 
 func (h *Helper) start(p *Program) (*process, error) {
@@ -51,13 +50,13 @@ func (h *Helper) start(p *Program) (*process, error) {
 func watched(c Child) *process {
 	p := &process{Child: c, began: time.Now(), gone: make(chan struct{})}
 	go func() {
-		p.well, p.how = waitPid(c.Pid)
+		p.how = waitPid(c.Pid)
 		close(p.gone)
 	}()
 	return p
 }
 
-func waitPid(pid int) (well bool, how error) {
+func waitPid(pid int) (how error) {
 	for {
 		var status unix.WaitStatus
 		_, err := unix.Wait4(pid, &status, 0, nil)
@@ -65,12 +64,12 @@ func waitPid(pid int) (well bool, how error) {
 			continue
 		}
 		if err != nil {
-			return false, err
+			return err
 		}
 		if status.Signaled() {
-			return false, fmt.Errorf("killed by %s", unix.SignalName(status.Signal()))
+			return fmt.Errorf("killed by %s", unix.SignalName(status.Signal()))
 		}
-		return status.ExitStatus() == 0, fmt.Errorf("exit status %d", status.ExitStatus())
+		return fmt.Errorf("exit status %d", status.ExitStatus())
 	}
 }
 

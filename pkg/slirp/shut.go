@@ -53,6 +53,7 @@ func enter(kind uint16, body []byte, attributes ...[]byte) error {
 	}
 	const errorAt = unix.NLMSG_HDRLEN // struct nlmsgerr, netlink(7)
 	answer := make([]byte, 4096)
+	_ = unix.SetsockoptTimeval(FdRoutes, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 5}) // the kernel answers at once
 	n, from, err := unix.Recvfrom(FdRoutes, answer, 0)
 	if err != nil {
 		return err
