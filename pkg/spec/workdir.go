@@ -1,17 +1,14 @@
 package spec
 
 import (
-	"errors"
 	"fmt"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/handle"
-	"sandbox/pkg/worktree"
 )
 
 // workdir adds the working directory to the private mounts unless that would show what they hide, and sets where the
@@ -56,32 +53,6 @@ func (b *builder) openWorkdir() error {
 		b.paths.Add(b.caller.Cwd, b.caller.Dir)
 	}
 	return nil
-}
-
-// cameByLink refuses a working directory that a shell has come to through a link which is followed nowhere else either
-// ([builder.typed]): a command may have left `sub -> ~/.ssh` for the next `cd sub`. The shell's word for its way is $PWD;
-// a program that has changed its directory since leaves another one's there, which says nothing.
-func (b *builder) cameByLink() error {
-	way := last(b.caller.Env, "PWD")
-	relative := func(path string) bool { return !filepath.IsAbs(path) }
-	if b.caller.Dir == nil || way == b.caller.Cwd || relative(way) || !b.wish.Tree && !slices.ContainsFunc(b.wish.sources(), relative) {
-		return nil
-	}
-	if h, _, err := b.openTyped(way); !errors.Is(err, unix.EXDEV) {
-		if err == nil {
-			h.Close()
-		}
-		return nil
-	}
-	h, err := b.open(way)
-	if err != nil {
-		return nil
-	}
-	defer h.Close()
-	if h.ID != b.caller.Dir.ID {
-		return nil
-	}
-	return fmt.Errorf("the working directory is %s behind a link, which a command that ran here before may have put there: if that is meant, cd %[1]s first", worktree.Quote(b.caller.Cwd))
 }
 
 // unshared says why a directory cannot be shown as it is, "" for one that can. Whatever name it goes by.
@@ -189,14 +160,4 @@ func (b *builder) cwdMount(cwd string) specs.Mount {
 		m.Options[2] = "rro"
 	}
 	return m
-}
-
-// last is the value of a variable: of two with one name a shell has the second.
-func last(env []string, name string) (value string) {
-	for _, e := range env {
-		if v, ok := strings.CutPrefix(e, name+"="); ok {
-			value = v
-		}
-	}
-	return value
 }
