@@ -195,7 +195,8 @@ func stays(g *worktree.Guard) error {
 }
 
 // wholeCopies refuses a copy of a directory in which something lies that must not be seen: in the copy, copy-on-write or in
-// a tmpfs, it is a directory like any other.
+// a tmpfs, it is a directory like any other. So it is in a bind mount of one directory's own mount alone (option bind), which
+// leaves out what lies over its parts.
 func (b *builder) wholeCopies() error {
 	for _, m := range b.spec.Mounts {
 		of := b.copied(m)
@@ -204,6 +205,9 @@ func (b *builder) wholeCopies() error {
 		}
 		for _, dir := range b.concealed {
 			if !dir.IsMountRoot() && b.liesIn(dir, []*handle.Handle{of}) {
+				if m.Type == "bind" {
+					return fmt.Errorf("%s cannot be shared without what is mounted in it (option bind), for %s in it must not be seen: take rbind, or a directory below it", of.Path, dir.Path)
+				}
 				return fmt.Errorf("%s cannot be copied for the command, for %s in it must not be seen: take a directory below it", of.Path, dir.Path)
 			}
 		}
@@ -213,6 +217,9 @@ func (b *builder) wholeCopies() error {
 
 // copied is the directory that a mount shows a copy of.
 func (b *builder) copied(m specs.Mount) *handle.Handle {
+	if m.Type == "bind" && contains(m.Options, "bind") {
+		return b.paths[m.Source]
+	}
 	for _, o := range m.Options {
 		lower, ok := strings.CutPrefix(o, "lowerdir=")
 		switch {
