@@ -34,15 +34,8 @@ const maxConfig = 64 << 10
 // the last of a name counts. It is read only when something is missing or was refused, so that no start pays for it, and
 // believed like a program: it says what is run.
 func (s *search) configured() (path, file string) {
-	dir := s.env("XDG_CONFIG_HOME")
-	if !filepath.IsAbs(dir) {
-		if dir = s.env("HOME"); !filepath.IsAbs(dir) {
-			return "", ""
-		}
-		dir = filepath.Join(dir, ".config")
-	}
-	file = filepath.Join(dir, "sandbox", "helpers")
-	if unix.Access(file, unix.F_OK) != nil {
+	file = s.configuration()
+	if file == "" || unix.Access(file, unix.F_OK) != nil {
 		return "", ""
 	}
 	text, err := s.trusted(file)
@@ -63,6 +56,38 @@ func (s *search) configured() (path, file string) {
 		}
 	}
 	return path, file
+}
+
+// configuration is that file, "" where nobody could say where.
+func (f *Finder) configuration() string {
+	dir := f.env("XDG_CONFIG_HOME")
+	if !filepath.IsAbs(dir) {
+		if dir = f.env("HOME"); !filepath.IsAbs(dir) {
+			return ""
+		}
+		dir = filepath.Join(dir, ".config")
+	}
+	return filepath.Join(dir, "sandbox", "helpers")
+}
+
+// Configuration is what decides about programs of the next start: the caller's file, there or not, and the programs that it
+// names. No command may change it.
+func (f *Finder) Configuration() []string {
+	file := f.configuration()
+	if file == "" {
+		return nil
+	}
+	list := []string{file}
+	if unix.Access(file, unix.F_OK) != nil {
+		return list
+	}
+	text, _ := (&search{Finder: f}).trusted(file) // one that is not believed names nothing
+	for line := range strings.SplitSeq(text, "\n") {
+		if _, path, err := Parse(strings.TrimSpace(line)); err == nil {
+			list = append(list, path)
+		}
+	}
+	return list
 }
 
 // trusted reads a file that nobody but us and root can write, outside of all that is shared.

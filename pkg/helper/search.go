@@ -32,7 +32,12 @@ func (s *search) program() (*Program, error) {
 	}
 	// What was refused is perhaps what the caller wants, and has said so.
 	if path, file := s.configured(); path != "" {
-		return s.named(path, file)
+		refused := s.refused
+		named, err := s.named(path, file)
+		if p != nil {
+			s.refused = refused // which is told: that what root has is there, and another runs
+		}
+		return named, err
 	}
 	return s.orMissing(p)
 }

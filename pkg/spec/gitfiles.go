@@ -108,6 +108,16 @@ func (b *builder) gitConfigs() (files []worktree.OwnConfig) {
 
 const usualIgnore = ".config/git/ignore"
 
+// ignores are the usual places of that file, which may be a link to anywhere in the home: it must not become one.
+func (b *builder) ignores() (list []string) {
+	for _, home := range []string{b.caller.Home, b.caller.PasswdHome} {
+		if filepath.IsAbs(home) {
+			list = append(list, filepath.Join(home, usualIgnore))
+		}
+	}
+	return list
+}
+
 // readWhole reads a file of which all is shown. The usual one, in its usual place, may be a link, as of those who keep such
 // files together; that must not lead on through another one, which a command may have left where they are kept.
 func readWhole(home *handle.Handle, name string) ([]byte, error) {

@@ -36,7 +36,7 @@ func (b *builder) find() {
 
 // ask is what was typed about what may change. What -v names by itself is what was asked for.
 func (b *builder) ask() worktree.Ask {
-	ask := worktree.Ask{None: contains(b.wish.NoProtect, "all"), Binary: b.caller.Binary, May: b.mayShow, Home: b.caller.Home, Hidden: b.unseen(), Memory: b.memory()}
+	ask := worktree.Ask{None: contains(b.wish.NoProtect, "all"), Binary: b.caller.Binary, May: b.mayShow, Home: b.caller.Home, Hidden: b.unseen(), Memory: b.memory(), Ours: append(b.ignores(), b.caller.Ours...)}
 	for _, p := range b.wish.Protect {
 		ask.Protect = append(ask.Protect, b.abs(p))
 	}

@@ -68,6 +68,8 @@ type Caller struct {
 	// Binary is this program. Made gets what goes with the Spec and has no place in it; nil drops that.
 	Binary *handle.Handle
 	Made   *Made
+	// Ours are files that this program reads or runs at the next start: no command may change them.
+	Ours []string
 	// Nested: the caller is in a user namespace already, so that uid 0 is not the host's root.
 	Nested bool
 }

@@ -63,6 +63,7 @@ type Ask struct {
 	Own     []OwnConfig        // the caller's own configuration, in git's order
 	Home    string             // what ~ stands for
 	Memory  string             // the file of what was not looked at, see Doubts; "" for none
+	Ours    []string           // files that the next start reads or runs, or is to show whole
 	Hidden  map[handle.ID]bool // directories that the command does not get to see, wherever they lie
 	// May says whether a directory above the shared one may be shown to the command.
 	May func(*handle.Handle) bool
@@ -137,8 +138,10 @@ func find(dir *handle.Handle, ask Ask) *Guard {
 	g.findGit(has)
 	g.findNested(names)
 	g.followOwn()
-	if _, _, in := g.lies(ask.Memory); in {
-		g.protectPath(ask.Memory)
+	for _, path := range append([]string{ask.Memory}, ask.Ours...) {
+		if _, _, in := g.lies(path); in {
+			g.protectPath(path)
+		}
 	}
 	for _, path := range ask.Protect {
 		if rel, ok := below(path, dir.Path); ok && rel != "." {
