@@ -36,6 +36,7 @@ func (s Set) Add(path string, h *Handle) *Handle {
 const (
 	shown   = "shown:"
 	covered = "covered:"
+	copied  = "copied:"
 	inTree  = "tree:"
 	kept    = "kept:"
 )
@@ -51,6 +52,12 @@ func (s Set) Cover(path string, h *Handle) { s.Add(covered+path, h) }
 
 // Covered is what a mount at a path is to lie over, nil where nothing was noted.
 func (s Set) Covered(path string) *Handle { return s[covered+path] }
+
+// Copy notes that what a container has mounted at a path begins with what this very directory holds.
+func (s Set) Copy(path string, h *Handle) { s.Add(copied+path, h) }
+
+// Copied is the directory that a mount at a path begins with, nil where nothing was noted.
+func (s Set) Copied(path string) *Handle { return s[copied+path] }
 
 // Take notes that a container is to have this very directory of the host at its own path, as its copy of the host's tree
 // shows it: with what lies over its parts there.

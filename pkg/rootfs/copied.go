@@ -37,7 +37,7 @@ func (t *Tree) stacked(m *mount) bool {
 
 func (t *Tree) createCopied(p *plan.Plan, m *mount) {
 	readonly := t.createOpen(p, m)
-	below := t.find(p, m.dest, true, m.placeFlags)
+	below := t.copyFrom(p, m)
 	p.Act("copy what is on %s to its tmpfs", m.dest)
 	p.About(copying(m.dest))
 	entries, err := t.content(m)

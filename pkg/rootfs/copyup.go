@@ -21,7 +21,7 @@ func (t *Tree) createCopyUp(p *plan.Plan, m *mount) {
 	}
 	t.scratch(p)
 	readonly := t.createOpen(p, m)
-	below := t.find(p, m.dest, true, m.placeFlags)
+	below := t.copyFrom(p, m)
 	p.Act("let the tmpfs on %s begin with what is there", m.dest)
 	p.About(m.attempt(kernel.MountOverlay))
 	full, done := p.Label("copy "+m.dest), p.Label("have "+m.dest)
@@ -48,6 +48,15 @@ func (t *Tree) createCopyUp(p *plan.Plan, m *mount) {
 	p.Set(tree, plan.R(m.tree))
 	p.Here(done)
 	m.tree = tree
+}
+
+// copyFrom is the directory that a tmpfs begins with: where somebody has looked at it, no other.
+func (t *Tree) copyFrom(p *plan.Plan, m *mount) plan.Reg {
+	from := t.find(p, m.dest, true, m.placeFlags)
+	if of := t.facts.Paths.Copied(m.dest); of != nil {
+		p.Same(from, of.Path, of.Dev, of.Ino)
+	}
+	return from
 }
 
 // empty goes to a label unless a directory holds nothing: unless it reads as "."

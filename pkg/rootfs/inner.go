@@ -32,11 +32,22 @@ func (t *Tree) inRoot(m *mount) string {
 	return ""
 }
 
+// innerSource opens it. A link there, of a root that was made elsewhere, would lead to what another mount shows, which may be
+// read-only there: who typed a path has not typed that.
+func (t *Tree) innerSource(p *plan.Plan, m *mount) plan.Reg {
+	if t.facts.Typed {
+		m.attr.clear &^= unix.MOUNT_ATTR_RDONLY
+		m.rattr.clear &^= unix.MOUNT_ATTR_RDONLY
+		return p.OpenBelow(t.root, m.inner, unix.O_PATH).To("source")
+	}
+	return p.OpenInRoot(t.root, m.inner, unix.O_PATH).To("source")
+}
+
 // bindInner binds a part of the container's tree to another place of it. Whether that is a directory shows only now.
 func (t *Tree) bindInner(p *plan.Plan, m *mount) {
 	p.Act("bind %s to %s", m.source, m.dest)
 	p.About(copying(m.source))
-	from := p.OpenInRoot(t.root, m.inner, unix.O_PATH).To("source")
+	from := t.innerSource(p, m)
 	m.tree = p.CloneTree(plan.R(from), "", m.recursive).To("copy")
 	p.Close(from)
 	t.clearOthers(p, m)

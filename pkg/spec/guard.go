@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -198,9 +199,11 @@ func stays(g *worktree.Guard) error {
 // a tmpfs, it is a directory like any other. So it is in a bind mount of one directory's own mount alone (option bind), which
 // leaves out what lies over its parts.
 func (b *builder) wholeCopies() error {
-	for _, m := range b.spec.Mounts {
+	for i, m := range b.spec.Mounts {
 		of := b.copied(m)
 		if of == nil {
+			// Of what another mount shows there, or a link leads to by then, nothing is copied.
+			b.spec.Mounts[i].Options = slices.DeleteFunc(m.Options, func(o string) bool { return o == "tmpcopyup" })
 			continue
 		}
 		for _, dir := range b.concealed {
@@ -215,6 +218,13 @@ func (b *builder) wholeCopies() error {
 	return nil
 }
 
+// inBind says whether a path is one of what a bind mount shows.
+func (b *builder) inBind(path string) bool {
+	return slices.ContainsFunc(b.spec.Mounts, func(m specs.Mount) bool {
+		return m.Type == "bind" && m.Destination != "/" && m.Destination != path && under(path, m.Destination)
+	})
+}
+
 // copied is the directory that a mount shows a copy of.
 func (b *builder) copied(m specs.Mount) *handle.Handle {
 	if m.Type == "bind" && contains(m.Options, "bind") {
@@ -225,14 +235,14 @@ func (b *builder) copied(m specs.Mount) *handle.Handle {
 		switch {
 		case m.Type == "overlay" && ok:
 			return b.paths[unescapeLayer(lower)]
-		case m.Type == "tmpfs" && o == "tmpcopyup":
+		case m.Type == "tmpfs" && o == "tmpcopyup" && !b.inBind(m.Destination):
 			fd, err := b.openInRoot(m.Destination, unix.O_PATH|unix.O_DIRECTORY)
 			if err != nil {
 				return nil // a new one
 			}
 			defer unix.Close(fd)
 			if h, err := handle.Of(fd, filepath.Join(b.spec.Root.Path, m.Destination)); err == nil {
-				b.paths.Keep(h)
+				b.paths.Copy(m.Destination, h)
 				return h
 			}
 		}
