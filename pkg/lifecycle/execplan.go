@@ -47,6 +47,9 @@ func (x *execution) enter(group *execGroup) error {
 	} else if err != nil {
 		return err
 	}
+	if !x.rec.Alive() { // nor was what has just been opened by its number
+		return errStopped
+	}
 	group.wait(p)
 	facts := x.run.facts(x.spec, x.where.Userns)
 	facts.Processes = processes

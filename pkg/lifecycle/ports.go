@@ -26,6 +26,9 @@ func (r *Runtime) JoinNetwork(s *specs.Spec, paths handle.Set, id string) error 
 	}
 	defer d.Close()
 	own, err := world.Foreign(rec.Pid)
+	if err == nil && !rec.Alive() {
+		err = ErrNotRunning // and its number may be another's by now
+	}
 	if err != nil {
 		return err
 	}

@@ -44,6 +44,7 @@ func (b *builder) ask() worktree.Ask {
 	for _, p := range b.wish.NoProtect {
 		ask.Except = append(ask.Except, b.abs(p))
 	}
+	ask.Pinned = b.typedCovers()
 	for _, v := range b.wish.Volumes {
 		// `-v .git/hooks`, in its own place and for writing, is a wish for just that.
 		source, rest, _ := strings.Cut(v, ":")
@@ -53,6 +54,27 @@ func (b *builder) ask() worktree.Ask {
 		}
 	}
 	return ask
+}
+
+// typedCovers are paths of the host's tree that flags cover: a command that moves what one lies in away would be seen by the
+// next start as it is.
+func (b *builder) typedCovers() (list []string) {
+	if !b.wish.Tree {
+		return nil
+	}
+	for _, o := range b.wish.SecurityOpt {
+		if paths, ok := strings.CutPrefix(o, "mask="); ok {
+			list = append(list, strings.Split(paths, ":")...)
+		}
+	}
+	for _, t := range b.wish.Tmpfs {
+		path, _, _ := strings.Cut(t, ":")
+		list = append(list, path)
+	}
+	for i := range list {
+		list[i] = b.abs(list[i])
+	}
+	return list
 }
 
 func (b *builder) unseen() map[handle.ID]bool {

@@ -57,6 +57,7 @@ type Part struct {
 // Ask is what the caller has said, and what is known of this start.
 type Ask struct {
 	Protect []string // paths besides the usual ones, absolute
+	Pinned  []string // paths over which something is mounted by name at each start, absolute: what they lie in keeps its name
 	Except  []string // absolute paths that are not protected
 	None    bool     // nothing is
 	Binary  *handle.Handle
@@ -146,6 +147,11 @@ func find(dir *handle.Handle, ask Ask) *Guard {
 	for _, path := range ask.Protect {
 		if rel, ok := below(path, dir.Path); ok && rel != "." {
 			g.protect(dir, &g.Inside, rel)
+		}
+	}
+	for _, path := range ask.Pinned {
+		if rel, ok := below(path, dir.Path); ok && rel != "." {
+			g.pinParents(dir, &g.Inside, rel)
 		}
 	}
 	g.findBinary()
