@@ -47,7 +47,7 @@ const (
 	ofInside  = "a name in the container's own tree, where all names are its payload's"
 	ofCompare = "what is found is compared by device and inode with what was seen before"
 	ofItself  = "/proc/self/fd/N, which is the descriptor"
-	ofDoors   = "sockets that the kernel lists by name; one that is renamed is known by its new name to nobody (docs/security.md)"
+	ofDoors   = "sockets that the kernel lists by name; one that is renamed is known by its new name to nobody (docs/security.md). What is typed lies in directories that cannot be renamed"
 	ofFlag    = "whether SELinux is there: a file of the kernel's"
 	ofOwn     = "the helper's own directory, in which it stands"
 )
