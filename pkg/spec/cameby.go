@@ -54,18 +54,17 @@ func (b *builder) wayNow(way string) (linked, leads bool) {
 	return linked, h.ID == b.caller.Dir.ID
 }
 
-// shellBegan is when the first of those has begun that stand above us in a row and have our working directory, or may have it:
-// a shell, and perhaps timeout(1). False: not even our parent has, so that $PWD is not about it.
+// shellBegan is when the first of those has begun that stand above us in a row and have our working directory: a shell, and
+// perhaps timeout(1). False: not even our parent has, as far as it lets us see (sudo(8) passes no $PWD on), so that $PWD is not
+// about it.
 func (b *builder) shellBegan() (began time.Time, here bool) {
 	var up, now unix.Timespec
-	if unix.ClockGettime(unix.CLOCK_BOOTTIME, &up) != nil || unix.ClockGettime(unix.CLOCK_REALTIME, &now) != nil {
-		return began, true
-	}
+	_ = unix.ClockGettime(unix.CLOCK_BOOTTIME, &up) // which the kernel has since 2.6.39
+	_ = unix.ClockGettime(unix.CLOCK_REALTIME, &now)
 	const tick = int64(time.Second / 100) // USER_HZ, of proc_pid_stat(5)
 	for pid := os.Getppid(); pid > 0; {
 		var st unix.Stat_t
-		err := unix.Stat("/proc/"+strconv.Itoa(pid)+"/cwd", &st)
-		if err == nil && (handle.ID{Dev: st.Dev, Ino: st.Ino}) != b.caller.Dir.ID {
+		if unix.Stat("/proc/"+strconv.Itoa(pid)+"/cwd", &st) != nil || (handle.ID{Dev: st.Dev, Ino: st.Ino}) != b.caller.Dir.ID {
 			break
 		}
 		s, err := proc.Look(pid)
