@@ -297,7 +297,7 @@ func whoTyped(r *lifecycle.Runtime) spec.Caller {
 	c := spec.Caller{
 		UID: r.Caller.UID, GID: r.Caller.GID, Groups: r.Caller.Groups, Name: r.Name(),
 		Home: os.Getenv("HOME"), PasswdHome: r.Home(), Env: os.Environ(), Nested: !r.Self.InitialUserns(),
-		RuntimeDir: os.Getenv("XDG_RUNTIME_DIR"), StateRoot: absolute(r.Root.Path), Paths: handle.Set{}, Ours: r.Helpers.Configuration(),
+		RuntimeDir: os.Getenv("XDG_RUNTIME_DIR"), StateRoot: absolute(r.Root.Path), Paths: handle.Set{}, Ours: r.Helpers.Configuration(), Began: spec.Began,
 	}
 	if dir, err := handle.Cwd(); err == nil { // removed: the spec says what that means
 		c.Cwd, c.Dir = dir.Path, dir

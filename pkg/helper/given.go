@@ -70,35 +70,39 @@ func (f *Finder) configuration() string {
 	return filepath.Join(dir, "sandbox", "helpers")
 }
 
-// Configuration is what decides about programs of the next start: the caller's file, there or not, and the programs that it
-// names. No command may change it.
-func (f *Finder) Configuration() []string {
-	file := f.configuration()
-	if file == "" {
-		return nil
-	}
-	list := []string{file}
-	if unix.Access(file, unix.F_OK) != nil {
-		return list
-	}
-	text, _ := (&search{Finder: f}).trusted(file) // one that is not believed names nothing
-	for line := range strings.SplitSeq(text, "\n") {
-		if _, path, err := Parse(strings.TrimSpace(line)); err == nil {
-			list = append(list, path)
+// Configuration is what decides about programs of the next start: the caller's file, there or not, also where variables of this
+// shell say another place, and the programs that it names. No command may change it.
+func (f *Finder) Configuration() (list []string) {
+	for _, dir := range []string{f.env("XDG_CONFIG_HOME"), filepath.Join(f.env("HOME"), ".config")} {
+		if !filepath.IsAbs(dir) {
+			continue
+		}
+		file := filepath.Join(dir, "sandbox", "helpers")
+		if list = append(list, file); unix.Access(file, unix.F_OK) != nil {
+			continue
+		}
+		text, _ := (&search{Finder: f}).readOurs(file, false) // one that is not believed names nothing
+		for line := range strings.SplitSeq(text, "\n") {
+			if _, path, err := Parse(strings.TrimSpace(line)); err == nil {
+				list = append(list, path)
+			}
 		}
 	}
 	return list
 }
 
 // trusted reads a file that nobody but us and root can write, outside of all that is shared.
-func (s *search) trusted(path string) (string, error) {
+func (s *search) trusted(path string) (string, error) { return s.readOurs(path, true) }
+
+// readOurs is trusted, or the same wherever it lies.
+func (s *search) readOurs(path string, outside bool) (string, error) {
 	fd, dir, err := s.walk(path, s.ours)
 	if err != nil {
 		return "", err
 	}
 	defer unix.Close(fd)
 	defer unix.Close(dir)
-	if err := s.unshared(dir); err != nil {
+	if err := s.unshared(dir); outside && err != nil {
 		return "", err
 	}
 	f, err := os.OpenFile(fmt.Sprintf("/proc/self/fd/%d", fd), os.O_RDONLY|unix.O_NONBLOCK, 0)

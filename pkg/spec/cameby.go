@@ -34,8 +34,7 @@ func (b *builder) cameByLink() error {
 	case leads:
 		return fmt.Errorf("the working directory is %s behind a link, which a command that ran here before may have put there: if that is meant, cd %[1]s first", worktree.Quote(b.caller.Cwd))
 	}
-	since, here := b.shellBegan()
-	if !here || under(way, b.caller.Cwd) || under(b.caller.Cwd, way) || !b.changedOn(way, since) {
+	if b.caller.Began == nil || under(b.caller.Cwd, way) || !b.changedOn(way, b.caller.Began(b.caller.Dir.ID)) {
 		return nil
 	}
 	return fmt.Errorf("the working directory is %s, and %s, by which a shell came to it, leads there no more: if it is meant, cd %[1]s first", worktree.Quote(b.caller.Cwd), worktree.Quote(way))
@@ -54,53 +53,75 @@ func (b *builder) wayNow(way string) (linked, leads bool) {
 	return linked, h.ID == b.caller.Dir.ID
 }
 
-// shellBegan is when the first of those has begun that stand above us in a row and have our working directory: a shell, and
-// perhaps timeout(1). False: not even our parent has, as far as it lets us see (sudo(8) passes no $PWD on), so that $PWD is not
-// about it.
-func (b *builder) shellBegan() (began time.Time, here bool) {
+// Began is when the first of those has begun that have this working directory and stand in a row, we and those above us: a
+// shell, timeout(1), and a shell that has become this program.
+func Began(dir handle.ID) (began time.Time) {
 	var up, now unix.Timespec
 	_ = unix.ClockGettime(unix.CLOCK_BOOTTIME, &up) // which the kernel has since 2.6.39
 	_ = unix.ClockGettime(unix.CLOCK_REALTIME, &now)
 	const tick = int64(time.Second / 100) // USER_HZ, of proc_pid_stat(5)
-	for pid := os.Getppid(); pid > 0; {
+	for pid := os.Getpid(); pid > 0; {
 		var st unix.Stat_t
-		if unix.Stat("/proc/"+strconv.Itoa(pid)+"/cwd", &st) != nil || (handle.ID{Dev: st.Dev, Ino: st.Ino}) != b.caller.Dir.ID {
+		if unix.Stat("/proc/"+strconv.Itoa(pid)+"/cwd", &st) != nil || (handle.ID{Dev: st.Dev, Ino: st.Ino}) != dir {
 			break
 		}
 		s, err := proc.Look(pid)
 		if err != nil {
 			break
 		}
-		here, began = true, time.Unix(0, now.Nano()-up.Nano()+int64(s.Begin)*tick)
-		pid = s.Parent
+		began, pid = time.Unix(0, now.Nano()-up.Nano()+int64(s.Begin)*tick), s.Parent
 	}
-	return began, here
+	return began
 }
 
-// changedOn says whether something on a way has come to its name, or has left it, since then, where a command may have seen to
-// that: a rename changes the time of what is renamed.
+// changedOn says whether something on a way, and behind its links, has come to its name or has left it since then, where a
+// command may have seen to that: a rename changes the time of what is renamed, and of the directory.
 func (b *builder) changedOn(way string, since time.Time) bool {
 	at, err := b.open("/")
 	if err != nil {
 		return true
 	}
 	defer func() { at.Close() }()
-	foreign := false
-	for name := range strings.SplitSeq(strings.Trim(way, "/"), "/") {
-		var st unix.Stat_t
-		if unix.Fstat(at.FD, &st) != nil {
+	changed := func(st *unix.Stat_t) bool { return !time.Unix(st.Ctim.Unix()).Before(since) }
+	foreign, left := false, strings.Split(strings.Trim(way, "/"), "/")
+	for links := 0; len(left) > 0; left = left[1:] {
+		if left[0] == "" {
+			continue
+		}
+		var dir, st unix.Stat_t
+		if unix.Fstat(at.FD, &dir) != nil || links > mostLinks {
 			return true
 		}
-		foreign = foreign || b.foreign(at.Path, &st)
-		if foreign && (unix.Fstatat(at.FD, name, &st, unix.AT_SYMLINK_NOFOLLOW) != nil || !time.Unix(st.Ctim.Unix()).Before(since)) {
+		foreign = foreign || b.foreign(at.Path, &dir)
+		if unix.Fstatat(at.FD, left[0], &st, unix.AT_SYMLINK_NOFOLLOW) != nil {
+			return foreign && changed(&dir)
+		}
+		if foreign && changed(&st) {
 			return true
 		}
-		next, err := at.Open(name)
+		next, err := handle.At(at.FD, left[0], filepath.Join(at.Path, left[0]))
 		if err != nil {
 			return foreign
 		}
-		at.Close()
-		at = next
+		if next.Kind() != unix.S_IFLNK {
+			at.Close()
+			at = next
+			continue
+		}
+		target, err := next.Target()
+		next.Close()
+		if err == nil && filepath.IsAbs(target) {
+			next, err = b.open("/")
+			if err == nil {
+				at.Close()
+				at = next
+			}
+		}
+		if err != nil {
+			return foreign
+		}
+		links++
+		left = append([]string{""}, append(strings.Split(strings.Trim(target, "/"), "/"), left[1:]...)...)
 	}
 	return false
 }

@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -63,13 +64,25 @@ func (b *builder) typedCovers() (list []string) {
 		return nil
 	}
 	for _, o := range b.wish.SecurityOpt {
-		if paths, ok := strings.CutPrefix(o, "mask="); ok {
-			list = append(list, strings.Split(paths, ":")...)
+		if strings.HasPrefix(o, "mask=") || strings.HasPrefix(o, "mask:") {
+			list = append(list, strings.Split(o[len("mask="):], ":")...)
 		}
 	}
 	for _, t := range b.wish.Tmpfs {
 		path, _, _ := strings.Cut(t, ":")
 		list = append(list, path)
+	}
+	for _, v := range b.wish.Volumes {
+		if vol, err := parseVolume(v); err == nil {
+			list = append(list, cmp.Or(vol.destination, vol.source))
+		}
+	}
+	for _, m := range b.wish.Mounts {
+		for word := range strings.SplitSeq(m, ",") {
+			if key, value, _ := strings.Cut(word, "="); oneOf(key, "dst destination target") {
+				list = append(list, value)
+			}
+		}
 	}
 	for i := range list {
 		list[i] = b.abs(list[i])
@@ -223,19 +236,37 @@ func stays(g *worktree.Guard) error {
 func (b *builder) wholeCopies() error {
 	for i, m := range b.spec.Mounts {
 		of := b.copied(m)
+		for _, o := range m.Options { // what a copy-on-write view writes to is seen through it as well
+			if upper, ok := strings.CutPrefix(o, "upperdir="); ok && m.Type == "overlay" {
+				if h, err := b.open(unescapeLayer(upper)); err == nil {
+					b.paths.Keep(h)
+					if err := b.whole(m, h); err != nil {
+						return err
+					}
+				}
+			}
+		}
 		if of == nil {
 			// Of what another mount shows there, or a link leads to by then, nothing is copied.
 			b.spec.Mounts[i].Options = slices.DeleteFunc(m.Options, func(o string) bool { return o == "tmpcopyup" })
 			continue
 		}
-		for _, dir := range b.concealed {
-			if !dir.IsMountRoot() && b.liesIn(dir, []*handle.Handle{of}) {
-				if m.Type == "bind" {
-					return fmt.Errorf("%s cannot be shared without what is mounted in it (option bind), for %s in it must not be seen: take rbind, or a directory below it", of.Path, dir.Path)
-				}
-				return fmt.Errorf("%s cannot be copied for the command, for %s in it must not be seen: take a directory below it", of.Path, dir.Path)
-			}
+		if err := b.whole(m, of); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+func (b *builder) whole(m specs.Mount, of *handle.Handle) error {
+	for _, dir := range b.concealed {
+		if dir.IsMountRoot() || !b.liesIn(dir, []*handle.Handle{of}) {
+			continue
+		}
+		if m.Type == "bind" {
+			return fmt.Errorf("%s cannot be shared without what is mounted in it (option bind), for %s in it must not be seen: take rbind, or a directory below it", of.Path, dir.Path)
+		}
+		return fmt.Errorf("%s cannot be copied for the command, for %s in it must not be seen: take a directory below it", of.Path, dir.Path)
 	}
 	return nil
 }
@@ -264,7 +295,11 @@ func (b *builder) copied(m specs.Mount) *handle.Handle {
 			}
 			defer unix.Close(fd)
 			if h, err := handle.Of(fd, filepath.Join(b.spec.Root.Path, m.Destination)); err == nil {
-				b.paths.Copy(m.Destination, h)
+				if b.wish.Cow { // what is there then is a view, with numbers of its own
+					b.paths.Keep(h)
+				} else {
+					b.paths.Copy(m.Destination, h)
+				}
 				return h
 			}
 		}

@@ -3,6 +3,7 @@ package spec
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
@@ -68,6 +69,8 @@ type Caller struct {
 	// Binary is this program. Made gets what goes with the Spec and has no place in it; nil drops that.
 	Binary *handle.Handle
 	Made   *Made
+	// Began is when the shell that has a working directory was there already ([Began]); nil looks at nothing.
+	Began func(handle.ID) time.Time
 	// Ours are files that this program reads or runs at the next start: no command may change them.
 	Ours []string
 	// Nested: the caller is in a user namespace already, so that uid 0 is not the host's root.

@@ -140,7 +140,7 @@ func find(dir *handle.Handle, ask Ask) *Guard {
 	g.findNested(names)
 	g.followOwn()
 	for _, path := range append([]string{ask.Memory}, ask.Ours...) {
-		if _, _, in := g.lies(path); in {
+		if path != "" {
 			g.protectPath(path)
 		}
 	}
@@ -150,8 +150,8 @@ func find(dir *handle.Handle, ask Ask) *Guard {
 		}
 	}
 	for _, path := range ask.Pinned {
-		if rel, ok := below(path, dir.Path); ok && rel != "." {
-			g.pinParents(dir, &g.Inside, rel)
+		if a, rel, ok := g.where(path); ok {
+			g.pinParents(a.dir, a.to, rel)
 		}
 	}
 	g.findBinary()
