@@ -95,6 +95,11 @@ func ReadJob() (Job, error) {
 	if err := json.NewDecoder(job).Decode(&j); err != nil {
 		return j, err
 	}
+	return j, j.place(files[1:])
+}
+
+// place puts descriptors where they belong.
+func (j *Job) place(files []int) error {
 	places := []int{FdInit, FdNet}
 	if j.Userns {
 		places = append(places, FdUser)
@@ -102,16 +107,16 @@ func ReadJob() (Job, error) {
 	if j.Shuts() {
 		places = append(places, FdRoutes)
 	}
-	if len(files) != 1+len(places) {
-		return j, fmt.Errorf("%d descriptors came for %d places", len(files)-1, len(places))
+	if len(files) != len(places) {
+		return fmt.Errorf("%d descriptors came for %d places", len(files), len(places))
 	}
 	for i, at := range places {
-		if err := unix.Dup3(files[1+i], at, unix.O_CLOEXEC); err != nil {
-			return j, err
+		if err := unix.Dup3(files[i], at, unix.O_CLOEXEC); err != nil {
+			return err
 		}
-		unix.Close(files[1+i])
+		unix.Close(files[i])
 	}
-	return j, nil
+	return nil
 }
 
 // rights are the descriptors of a message, one at least.

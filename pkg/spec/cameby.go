@@ -81,49 +81,70 @@ func (b *builder) changedOn(way string, since time.Time) bool {
 	if err != nil {
 		return true
 	}
-	defer func() { at.Close() }()
-	changed := func(st *unix.Stat_t) bool { return !time.Unix(st.Ctim.Unix()).Before(since) }
-	foreign, left := false, strings.Split(strings.Trim(way, "/"), "/")
-	for links := 0; len(left) > 0; left = left[1:] {
-		if left[0] == "" {
-			continue
+	t := &trail{b: b, since: since, at: at, left: names(way)}
+	defer func() { t.at.Close() }()
+	for steps := 0; len(t.left) > 0; steps++ {
+		if more, changed := t.step(); !more || steps > 100*mostLinks {
+			return changed || more
 		}
-		var dir, st unix.Stat_t
-		if unix.Fstat(at.FD, &dir) != nil || links > mostLinks {
-			return true
-		}
-		foreign = foreign || b.foreign(at.Path, &dir)
-		if unix.Fstatat(at.FD, left[0], &st, unix.AT_SYMLINK_NOFOLLOW) != nil {
-			return foreign && changed(&dir)
-		}
-		if foreign && changed(&st) {
-			return true
-		}
-		next, err := handle.At(at.FD, left[0], filepath.Join(at.Path, left[0]))
-		if err != nil {
-			return foreign
-		}
-		if next.Kind() != unix.S_IFLNK {
-			at.Close()
-			at = next
-			continue
-		}
-		target, err := next.Target()
-		next.Close()
-		if err == nil && filepath.IsAbs(target) {
-			next, err = b.open("/")
-			if err == nil {
-				at.Close()
-				at = next
-			}
-		}
-		if err != nil {
-			return foreign
-		}
-		links++
-		left = append([]string{""}, append(strings.Split(strings.Trim(target, "/"), "/"), left[1:]...)...)
 	}
 	return false
+}
+
+// trail is a way that is looked at name by name.
+type trail struct {
+	b       *builder
+	since   time.Time
+	at      *handle.Handle
+	left    []string
+	foreign bool // a command may have put what lies here
+}
+
+// step goes one name on, unless that says enough: that it has changed, or leads nowhere.
+func (t *trail) step() (more, changed bool) {
+	name := t.left[0]
+	t.left = t.left[1:]
+	var dir, st unix.Stat_t
+	if unix.Fstat(t.at.FD, &dir) != nil {
+		return false, true
+	}
+	t.foreign = t.foreign || t.b.foreign(t.at.Path, &dir)
+	if unix.Fstatat(t.at.FD, name, &st, unix.AT_SYMLINK_NOFOLLOW) != nil {
+		return false, t.foreign && t.late(&dir)
+	}
+	if t.foreign && t.late(&st) {
+		return false, true
+	}
+	next, err := handle.At(t.at.FD, name, filepath.Join(t.at.Path, name))
+	if err == nil && next.Kind() == unix.S_IFLNK {
+		next, err = t.follow(next)
+	}
+	if err != nil {
+		return false, t.foreign
+	}
+	t.at.Close()
+	t.at = next
+	return true, false
+}
+
+// follow puts what a link says before the rest of the way, and is where that begins.
+func (t *trail) follow(link *handle.Handle) (*handle.Handle, error) {
+	defer link.Close()
+	target, err := link.Target()
+	if err != nil {
+		return nil, err
+	}
+	t.left = append(names(target), t.left...)
+	if filepath.IsAbs(target) {
+		return t.b.open("/")
+	}
+	return t.at.Dup()
+}
+
+func (t *trail) late(st *unix.Stat_t) bool { return !time.Unix(st.Ctim.Unix()).Before(t.since) }
+
+func names(path string) []string {
+	return slices.DeleteFunc(strings.Split(path, "/"), func(name string) bool { return name == "" })
 }
 
 // last is the value of a variable: of two with one name a shell has the second.

@@ -78,14 +78,20 @@ func (b *builder) typedCovers() (list []string) {
 		}
 	}
 	for _, m := range b.wish.Mounts {
-		for word := range strings.SplitSeq(m, ",") {
-			if key, value, _ := strings.Cut(word, "="); oneOf(key, "dst destination target") {
-				list = append(list, value)
-			}
-		}
+		list = append(list, mountPoints(m)...)
 	}
 	for i := range list {
 		list[i] = b.abs(list[i])
+	}
+	return list
+}
+
+// mountPoints is where a value of --mount says that it is to be.
+func mountPoints(value string) (list []string) {
+	for word := range strings.SplitSeq(value, ",") {
+		if key, path, _ := strings.Cut(word, "="); oneOf(key, "dst destination target") {
+			list = append(list, path)
+		}
 	}
 	return list
 }
@@ -236,15 +242,8 @@ func stays(g *worktree.Guard) error {
 func (b *builder) wholeCopies() error {
 	for i, m := range b.spec.Mounts {
 		of := b.copied(m)
-		for _, o := range m.Options { // what a copy-on-write view writes to is seen through it as well
-			if upper, ok := strings.CutPrefix(o, "upperdir="); ok && m.Type == "overlay" {
-				if h, err := b.open(unescapeLayer(upper)); err == nil {
-					b.paths.Keep(h)
-					if err := b.whole(m, h); err != nil {
-						return err
-					}
-				}
-			}
+		if err := b.wholeUpper(m); err != nil {
+			return err
 		}
 		if of == nil {
 			// Of what another mount shows there, or a link leads to by then, nothing is copied.
@@ -253,6 +252,19 @@ func (b *builder) wholeCopies() error {
 		}
 		if err := b.whole(m, of); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// wholeUpper is that for what a copy-on-write view writes to, which is seen through it as well.
+func (b *builder) wholeUpper(m specs.Mount) error {
+	for _, o := range m.Options {
+		if upper, ok := strings.CutPrefix(o, "upperdir="); ok && m.Type == "overlay" {
+			if h, err := b.open(unescapeLayer(upper)); err == nil {
+				b.paths.Keep(h)
+				return b.whole(m, h)
+			}
 		}
 	}
 	return nil
@@ -289,22 +301,29 @@ func (b *builder) copied(m specs.Mount) *handle.Handle {
 		case m.Type == "overlay" && ok:
 			return b.paths[unescapeLayer(lower)]
 		case m.Type == "tmpfs" && o == "tmpcopyup" && !b.inBind(m.Destination):
-			fd, err := b.openInRoot(m.Destination, unix.O_PATH|unix.O_DIRECTORY)
-			if err != nil {
-				return nil // a new one
-			}
-			defer unix.Close(fd)
-			if h, err := handle.Of(fd, filepath.Join(b.spec.Root.Path, m.Destination)); err == nil {
-				if b.wish.Cow { // what is there then is a view, with numbers of its own
-					b.paths.Keep(h)
-				} else {
-					b.paths.Copy(m.Destination, h)
-				}
-				return h
-			}
+			return b.copiedUp(m.Destination)
 		}
 	}
 	return nil
+}
+
+// copiedUp is the directory of the root that a tmpfs begins with, nil for a new one.
+func (b *builder) copiedUp(path string) *handle.Handle {
+	fd, err := b.openInRoot(path, unix.O_PATH|unix.O_DIRECTORY)
+	if err != nil {
+		return nil
+	}
+	defer unix.Close(fd)
+	h, err := handle.Of(fd, filepath.Join(b.spec.Root.Path, path))
+	if err != nil {
+		return nil
+	}
+	if b.wish.Cow { // what is there then is a view, with numbers of its own
+		b.paths.Keep(h)
+	} else {
+		b.paths.Copy(path, h)
+	}
+	return h
 }
 
 // coverState hides the state of containers, with the hooks that we run for them, from what -v shares. The cover stays where
