@@ -31,7 +31,7 @@ func Parse(text string) (name, path string, err error) {
 const maxConfig = 64 << 10
 
 // configured looks the program up in the caller's configuration: $XDG_CONFIG_HOME/sandbox/helpers, lines of NAME=PATH,
-// the last of a name counts. It is read only when something is missing or was refused, so that no start pays for it, and
+// the last of a name counts. It decides only where something is missing or was refused, and is
 // believed like a program: it says what is run.
 func (s *search) configured() (path, file string) {
 	file = s.configuration()
@@ -67,8 +67,10 @@ func (f *Finder) configuration() string {
 		}
 		dir = filepath.Join(dir, ".config")
 	}
-	return filepath.Join(dir, "sandbox", "helpers")
+	return helpersIn(dir)
 }
+
+func helpersIn(config string) string { return filepath.Join(config, "sandbox", "helpers") }
 
 // Configuration is what decides about programs of the next start: the caller's file, there or not, also where variables of this
 // shell say another place, and the programs that it names. No command may change it.
@@ -77,7 +79,7 @@ func (f *Finder) Configuration() (list []string) {
 		if !filepath.IsAbs(dir) {
 			continue
 		}
-		file := filepath.Join(dir, "sandbox", "helpers")
+		file := helpersIn(dir)
 		if list = append(list, file); unix.Access(file, unix.F_OK) != nil {
 			continue
 		}

@@ -1,15 +1,12 @@
 package spec
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
-	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/handle"
 	"sandbox/pkg/kernel"
@@ -55,45 +52,6 @@ func (b *builder) ask() worktree.Ask {
 		}
 	}
 	return ask
-}
-
-// typedCovers are paths of the host's tree that flags cover: a command that moves what one lies in away would be seen by the
-// next start as it is.
-func (b *builder) typedCovers() (list []string) {
-	if !b.wish.Tree {
-		return nil
-	}
-	for _, o := range b.wish.SecurityOpt {
-		if strings.HasPrefix(o, "mask=") || strings.HasPrefix(o, "mask:") {
-			list = append(list, strings.Split(o[len("mask="):], ":")...)
-		}
-	}
-	for _, t := range b.wish.Tmpfs {
-		path, _, _ := strings.Cut(t, ":")
-		list = append(list, path)
-	}
-	for _, v := range b.wish.Volumes {
-		if vol, err := parseVolume(v); err == nil {
-			list = append(list, cmp.Or(vol.destination, vol.source))
-		}
-	}
-	for _, m := range b.wish.Mounts {
-		list = append(list, mountPoints(m)...)
-	}
-	for i := range list {
-		list[i] = b.abs(list[i])
-	}
-	return list
-}
-
-// mountPoints is where a value of --mount says that it is to be.
-func mountPoints(value string) (list []string) {
-	for word := range strings.SplitSeq(value, ",") {
-		if key, path, _ := strings.Cut(word, "="); oneOf(key, "dst destination target") {
-			list = append(list, path)
-		}
-	}
-	return list
 }
 
 func (b *builder) unseen() map[handle.ID]bool {
@@ -234,96 +192,6 @@ func stays(g *worktree.Guard) error {
 		return fmt.Errorf("%s is closed to you, so that what is in it cannot be protected from the command, which may open it: chmod u+rwx %[1]s, or --no-protect=%[1]s", worktree.Quote(g.Closed))
 	}
 	return nil
-}
-
-// wholeCopies refuses a copy of a directory in which something lies that must not be seen: in the copy, copy-on-write or in
-// a tmpfs, it is a directory like any other. So it is in a bind mount of one directory's own mount alone (option bind), which
-// leaves out what lies over its parts.
-func (b *builder) wholeCopies() error {
-	for i, m := range b.spec.Mounts {
-		of := b.copied(m)
-		if err := b.wholeUpper(m); err != nil {
-			return err
-		}
-		if of == nil {
-			// Of what another mount shows there, or a link leads to by then, nothing is copied.
-			b.spec.Mounts[i].Options = slices.DeleteFunc(m.Options, func(o string) bool { return o == "tmpcopyup" })
-			continue
-		}
-		if err := b.whole(m, of); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// wholeUpper is that for what a copy-on-write view writes to, which is seen through it as well.
-func (b *builder) wholeUpper(m specs.Mount) error {
-	for _, o := range m.Options {
-		if upper, ok := strings.CutPrefix(o, "upperdir="); ok && m.Type == "overlay" {
-			if h, err := b.open(unescapeLayer(upper)); err == nil {
-				b.paths.Keep(h)
-				return b.whole(m, h)
-			}
-		}
-	}
-	return nil
-}
-
-func (b *builder) whole(m specs.Mount, of *handle.Handle) error {
-	for _, dir := range b.concealed {
-		if dir.IsMountRoot() || !b.liesIn(dir, []*handle.Handle{of}) {
-			continue
-		}
-		if m.Type == "bind" {
-			return fmt.Errorf("%s cannot be shared without what is mounted in it (option bind), for %s in it must not be seen: take rbind, or a directory below it", of.Path, dir.Path)
-		}
-		return fmt.Errorf("%s cannot be copied for the command, for %s in it must not be seen: take a directory below it", of.Path, dir.Path)
-	}
-	return nil
-}
-
-// inBind says whether a path is one of what a bind mount shows.
-func (b *builder) inBind(path string) bool {
-	return slices.ContainsFunc(b.spec.Mounts, func(m specs.Mount) bool {
-		return m.Type == "bind" && m.Destination != "/" && m.Destination != path && under(path, m.Destination)
-	})
-}
-
-// copied is the directory that a mount shows a copy of.
-func (b *builder) copied(m specs.Mount) *handle.Handle {
-	if m.Type == "bind" && contains(m.Options, "bind") {
-		return b.paths[m.Source]
-	}
-	for _, o := range m.Options {
-		lower, ok := strings.CutPrefix(o, "lowerdir=")
-		switch {
-		case m.Type == "overlay" && ok:
-			return b.paths[unescapeLayer(lower)]
-		case m.Type == "tmpfs" && o == "tmpcopyup" && !b.inBind(m.Destination):
-			return b.copiedUp(m.Destination)
-		}
-	}
-	return nil
-}
-
-// copiedUp is the directory of the root that a tmpfs begins with, nil for a new one.
-func (b *builder) copiedUp(path string) *handle.Handle {
-	fd, err := b.openInRoot(path, unix.O_PATH|unix.O_DIRECTORY)
-	if err != nil {
-		return nil
-	}
-	defer unix.Close(fd)
-	h, err := handle.Of(fd, filepath.Join(b.spec.Root.Path, path))
-	if err != nil {
-		return nil
-	}
-	if b.wish.Cow { // what is there then is a view, with numbers of its own
-		b.paths.Keep(h)
-	} else {
-		b.paths.Copy(path, h)
-	}
-	return h
 }
 
 // coverState hides the state of containers, with the hooks that we run for them, from what -v shares. The cover stays where
