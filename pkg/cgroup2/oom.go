@@ -3,6 +3,7 @@ package cgroup2
 import (
 	"errors"
 	"fmt"
+	"math"
 	"path"
 	"strconv"
 	"strings"
@@ -33,7 +34,7 @@ type MemoryEvents struct {
 
 // WatchMemory opens them. Kills that have been count as seen.
 func (g Group) WatchMemory() (*MemoryEvents, error) {
-	m := &MemoryEvents{group: g, above: -1}
+	m := &MemoryEvents{group: g, above: -1, last: OOM{Limit: math.MaxUint64}}
 	var err error
 	if m.file, err = unix.Open(g.file("memory.events"), unix.O_RDONLY|unix.O_CLOEXEC, 0); err != nil {
 		return nil, fmt.Errorf("watch memory.events of cgroup %s: %w", g.Path, err)
@@ -78,7 +79,7 @@ func (m *MemoryEvents) New() (*OOM, error) {
 	if aboveErr == nil {
 		m.seenAbove = above
 	}
-	m.last = *m.group.oom(now)
+	m.last.look(m.group, now)
 	if now <= m.seen {
 		return nil, nil
 	}
@@ -94,14 +95,19 @@ func (g Group) OOM() *OOM {
 	if err != nil || t["oom_kill"] == 0 {
 		return nil
 	}
-	return g.oom(t["oom_kill"])
+	o := OOM{Limit: math.MaxUint64}
+	o.look(g, t["oom_kill"])
+	return &o
 }
 
-func (g Group) oom(kills uint64) *OOM {
-	o := &OOM{Kills: kills}
-	o.Limit, _ = g.number("memory.max")
-	o.Peak, _ = g.number("memory.peak")
-	return o
+// look keeps the sizes of the last look at a group that goes meanwhile.
+func (o *OOM) look(g Group, kills uint64) {
+	o.Kills = kills
+	for name, to := range map[string]*uint64{"memory.max": &o.Limit, "memory.peak": &o.Peak} {
+		if text, err := g.text(name); err == nil && text != "" {
+			*to, _ = parse(name, text)
+		}
+	}
 }
 
 // kills is the counter of an open memory.events.

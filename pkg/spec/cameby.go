@@ -24,7 +24,8 @@ import (
 func (b *builder) cameByLink() error {
 	way := last(b.caller.Env, "PWD")
 	relative := func(path string) bool { return !filepath.IsAbs(path) }
-	if b.caller.Dir == nil || way == b.caller.Cwd || relative(way) || !b.wish.Tree && !slices.ContainsFunc(b.wish.sources(), relative) {
+	shared := b.wish.Tree && b.caller.Cwd != "/" // which is shared in no form; after a chroot(2) the way is one in another root
+	if b.caller.Dir == nil || way == b.caller.Cwd || relative(way) || !shared && !slices.ContainsFunc(b.wish.sources(), relative) {
 		return nil
 	}
 	linked, leads := b.wayNow(way)
@@ -112,7 +113,7 @@ func (t *trail) step() (more, changed bool) {
 	if unix.Fstatat(t.at.FD, name, &st, unix.AT_SYMLINK_NOFOLLOW) != nil {
 		return false, t.foreign && t.late(&dir)
 	}
-	if t.foreign && t.late(&st) {
+	if t.foreign && t.late(&st) && t.late(&dir) { // a file made in a directory changes the time of that alone
 		return false, true
 	}
 	next, err := handle.At(t.at.FD, name, filepath.Join(t.at.Path, name))
