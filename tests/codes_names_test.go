@@ -34,7 +34,7 @@ sandbox run --network none -- true`},
 	{code: "SBX-PROC-READ-ONLY", in: nested, do: "mount --rbind /proc /proc; mount -o remount,bind,ro /proc\nsandbox run --network none --userns single -- true", says: "answered EROFS", typed: `
 sh -c "$(fix remount | sed s/sudo//)"
 sandbox run --network none --userns single -- true`},
-	{code: "SBX-NOFILE", needs: "exec:prlimit", do: "prlimit --nofile=24:24 $SANDBOX_BIN --root $XDG_RUNTIME_DIR/x run --network none -- true", says: "ulimit -Hn is 24"},
+	{code: "SBX-NOFILE", needs: "exec:prlimit", do: "prlimit --nofile=20:20 $SANDBOX_BIN --root $XDG_RUNTIME_DIR/x run --network none -- true", says: "ulimit -Hn is 20"},
 	{code: "SBX-USERNS-UNMAPPED", in: "unshare -U", do: "env -u XDG_RUNTIME_DIR $SANDBOX_BIN run -- true", says: "uid 65534 is not in"},
 	{code: "SBX-USERNS-UNMAPPED", in: "unshare -U", do: "$SANDBOX_BIN --root state run --userns single -- true", says: "uid 65534 is not in /proc/self/uid_map"},
 	{code: "SBX-USERNS-SECCOMP", do: "sandbox run $SHOW_BIN -- $SANDBOX_BIN run --userns single -- true", says: "Seccomp: 2 .*clone answered E"},

@@ -94,9 +94,9 @@ var table = map[string]rule{
 	"pkg/proc":      {never: map[string]string{"kernel": whyLeaf, "userns": whyLeaf}},
 	"pkg/idmap":     {own: []string{"helper", "proc", "interrupt", "printable"}},
 	"pkg/plan":      {own: []string{"printable"}},
-	"pkg/printable": {}, // whatever is said
-	"pkg/interrupt": {}, // whoever waits: what a signal ends
-	"pkg/handle":    {},
+	"pkg/printable": {},                      // whatever is said
+	"pkg/interrupt": {},                      // whoever waits: what a signal ends
+	"pkg/handle":    {own: []string{"proc"}}, // what could not be opened because too much was
 	"pkg/helper":    {own: []string{"proc"}, never: map[string]string{"kernel": whyLeaf}},
 	"pkg/outfile":   {own: []string{"proc"}}, // whoever writes a file at a path that was typed
 	// It only looks until a command has ended, and then renames; what is mounted for it, spec says and rootfs does.

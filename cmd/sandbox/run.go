@@ -248,6 +248,9 @@ func (a *app) wished(r *lifecycle.Runtime, f *runFlags, form form, args []string
 	if caller.Binary, err = a.exe.open(); err != nil && a.exe.path != "" {
 		return o, fmt.Errorf("find this program, which must not be writable for the command: %w", err)
 	}
+	if caller.Binary != nil {
+		caller.Paths.Keep(caller.Binary)
+	}
 	caller.Made, o.Paths = &f.made, caller.Paths
 	caller.Mounts = &hostLook{host: r.Kernel}
 	var unknown error
@@ -261,7 +264,11 @@ func (a *app) wished(r *lifecycle.Runtime, f *runFlags, form form, args []string
 		caller.Sockets = r.Kernel.Sockets
 	}
 	var notices []spec.Notice
-	if o.Spec, notices, err = w.Spec(caller, ids); err != nil {
+	if o.Spec, notices, err = w.Spec(caller, ids); kernel.FilesRefused() {
+		// What could not be looked at may be what is to be hidden.
+		err = fmt.Errorf("look at what is to be shared and what is to be hidden: %w", unix.EMFILE)
+	}
+	if err != nil {
 		return o, err
 	}
 	for _, n := range notices {
@@ -270,6 +277,9 @@ func (a *app) wished(r *lifecycle.Runtime, f *runFlags, form form, args []string
 	o.Hidden, o.Typed = f.made.Hidden, true
 	if kernel.FewFiles() {
 		o.Paths.Shelve(o.Hidden)
+		if err := r.Kernel.FilesLeft(filesOfStart); err != nil {
+			return o, err
+		}
 	}
 	for _, f := range f.made.Files {
 		o.Files = append(o.Files, lifecycle.File(f))

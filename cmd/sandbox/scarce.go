@@ -14,20 +14,17 @@ import (
 const (
 	filesOfExec    = 8
 	filesOfBundle  = 11
-	filesOfRootfs  = 18
-	filesOfTree    = 36 // with what lies in the working directory
+	filesOfTyped   = 8  // to look at the directory
+	filesOfStart   = 13 // then, when it is known what is shared and what is hidden
 	threadsOfStart = 6
 )
 
 // files is how many files a form takes.
 func (f form) files() int {
-	switch f {
-	case formTree:
-		return filesOfTree
-	case formRootfs:
-		return filesOfRootfs
+	if f == formBundle {
+		return filesOfBundle
 	}
-	return filesOfBundle
+	return filesOfTyped
 }
 
 // scarce is for limits that would end this program in the midst of a start: it says so at once. What is left to chance gets

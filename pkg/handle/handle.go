@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/proc"
 )
 
 // ID tells a file from every other one on this host, whatever names it has.
@@ -56,7 +58,7 @@ func openAt(dir int, name, path string, flags uint) (*Handle, error) {
 		}
 		fd, err = unix.Openat(dir, name, how, 0)
 	}
-	if err != nil {
+	if proc.Opened(err) != nil {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
 	}
 	return from(fd, path)
@@ -65,7 +67,7 @@ func openAt(dir int, name, path string, flags uint) (*Handle, error) {
 // Of is the file of a descriptor, by a name for it; the descriptor stays its owner's.
 func Of(fd int, path string) (*Handle, error) {
 	own, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3)
-	if err != nil {
+	if proc.Opened(err) != nil {
 		return nil, &fs.PathError{Op: "dup", Path: path, Err: err}
 	}
 	return from(own, path)
@@ -126,7 +128,7 @@ func (h *Handle) OpenAt(name string, flags, resolve uint64) (int, error) {
 	for try := 0; ; try++ {
 		fd, err := unix.Openat2(h.FD, name, &how)
 		if err != unix.EAGAIN && err != unix.EINTR || try == 99 {
-			return fd, err
+			return fd, proc.Opened(err)
 		}
 	}
 }
@@ -204,7 +206,7 @@ func (h *Handle) mount() (id uint64, root bool) {
 // Dup is the same file once more, to be closed by itself.
 func (h *Handle) Dup() (*Handle, error) {
 	fd, err := unix.FcntlInt(uintptr(h.FD), unix.F_DUPFD_CLOEXEC, 3)
-	if err != nil {
+	if proc.Opened(err) != nil {
 		return nil, &fs.PathError{Op: "dup", Path: h.Path, Err: err}
 	}
 	d := *h

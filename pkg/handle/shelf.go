@@ -14,13 +14,27 @@ import (
 func (s Set) Shelve(needed []*Handle) {
 	var list []*Handle
 	for name, h := range s {
-		if _, _, special := strings.Cut(name, ":"); strings.HasPrefix(name, "/") || !special || h.FD < 0 || slices.Contains(list, h) {
-			continue
-		}
-		if !s.needs(h, needed) {
+		if _, _, special := strings.Cut(name, ":"); special && !strings.HasPrefix(name, "/") && !slices.Contains(list, h) && !s.needs(h, needed) {
 			list = append(list, h)
 		}
 	}
+	s.lay(list)
+}
+
+// Rest is Shelve for these files of the set alone.
+func (s Set) Rest(files []*Handle) {
+	var list []*Handle
+	for _, h := range files {
+		if !slices.Contains(list, h) && !s.needs(h, nil) {
+			list = append(list, h)
+		}
+	}
+	s.lay(list)
+}
+
+// lay puts files into a message.
+func (s Set) lay(list []*Handle) {
+	list = slices.DeleteFunc(list, func(h *Handle) bool { return h.FD < 0 })
 	const most = 253 // SCM_MAX_FD
 	if list = list[:min(len(list), most)]; len(list) < 2 {
 		return
@@ -44,6 +58,19 @@ func (s Set) Shelve(needed []*Handle) {
 		h.FD = -1
 	}
 	s.Keep(&Handle{FD: pair[0]})
+}
+
+// Wake opens a shelved file again, by a path. Where another file is there, it cannot be looked at still.
+func (h *Handle) Wake(path string) {
+	again, err := Open(path)
+	if err != nil {
+		return
+	}
+	if again.ID != h.ID {
+		again.Close()
+		return
+	}
+	h.FD = again.FD
 }
 
 // needs says whether another handle of the set, or a needed one, has the same descriptor.

@@ -3,11 +3,12 @@ package kernel
 import (
 	"fmt"
 	"os"
-	"sandbox/pkg/proc"
 	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/proc"
 )
 
 // procReadOnly: a map is written to a file of /proc.
@@ -26,12 +27,19 @@ func fileLimit(s *sight) (Cause, bool) {
 	case !s.is(unix.EMFILE):
 		return Cause{}, false
 	}
-	hard := parseLimits(read(s.proc("self/limits")))["nofile"]
+	hard, found := parseLimits(read(s.proc("self/limits")))["nofile"]
+	var l unix.Rlimit
+	if !found && unix.Getrlimit(unix.RLIMIT_NOFILE, &l) == nil { // nor can that file be opened
+		hard = l.Max
+	}
 	return fill(FileLimit, []string{"IFLIMIT", Holds}, "ulimit -Hn is "+strconv.FormatUint(hard, 10)), true
 }
 
 // FewFiles says whether a start has to close what it can as it goes.
 func FewFiles() bool { return proc.FewFiles() }
+
+// FilesRefused says whether something could not be looked at because too many files are open.
+func FilesRefused() bool { return proc.Refused() }
 
 // FilesLeft is a [Refusal] unless so many files can be opened yet: what stops in the midst of a start has many words for it.
 func (h Host) FilesLeft(need int) error {

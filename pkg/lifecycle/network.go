@@ -50,6 +50,7 @@ func (r *Runtime) offerNetwork(d *state.Dir, o *Options) error {
 	if err != nil {
 		return h.Kernel.Because(kernel.Op{Do: kernel.UseRuntime, Path: d.Path}, fmt.Errorf("record the network: %w", err))
 	}
+	w.Shown()
 	return nil
 }
 

@@ -136,6 +136,14 @@ func (w *Network) tell() error {
 	return nil
 }
 
+// Shown lets go of the directory that the files are in, where no helper is to have it.
+func (w *Network) Shown() {
+	if !w.Needed() && w.Dir != nil {
+		w.Dir.Close()
+		w.Dir = nil
+	}
+}
+
 // Close closes what the start needed. A helper that has not been told anything ends.
 func (w *Network) Close() {
 	if w == nil {

@@ -18,7 +18,7 @@ var ErrTooLarge = errors.New("larger than 16 MiB")
 // masked root may hold a fifo where a file was.
 func ReadFile(path string) ([]byte, error) {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
-	if err != nil {
+	if Opened(err) != nil {
 		return nil, &os.PathError{Op: "open", Path: path, Err: err}
 	}
 	defer unix.Close(fd)

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/proc"
 )
 
 // Whoever may connect to a unix socket has what listens there do things outside: a container engine mounts the host, a
@@ -86,7 +88,7 @@ func (b *builder) onlyDoors(dir string, sockets int) bool {
 		return false
 	}
 	entries, err := os.ReadDir(b.onHost(dir))
-	if err != nil || len(entries) != sockets {
+	if proc.Opened(err) != nil || len(entries) != sockets {
 		return false
 	}
 	for _, e := range entries {

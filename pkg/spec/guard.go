@@ -15,8 +15,9 @@ import (
 
 // finding is what is looked for in the working directory while the rest of the wish is read.
 type finding struct {
-	own   gitConfig
-	guard *worktree.Guard
+	own      gitConfig
+	dotfiles []string
+	guard    *worktree.Guard
 }
 
 // find begins to look. Nothing of b is changed by it but what comes out of the channel.
@@ -24,9 +25,9 @@ func (b *builder) find() {
 	b.finding = make(chan finding, 1)
 	ask := b.ask()
 	go func() {
-		f := finding{own: b.ownGitConfig()}
+		f := finding{own: b.ownGitConfig(), dotfiles: b.dotfiles()}
 		if b.shared != nil {
-			ask.Own = f.own.files
+			ask.Own, ask.Dotfiles = f.own.files, f.dotfiles
 			f.guard = worktree.Find(b.shared, ask)
 		}
 		b.finding <- f
@@ -35,7 +36,7 @@ func (b *builder) find() {
 
 // ask is what was typed about what may change. What -v names by itself is what was asked for.
 func (b *builder) ask() worktree.Ask {
-	ask := worktree.Ask{None: contains(b.wish.NoProtect, "all"), Binary: b.caller.Binary, May: b.mayShow, Home: b.caller.Home, Hidden: b.unseen(), Memory: b.memory(), Ours: append(b.ignores(), b.caller.Ours...)}
+	ask := worktree.Ask{None: contains(b.wish.NoProtect, "all"), Binary: b.caller.Binary, May: b.mayShow, Home: b.caller.Home, Hidden: b.unseen(), Memory: b.memory(), Ours: append(b.ignores(), b.caller.Ours...), Path: b.path()}
 	for _, p := range b.wish.Protect {
 		ask.Protect = append(ask.Protect, b.abs(p))
 	}
@@ -100,7 +101,7 @@ func (b *builder) guard() error {
 	for _, m := range b.theirs {
 		if h := b.writable(m); h != nil {
 			ask := b.ask()
-			ask.Own, ask.Except = found.own.files, without(ask.Except, []string{m.Source})
+			ask.Own, ask.Dotfiles, ask.Except = found.own.files, found.dotfiles, without(ask.Except, []string{m.Source})
 			g := worktree.Find(h, ask)
 			b.tellNames(g)
 			err = errors.Join(err, stays(g))
@@ -282,6 +283,9 @@ func (b *builder) guardWorkdir(g *worktree.Guard) (mounts []specs.Mount) {
 func (b *builder) tellNames(g *worktree.Guard) {
 	for _, path := range g.Linked {
 		b.notice("other-names", "%s has another name (a hard link), by which a command may change it: look for it with find -samefile", path)
+	}
+	if len(g.Dotfiles) > 0 {
+		b.notice("dotfiles-not-writable", "links in your home lead to %s, which the command may therefore not write: --no-protect=PATH lets it", worktree.Some(g.Dotfiles))
 	}
 	if g.Whole > 0 {
 		b.notice("clones-not-writable", "there are many clones here: git cannot write in %d of them: --no-protect=DIR/.git lets it in one", g.Whole)

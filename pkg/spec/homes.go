@@ -29,6 +29,11 @@ type homes struct {
 	holds  map[handle.ID]bool
 }
 
+// has says whether a directory is one of the homes, or covers them.
+func (h *homes) has(dir *handle.Handle) bool {
+	return slices.Contains(h.own, dir) || slices.ContainsFunc(h.covers, func(c cover) bool { return c.dir == dir })
+}
+
 // findHomes looks for the caller's own homes and for those of all people of this host, root included: as root one could
 // read them, and many are open to all. People are accounts from UID_MIN on (login.defs(5)); the directory that holds
 // their homes (/home) is hidden as a whole, with what else lies there, unless it is one of the system's.

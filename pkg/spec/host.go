@@ -33,6 +33,9 @@ func (b *builder) dir(p string) *handle.Handle {
 		return nil
 	}
 	if h, known := b.dirs[p]; known {
+		if h != nil && h.FD < 0 {
+			h.Wake(b.onHost(p))
+		}
 		return h
 	}
 	h, err := handle.Open(b.onHost(p))

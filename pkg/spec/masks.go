@@ -3,6 +3,8 @@ package spec
 import (
 	"os"
 	"strings"
+
+	"sandbox/pkg/proc"
 )
 
 // hideKernel masks what a payload that was typed need not see of the kernel, and makes read-only what it need not
@@ -31,7 +33,7 @@ func (b *builder) thermals() (paths []string) {
 		return nil
 	}
 	dir, err := os.Open(b.onHost(cpus))
-	if err != nil {
+	if proc.Opened(err) != nil {
 		return nil
 	}
 	defer dir.Close()

@@ -5,6 +5,8 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/proc"
 )
 
 // maxRegular bounds what readRegular reads, in bytes. The largest real configurations carry a seccomp
@@ -19,7 +21,7 @@ func readRegular(path string) ([]byte, error) { return readRegularAt(unix.AT_FDC
 // readRegularAt is that for a name in an open directory; path is for messages.
 func readRegularAt(dir int, name, path string) ([]byte, error) {
 	fd, err := unix.Openat(dir, name, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
-	if err != nil {
+	if proc.Opened(err) != nil {
 		return nil, &os.PathError{Op: "open", Path: path, Err: err}
 	}
 	defer unix.Close(fd)
@@ -29,7 +31,7 @@ func readRegularAt(dir int, name, path string) ([]byte, error) {
 // readTyped reads a file that the caller has named path and that at leads to, which may be a pipe: of a shell, <(command).
 func readTyped(at, path string) ([]byte, error) {
 	fd, err := unix.Open(at, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
-	if err != nil {
+	if proc.Opened(err) != nil {
 		return nil, &os.PathError{Op: "open", Path: path, Err: err}
 	}
 	defer unix.Close(fd)

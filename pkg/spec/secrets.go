@@ -48,7 +48,8 @@ func secret(name, value string) bool {
 		}
 	}
 	access := false
-	for _, word := range strings.FieldsFunc(upper, func(r rune) bool { return strings.ContainsRune("_.-/:", r) }) {
+	words := strings.FieldsFunc(upper, func(r rune) bool { return strings.ContainsRune("_.-/:", r) })
+	for _, word := range words {
 		switch {
 		case oneOf(word, secretWords), endsSecret(word):
 			return true
@@ -60,7 +61,19 @@ func secret(name, value string) bool {
 			access = access || oneOf(word, keyWords)
 		}
 	}
-	return false
+	return keyOf(words) && random(value)
+}
+
+// keyOf says whether a name is that of a key to something: OPENAI_KEY, not CACHE_KEY.
+func keyOf(words []string) bool {
+	n := len(words)
+	return n > 1 && words[n-1] == "KEY" && !oneOf(words[n-2], "PUBLIC CACHE PRIMARY SORT FOREIGN HOST ROUTING PARTITION GROUP INDEX")
+}
+
+// random says whether a value is a long word with digits in it, as tokens are.
+func random(value string) bool {
+	const letters, digits = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", "0123456789"
+	return len(value) >= 20 && strings.Trim(value, letters+digits+"_-") == "" && strings.ContainsAny(value, letters) && strings.ContainsAny(value, digits)
 }
 
 // endsSecret knows words that are written together: GITHUBTOKEN, ADMINPASSWORD.
@@ -130,7 +143,8 @@ func secretValue(value string) bool {
 
 // tokenStarts are what the tokens of well-known services begin with.
 var tokenStarts = []string{"ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "gldt-", "glrt-", "npm_", "pypi-", "xoxb-", "xoxp-", "xoxa-", "xapp-", "sk-ant-", "sk-proj-", "sk_live_", "rk_live_",
-	"AKIA", "ASIA", "dckr_pat_", "hf_", "hvs.", "dop_v1_", "shpat_", "AIzaSy", "ya29.", "eyJhbGciOi", "AGE-SECRET-KEY-", "rubygems_", "lin_api_", "figd_"}
+	"AKIA", "ASIA", "dckr_pat_", "hf_", "hvs.", "dop_v1_", "shpat_", "AIzaSy", "ya29.", "eyJhbGciOi", "AGE-SECRET-KEY-", "rubygems_", "lin_api_", "figd_",
+	"sk-", "gsk_", "xai-", "tskey-", "sntrys_", "sntryu_", "glsa_", "glc_", "SG.", "nvapi-", "sbp_", "ATATT", "dp.pt.", "dp.st.", "r8_", "pscale_", "whsec_", "shpss_"}
 
 // tokenLike says whether a value is one: such a start, and behind it a random word and nothing else.
 func tokenLike(value string) bool {

@@ -3,12 +3,14 @@ package spec
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/handle"
+	"sandbox/pkg/proc"
 )
 
 // workdir adds the working directory to the private mounts unless that would show what they hide, and sets where the
@@ -106,10 +108,15 @@ func (b *builder) forbid(h *homes) {
 			above(c.dir, "contains home directories")
 		}
 	}
+	var met []*handle.Handle
 	for _, p := range append([]string{b.caller.RuntimeDir, "/dev/shm", "/run/user"}, scratchDirs...) {
 		if dir := b.dir(p); dir != nil {
 			note(dir.ID, fmt.Sprintf("is %s, where other programs have their files and sockets", p))
+			met = append(met, dir)
 		}
+	}
+	if proc.FewFiles() {
+		b.paths.Rest(slices.DeleteFunc(met, h.has))
 	}
 	if dir, _ := b.stateRoot(); dir != nil { // or the next one above, where it is not there yet
 		note(dir.ID, "holds the state of your containers")

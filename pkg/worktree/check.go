@@ -36,16 +36,8 @@ func (g *Guard) Close() {
 		o.dir.Close()
 	}
 	g.opened = nil
-	for _, l := range g.links {
-		g.missing = append(g.missing, l.missing)
-	}
 	for _, h := range g.bases {
 		h.Close()
-	}
-	for _, m := range g.missing {
-		if m.dir != g.dir {
-			m.dir.Close()
-		}
 	}
 }
 
@@ -83,6 +75,7 @@ func (g *Guard) Check() (told []string) {
 	}
 	told = append(told, g.checkAbsent()...)
 	told = append(told, g.checkFixed()...)
+	told = append(told, g.checkPath()...)
 	if err != nil || len(told) > 0 {
 		entries = nil // something has another name by now
 	}

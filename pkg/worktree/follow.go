@@ -220,6 +220,18 @@ func (g *Guard) protectPath(path string) {
 	}
 }
 
+// protectDotfile is that for what a link of the caller's own leads to, and says so: it may be what they work on.
+func (g *Guard) protectDotfile(path string) {
+	a, rel, ok := g.where(path)
+	if !ok || g.excepted(path) {
+		return
+	}
+	g.protect(a.dir, a.to, rel)
+	if covered(*a.to, rel, true) {
+		g.Dotfiles = append(g.Dotfiles, Quote(g.shown(a.dir, rel)))
+	}
+}
+
 // where is the place of a path in what is shared.
 func (g *Guard) where(path string) (a area, rel string, ok bool) {
 	if a, rel, ok = g.lies(path); !ok {

@@ -79,7 +79,7 @@ func (g *Guard) openGit(top *handle.Handle) bool {
 	case err != nil:
 		return false
 	case h.IsDir() && top == g.dir:
-		g.guardGitDir(&gitDir{Handle: h, base: g.dir, to: &g.Inside, rel: ".git", top: top})
+		g.guardGitDir(&gitDir{Handle: g.hold(h), base: g.dir, to: &g.Inside, rel: ".git", top: top})
 		return true
 	case h.IsDir():
 		return g.show(h, top, "")

@@ -23,14 +23,12 @@ func (g *Guard) guardGitDir(d *gitDir) {
 	} else {
 		g.half[d.ID] = true
 	}
-	if own, err := d.Dup(); err == nil {
-		g.watched.dirs = append(g.watched.dirs, own)
-	}
+	g.watched.dirs = append(g.watched.dirs, g.base(d.Handle))
 	if d.rel != "." && !g.pin(d.base, d.to, d.rel) {
 		return
 	}
-	has := g.listed(d.Handle, "config", "hooks", "config.worktree", "commondir", "worktrees", "modules")
-	for _, name := range []string{"config", "hooks", "config.worktree", "commondir"} {
+	has := g.listed(d.Handle, "config", "hooks", "config.worktree", "commondir", "worktrees", "modules", "lazygit.yml")
+	for _, name := range []string{"config", "hooks", "config.worktree", "commondir", "lazygit.yml"} {
 		if has[name] {
 			g.protect(d.base, d.to, filepath.Join(d.rel, name))
 		} else {
@@ -195,12 +193,16 @@ func (g *Guard) guardModules(d *gitDir, modules string) {
 				return
 			}
 			m, err := g.beneath(d.base, at)
-			if err != nil || !m.IsDir() {
+			if err != nil {
 				continue
 			}
-			if g.isGitDir(m) {
-				g.guardGitDir(&gitDir{Handle: m, base: d.base, to: d.to, rel: at, top: d.top})
-			} else {
+			switch {
+			case !m.IsDir():
+				m.Close()
+			case g.isGitDir(m):
+				g.guardGitDir(&gitDir{Handle: g.hold(m), base: d.base, to: d.to, rel: at, top: d.top})
+			default:
+				m.Close()
 				walk(at, level+1) // a name with slashes in it
 			}
 		}
@@ -243,8 +245,9 @@ func (g *Guard) guardNested(rel string) {
 		h.Close()
 		return
 	}
+	defer top.Close()
 	if h.IsDir() {
-		g.guardGitDir(&gitDir{Handle: h, base: g.dir, to: &g.Inside, rel: rel, top: top})
+		g.guardGitDir(&gitDir{Handle: g.hold(h), base: g.dir, to: &g.Inside, rel: rel, top: top})
 		return
 	}
 	g.known[h.ID] = true

@@ -3,6 +3,7 @@ package worktree
 import (
 	"errors"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,13 +23,14 @@ type Guard struct {
 	Closed   string   // what is closed to the caller, who owns it: a command may open it and write what is in it
 	Whole    int      // clones of which all is read-only, for they are many
 	Linked   []string // what is read-only and has other names
+	Dotfiles []string // what of those is read-only
 	Tree     *Dir     // the whole work tree that dir is a part of; nil where there is none, or dir is all of it
 	GitDirs  []*Dir   // git directories that lie outside of dir, with what is protected in them
 	Inside   []Part   // of dir
 	missing  []missing
 	absent   []absent
 	fixed    []fixed
-	bases    map[*handle.Handle]*handle.Handle
+	bases    map[named]*handle.Handle
 	links    []link
 	known    map[handle.ID]bool // repositories that were there at the start
 	half     map[handle.ID]bool // what was guarded and was none
@@ -61,11 +63,14 @@ type Ask struct {
 	Except  []string // absolute paths that are not protected
 	None    bool     // nothing is
 	Binary  *handle.Handle
-	Own     []OwnConfig        // the caller's own configuration, in git's order
-	Home    string             // what ~ stands for
-	Memory  string             // the file of what was not looked at, see Doubts; "" for none
-	Ours    []string           // files that the next start reads or runs, or is to show whole
-	Hidden  map[handle.ID]bool // directories that the command does not get to see, wherever they lie
+	Own     []OwnConfig // the caller's own configuration, in git's order
+	Home    string      // what ~ stands for
+	Memory  string      // the file of what was not looked at, see Doubts; "" for none
+	Ours    []string    // files that the next start reads or runs, or is to show whole
+	Path    []string    // the directories of $PATH, absolute
+	// Dotfiles are what links lead to that are the caller's own, and that programs outside obey; absolute.
+	Dotfiles []string
+	Hidden   map[handle.ID]bool // directories that the command does not get to see, wherever they lie
 	// May says whether a directory above the shared one may be shown to the command.
 	May func(*handle.Handle) bool
 }
@@ -87,14 +92,29 @@ type fixed struct {
 	keys map[string]bool // of a git configuration: what it said that is not plain
 }
 
+// named is a directory under one of its names.
+type named struct {
+	id   handle.ID
+	path string
+}
+
 // link is a symbolic link in a place that cannot be mounted on.
 type link struct {
 	missing
 	target string
 }
 
-// usual are the files and directories of a project that editors and shells act on when they see them.
-var usual = []string{".gitmodules", ".vscode", ".idea", ".envrc", ".devcontainer", ".mise.toml", ".exrc", ".nvim.lua"}
+// usual are the files and directories of a project that git, editors, shells, agents and interpreters act on when they see
+// them: each has them run programs, or start servers.
+var usual = strings.Fields(`.gitmodules
+	.vscode .cursor .windsurf .idea .fleet .zed .helix .devcontainer .devcontainer.json .dir-locals.el .dir-locals-2.el
+	.exrc .vimrc _vimrc .gvimrc .nvimrc .nvim.lua .lvimrc
+	.envrc .mise .mise.toml .mise.local.toml mise.toml mise.local.toml .rtx.toml
+	.claude .codex .gemini .mcp.json .aider.conf.yml
+	.Rprofile .irbrc .pryrc .octaverc`)
+
+// installed are what a hook acts on that somebody has installed, and that stands for the hook: as it is.
+var installed = strings.Fields(".pre-commit-config.yaml lefthook.yml lefthook.yaml .lefthook.yml .lefthook.yaml lefthook-local.yml .overcommit.yml .hg/hgrc .hg/hgrc-not-shared")
 
 // Find looks at a directory that is going to be shared. It changes nothing. What cannot be read is protected as it is; but a
 // command that runs already may close directories and open them again as often as it likes, to keep them from being looked
@@ -123,19 +143,13 @@ func find(dir *handle.Handle, ask Ask) *Guard {
 	}
 	if err != nil { // it can be entered, and not be listed
 		var st unix.Stat_t
-		for _, name := range append([]string{".git", "HEAD", "objects", "refs", "commondir"}, usual...) {
+		for _, name := range slices.Concat([]string{".git", ".hg", "HEAD", "objects", "refs", "commondir", bundleFile}, usual, installed) {
 			if unix.Fstatat(dir.FD, name, &st, unix.AT_SYMLINK_NOFOLLOW) == nil {
 				has[name] = unix.DT_UNKNOWN
 			}
 		}
 	}
-	for _, name := range usual {
-		if _, ok := has[name]; ok {
-			g.protect(dir, &g.Inside, name)
-		} else {
-			g.miss(dir, name, name)
-		}
-	}
+	g.findUsual(has)
 	g.findGit(has)
 	g.findNested(names)
 	g.followOwn()
@@ -143,6 +157,9 @@ func find(dir *handle.Handle, ask Ask) *Guard {
 		if path != "" {
 			g.protectPath(path)
 		}
+	}
+	for _, path := range ask.Dotfiles {
+		g.protectDotfile(path)
 	}
 	for _, path := range ask.Protect {
 		if rel, ok := below(path, dir.Path); ok && rel != "." {
@@ -156,6 +173,31 @@ func find(dir *handle.Handle, ask Ask) *Guard {
 	}
 	g.findBinary()
 	return g
+}
+
+// findUsual protects what of the usual is there, and remembers what is not.
+func (g *Guard) findUsual(has map[string]uint8) {
+	there := func(name string) bool {
+		top, _, _ := strings.Cut(name, "/")
+		_, ok := has[top]
+		return ok
+	}
+	for _, name := range append([]string{".hg"}, usual...) {
+		switch {
+		case !there(name):
+			g.miss(g.dir, name, name)
+		case name != ".hg":
+			g.protect(g.dir, &g.Inside, name)
+		}
+	}
+	for _, name := range installed {
+		if there(name) {
+			g.protect(g.dir, &g.Inside, name)
+		}
+	}
+	if there(bundleFile) && isBundle(g.dir) {
+		g.protect(g.dir, &g.Inside, bundleFile)
+	}
 }
 
 // Env are variables that keep tools from failing on what is read-only, where the caller has not set them.
@@ -200,17 +242,28 @@ func (g *Guard) base(dir *handle.Handle) *handle.Handle {
 	if dir == g.dir {
 		return dir
 	}
-	if g.bases[dir] == nil {
-		own, err := dir.Dup()
-		if err != nil {
-			return g.dir
-		}
-		if g.bases == nil {
-			g.bases = map[*handle.Handle]*handle.Handle{}
-		}
-		g.bases[dir] = own
+	if own := g.bases[named{dir.ID, dir.Path}]; own != nil {
+		return own
 	}
-	return g.bases[dir]
+	own, err := dir.Dup()
+	if err != nil {
+		return g.dir // and nothing is started: [proc.Refused]
+	}
+	return g.hold(own)
+}
+
+// hold keeps a directory open, once under each of its names, until the guard is closed.
+func (g *Guard) hold(dir *handle.Handle) *handle.Handle {
+	at := named{dir.ID, dir.Path}
+	if own := g.bases[at]; own != nil {
+		dir.Close()
+		return own
+	}
+	if g.bases == nil {
+		g.bases = map[named]*handle.Handle{}
+	}
+	g.bases[at] = dir
+	return dir
 }
 
 // missFirst remembers the first directory that is missing on the way to a path, and makes mount points of those before it.
@@ -355,15 +408,14 @@ func (g *Guard) miss(dir *handle.Handle, rel, shown string) {
 // parent opens the directory that a path below dir lies in.
 func (g *Guard) parent(dir *handle.Handle, rel string) (*handle.Handle, string, bool) {
 	up, name := filepath.Split(rel)
-	switch {
-	case up == "" && dir == g.dir:
-		return dir, name, true
-	case up == "":
-		h, err := dir.Dup()
-		return h, name, err == nil
+	if up == "" {
+		return g.base(dir), name, true
 	}
 	h, err := g.beneath(dir, filepath.Clean(up))
-	return h, name, err == nil
+	if err != nil {
+		return nil, "", false
+	}
+	return g.hold(h), name, true
 }
 
 // shown is a path as people know it: below the shared directory where it is there.

@@ -2,6 +2,7 @@ package worktree
 
 import (
 	"errors"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -158,16 +159,51 @@ func (w *walk) ownWorktree(dir *handle.Handle) bool {
 	return err == nil && strings.TrimSpace(string(data)) == "../.." && !hasName(dir, "config.worktree")
 }
 
-// link decides about a symbolic link at or below "modules", by which git would find a submodule's repository.
-func (w *walk) link(l *level, name string) bool {
-	if _, err := readlink(l.fd, name); err != nil {
+// door decides about a symbolic link or a FIFO in a git directory, where git makes none, and says whether it is one. Git
+// outside would write and delete what a link leads to: the message of a commit, a log, what is left of a linked work tree;
+// or find a submodule's repository by it. Below "modules" one counts whatever its time.
+func (w *walk) door(l *level, name string) bool {
+	var st unix.Statx_t
+	if unix.Statx(l.fd, name, unix.AT_SYMLINK_NOFOLLOW, unix.STATX_TYPE|unix.STATX_CTIME, &st) != nil {
 		return false
 	}
-	path := w.in(l, name)
-	if !w.links[path] && !w.excepted(path) {
+	kind := uint32(st.Mode) & unix.S_IFMT
+	if kind != unix.S_IFLNK && kind != unix.S_IFIFO {
+		return false
+	}
+	path, modules := w.in(l, name), w.below(l, name) == inModules
+	top := l.at == gitTop || l.at == movedAside
+	switch {
+	case w.links[path] || w.excepted(path) || !w.during(st.Ctime) && !modules:
+	case top && (name == "HEAD" && leadsToRef(l.fd) || strings.Contains(name, aside)): // git reads no such name there
+	case modules:
 		w.told = append(w.told, moved(missing{&handle.Handle{FD: l.fd}, name, path}, "was not there before, and leads git outside elsewhere"))
+	default:
+		w.told = append(w.told, w.remove(l, name, path))
 	}
 	return true
+}
+
+// remove takes a link or a FIFO away: it has nothing in it, and under another name git would follow it as well.
+func (w *walk) remove(l *level, name, path string) string {
+	what := "it was a FIFO"
+	if target, err := readlink(l.fd, name); err == nil {
+		what = "it was a link to " + Quote(target)
+	}
+	err := unix.Unlinkat(l.fd, name, 0)
+	if errors.Is(err, unix.EACCES) && openUp(&handle.Handle{FD: l.fd}) {
+		err = unix.Unlinkat(l.fd, name, 0)
+	}
+	if err != nil {
+		return fmt.Sprintf("%s was not there before, and leads git outside elsewhere; it cannot be removed: %v: do so before you run git there", Quote(path), err)
+	}
+	return fmt.Sprintf("%s was not there before, and would lead git outside elsewhere: %s, and is removed; --no-protect=%[1]s leaves it", Quote(path), what)
+}
+
+// leadsToRef says whether HEAD is a link to a branch, as git makes it with core.preferSymlinkRefs.
+func leadsToRef(dir int) bool {
+	target, err := readlink(dir, "HEAD")
+	return err == nil && strings.HasPrefix(target, "refs/heads/") && filepath.Clean(target) == target
 }
 
 // state decides about what is under way in a git directory: in one that was known, what was not at the start; in another,

@@ -18,7 +18,7 @@ import (
 //	dir, git DEV INO PATH     the shared directory, and git directories outside of it
 //	known, seen DEV INO       repositories that were there, guarded and not
 //	hidden DEV INO            directories that the command does not see
-//	missing, absent, except, memory 0 0 PATH
+//	missing, absent, except, path, memory 0 0 PATH
 //	fixed, repo DEV INO PATH  what was read-only, and repositories that were guarded
 //	link 0 LENGTH PATHTARGET  LENGTH is the path's
 //	pending DEV INO TEXT      what would run programs in such a git directory
@@ -70,6 +70,9 @@ func (g *Guard) Note() (n Note) {
 	}
 	for _, path := range g.ask.Except {
 		add("except", 0, 0, path)
+	}
+	for _, dir := range g.ask.Path {
+		add("path", 0, 0, dir)
 	}
 	add("memory", 0, 0, g.ask.Memory)
 	return n
@@ -141,6 +144,8 @@ func (n Note) Open() (*Guard, error) {
 			g.pending[program{id, l.text}] = true
 		case "memory":
 			g.ask.Memory = l.text
+		case "path":
+			g.ask.Path = append(g.ask.Path, l.text)
 		case "except":
 			g.ask.Except = append(g.ask.Except, l.text)
 		default:
@@ -218,7 +223,7 @@ func (g *Guard) remember(bases []*handle.Handle, l line) {
 		rel, in := below(path, base.Path)
 		if l.kind == "repo" && in {
 			if h, err := base.Beneath(rel); err == nil && h.ID == (handle.ID{Dev: l.a, Ino: l.b}) {
-				g.watched.dirs = append(g.watched.dirs, h)
+				g.watched.dirs = append(g.watched.dirs, g.hold(h))
 			} else if err == nil {
 				h.Close()
 			}

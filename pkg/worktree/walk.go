@@ -279,6 +279,8 @@ func (w *walk) look(l *level, entries []entry) {
 		w.self(l)
 	}
 	seen := false
+	_, bare := w.g.known[l.id]
+	git := l.at != inTree || bare
 	if l.at == gitTop && slices.ContainsFunc(entries, isUnderWay) {
 		w.state(l)
 	}
@@ -287,7 +289,11 @@ func (w *walk) look(l *level, entries []entry) {
 		case strings.EqualFold(e.name, ".git"): // some file systems do not tell them apart, and git obeys
 			seen = true
 			w.dotGit(l, e.name)
-		case e.kind != unix.DT_DIR && w.below(l, e.name) == inModules && w.link(l, e.name):
+		case l.at == inTree && e.name == bundleFile && e.kind != unix.DT_DIR:
+			w.bundle(l)
+		case git && e.kind != unix.DT_DIR && e.kind != unix.DT_REG && w.door(l, e.name):
+		case git && !dir && (e.name == "index" || strings.HasPrefix(e.name, "sharedindex.")):
+			w.index(l, e.name)
 		case dir:
 			if at := w.below(l, e.name); at != inGit || !w.stale(l.fd, e.name) {
 				l.next = append(l.next, child{e.name, at})

@@ -50,9 +50,6 @@ func (w *watch) close() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.over = true
-	for _, d := range w.dirs {
-		d.Close()
-	}
 	if w.fd != 0 {
 		unix.Close(w.fd)
 	}
