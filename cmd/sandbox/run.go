@@ -244,15 +244,11 @@ func (a *app) wished(r *lifecycle.Runtime, f *runFlags, form form, args []string
 	w := &f.wish
 	w.Tree, w.Args, w.Init = form == formTree, args, f.init
 	w.Network = f.namespace()
-	caller := whoTyped(r)
-	if caller.Binary, err = a.exe.open(); err != nil && a.exe.path != "" {
-		return o, fmt.Errorf("find this program, which must not be writable for the command: %w", err)
+	caller, err := a.whoTyped(r, f)
+	if err != nil {
+		return o, err
 	}
-	if caller.Binary != nil {
-		caller.Paths.Keep(caller.Binary)
-	}
-	caller.Made, o.Paths = &f.made, caller.Paths
-	caller.Mounts = &hostLook{host: r.Kernel}
+	o.Paths = caller.Paths
 	var unknown error
 	r.Helpers.Shared = sharing(w, caller, &unknown)
 	ids, contract, err := r.ChooseIDs(w.Userns, w.Tree)
@@ -260,9 +256,6 @@ func (a *app) wished(r *lifecycle.Runtime, f *runFlags, form form, args []string
 		return o, err
 	}
 	o.Contract = contract
-	if w.Tree {
-		caller.Sockets = r.Kernel.Sockets
-	}
 	var notices []spec.Notice
 	if o.Spec, notices, err = w.Spec(caller, ids); kernel.FilesRefused() {
 		// What could not be looked at may be what is to be hidden.
@@ -274,13 +267,25 @@ func (a *app) wished(r *lifecycle.Runtime, f *runFlags, form form, args []string
 	for _, n := range notices {
 		a.tell(n.Text)
 	}
-	o.Hidden, o.Typed = f.made.Hidden, true
+	o.Bundle, o.Typed, o.Scoped = caller.Cwd, true, w.SharesHost()
+	if w.Tree {
+		o.Contract = append(o.Contract, doorGroups(r)...)
+	}
+	if f.own.wanted && !makesTerminals(o.Spec.Mounts) {
+		f.own, o.Spec.Process.Terminal = ownTerminal{}, false
+	}
+	o.Init = true // else the command would be process 1, to which ^C and SIGTERM are nothing unless it asks for them
+	f.goWith(&o)
 	if kernel.FewFiles() {
 		o.Paths.Shelve(o.Hidden)
-		if err := r.Kernel.FilesLeft(filesOfStart); err != nil {
-			return o, err
-		}
+		err = r.Kernel.FilesLeft(filesOfStart)
 	}
+	return o, err
+}
+
+// goWith adds what goes with a spec and has no place in it.
+func (f *runFlags) goWith(o *lifecycle.Options) {
+	o.Hidden = f.made.Hidden
 	for _, f := range f.made.Files {
 		o.Files = append(o.Files, lifecycle.File(f))
 	}
@@ -290,29 +295,29 @@ func (a *app) wished(r *lifecycle.Runtime, f *runFlags, form form, args []string
 			o.Guards = append(o.Guards, n)
 		}
 	}
-	o.Scoped = w.SharesHost()
-	if w.Tree {
-		o.Contract = append(o.Contract, doorGroups(r)...)
-	}
-	o.Bundle = caller.Cwd
-	if f.own.wanted && !makesTerminals(o.Spec.Mounts) {
-		f.own, o.Spec.Process.Terminal = ownTerminal{}, false
-	}
-	o.Init = true // else the command would be process 1, to which ^C and SIGTERM are nothing unless it asks for them
-	return o, nil
 }
 
 // whoTyped is the caller as a spec depends on it.
-func whoTyped(r *lifecycle.Runtime) spec.Caller {
-	c := spec.Caller{
+func (a *app) whoTyped(r *lifecycle.Runtime, f *runFlags) (c spec.Caller, err error) {
+	c = spec.Caller{
 		UID: r.Caller.UID, GID: r.Caller.GID, Groups: r.Caller.Groups, Name: r.Name(),
 		Home: os.Getenv("HOME"), PasswdHome: r.Home(), Env: os.Environ(), Nested: !r.Self.InitialUserns(),
 		RuntimeDir: os.Getenv("XDG_RUNTIME_DIR"), StateRoot: absolute(r.Root.Path), Paths: handle.Set{}, Ours: r.Helpers.Configuration(), Began: spec.Began,
+		Made: &f.made, Mounts: &hostLook{host: r.Kernel},
+	}
+	if f.wish.Tree {
+		c.Sockets = r.Kernel.Sockets
 	}
 	if dir, err := handle.Cwd(); err == nil { // removed: the spec says what that means
 		c.Cwd, c.Dir = dir.Path, dir
 	}
-	return c
+	if c.Binary, err = a.exe.open(); err != nil && a.exe.path != "" {
+		return c, fmt.Errorf("find this program, which must not be writable for the command: %w", err)
+	}
+	if c.Binary != nil {
+		c.Paths.Keep(c.Binary)
+	}
+	return c, nil
 }
 
 // doorGroups tells, in the report, of groups that the command is in because its caller is.

@@ -39,25 +39,33 @@ func (s Set) lay(list []*Handle) {
 	if list = list[:min(len(list), most)]; len(list) < 2 {
 		return
 	}
-	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return
-	}
 	fds := make([]int, len(list))
 	for i, h := range list {
 		fds[i] = h.FD
 	}
-	err = unix.Sendmsg(pair[1], []byte{0}, unix.UnixRights(fds...), nil, unix.MSG_DONTWAIT)
-	unix.Close(pair[1])
+	socket, err := send(fds)
 	if err != nil {
-		unix.Close(pair[0])
 		return
 	}
 	for _, h := range list {
 		unix.Close(h.FD)
 		h.FD = -1
 	}
-	s.Keep(&Handle{FD: pair[0]})
+	s.Keep(&Handle{FD: socket})
+}
+
+// send puts descriptors into a message, which stays as long as the socket does that it returns.
+func send(fds []int) (socket int, err error) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, err
+	}
+	err = unix.Sendmsg(pair[1], []byte{0}, unix.UnixRights(fds...), nil, unix.MSG_DONTWAIT)
+	unix.Close(pair[1])
+	if err != nil {
+		unix.Close(pair[0])
+	}
+	return pair[0], err
 }
 
 // Wake opens a shelved file again, by a path. Where another file is there, it cannot be looked at still.

@@ -32,18 +32,22 @@ func (r *Runtime) JoinNetwork(s *specs.Spec, paths handle.Set, id string) error 
 	if err != nil {
 		return err
 	}
-	for i := range s.Linux.Namespaces {
-		n := &s.Linux.Namespaces[i]
-		switch {
-		case n.Type == specs.NetworkNamespace:
-			n.Path = proc.Dir(rec.Pid) + "/ns/net"
-		case n.Type == specs.UserNamespace && own&unix.CLONE_NEWUSER != 0:
-			n.Path = proc.Dir(rec.Pid) + "/ns/user"
-			s.Linux.UIDMappings, s.Linux.GIDMappings = nil, nil
-		}
-	}
+	joinNetwork(s.Linux, proc.Dir(rec.Pid), own&unix.CLONE_NEWUSER != 0)
 	network.ShareFiles(network.View{Spec: s, Paths: paths, Warn: r.Warn}, d)
 	return nil
+}
+
+// joinNetwork names the namespaces of a process, which is a directory of /proc.
+func joinNetwork(l *specs.Linux, process string, users bool) {
+	for i := range l.Namespaces {
+		switch n := &l.Namespaces[i]; {
+		case n.Type == specs.NetworkNamespace:
+			n.Path = process + "/ns/net"
+		case n.Type == specs.UserNamespace && users:
+			n.Path = process + "/ns/user"
+			l.UIDMappings, l.GIDMappings = nil, nil
+		}
+	}
 }
 
 // Ports lists the published ports of a container, and what its network said last.

@@ -40,19 +40,28 @@ func linksIn(dir *handle.Handle, dots bool) (paths []string) {
 		if e.Type() != os.ModeSymlink || dots && !strings.HasPrefix(e.Name(), ".") {
 			continue
 		}
-		if link, err := dir.Link(e.Name()); err == nil {
-			target, err := link.Target()
-			link.Close()
-			switch {
-			case err != nil:
-			case filepath.IsAbs(target):
-				paths = append(paths, filepath.Clean(target))
-			default:
-				paths = append(paths, filepath.Join(dir.Path, target))
-			}
+		if target := targetOf(dir, e.Name()); target != "" {
+			paths = append(paths, target)
 		}
 	}
 	return paths
+}
+
+// targetOf is where a link in a directory leads, absolute; "" for nowhere.
+func targetOf(dir *handle.Handle, name string) string {
+	link, err := dir.Link(name)
+	if err != nil {
+		return ""
+	}
+	defer link.Close()
+	target, err := link.Target()
+	switch {
+	case err != nil:
+		return ""
+	case filepath.IsAbs(target):
+		return filepath.Clean(target)
+	}
+	return filepath.Join(dir.Path, target)
 }
 
 // path are the directories of $PATH.

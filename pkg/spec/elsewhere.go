@@ -194,29 +194,40 @@ func (b *builder) tellHidden() {
 
 // liesIn says whether one lies in one of others, on the same mount as that.
 func (b *builder) liesIn(dir *handle.Handle, others []*handle.Handle) (in bool) {
-	if len(others) > 0 && !dir.IsDir() {
-		for range 20 { // a file knows of no directory that it lies in
-			up, err := b.open(b.offHost(filepath.Dir(dir.Now())))
-			if err != nil {
-				continue
-			}
-			defer up.Close()
-			if found, err := up.Beneath(filepath.Base(dir.Now())); err == nil {
-				found.Close()
-				if found.ID == dir.ID {
-					return b.liesIn(up, others) || among(others, up)
-				}
+	switch {
+	case len(others) == 0:
+		return false
+	case !dir.IsDir():
+		up := b.upOf(dir)
+		if up == nil {
+			return true // somebody takes care that it is not found
+		}
+		defer up.Close()
+		return among(others, up) || b.liesIn(up, others)
+	}
+	b.above(dir, func(up *handle.Handle) bool {
+		in = among(others, up)
+		return !in
+	})
+	return in
+}
+
+// upOf is the directory of a file, which knows of none that it lies in; nil where it is not found by its name.
+func (b *builder) upOf(file *handle.Handle) *handle.Handle {
+	for range 20 {
+		up, err := b.open(b.offHost(filepath.Dir(file.Now())))
+		if err != nil {
+			continue
+		}
+		if found, err := up.Beneath(filepath.Base(file.Now())); err == nil {
+			found.Close()
+			if found.ID == file.ID {
+				return up
 			}
 		}
-		return true // somebody takes care that it is not found
+		up.Close()
 	}
-	if len(others) > 0 {
-		b.above(dir, func(up *handle.Handle) bool {
-			in = among(others, up)
-			return !in
-		})
-	}
-	return in
+	return nil
 }
 
 // errMoved is what a place is when it is no more what the mount table had there.

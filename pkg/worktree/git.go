@@ -3,6 +3,7 @@ package worktree
 import (
 	"errors"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -126,14 +127,16 @@ func (g *Guard) linked(top, file *handle.Handle) bool {
 		}
 		return g.show(common, top, filepath.Join("worktrees", name))
 	}
+	return g.submodule(git, top) && g.show(git, top, "")
+}
+
+// submodule says whether a git directory says of itself that its work tree is this one.
+func (g *Guard) submodule(git, top *handle.Handle) bool {
 	config, _ := g.read(git, "config")
 	vars, _ := parseConfig(config)
-	for _, v := range vars {
-		if v.name() == "core.worktree" && g.names(git, v.value, top.ID) && g.isGitDir(git) {
-			return g.show(git, top, "")
-		}
-	}
-	return false
+	return slices.ContainsFunc(vars, func(v variable) bool {
+		return v.name() == "core.worktree" && g.names(git, v.value, top.ID) && g.isGitDir(git)
+	})
 }
 
 // gitFile is where the file .git of a work tree leads, nil for nowhere.

@@ -104,18 +104,6 @@ type link struct {
 	target string
 }
 
-// usual are the files and directories of a project that git, editors, shells, agents and interpreters act on when they see
-// them: each has them run programs, or start servers.
-var usual = strings.Fields(`.gitmodules
-	.vscode .cursor .windsurf .idea .fleet .zed .helix .devcontainer .devcontainer.json .dir-locals.el .dir-locals-2.el
-	.exrc .vimrc _vimrc .gvimrc .nvimrc .nvim.lua .lvimrc
-	.envrc .mise .mise.toml .mise.local.toml mise.toml mise.local.toml .rtx.toml
-	.claude .codex .gemini .mcp.json .aider.conf.yml
-	.Rprofile .irbrc .pryrc .octaverc`)
-
-// installed are what a hook acts on that somebody has installed, and that stands for the hook: as it is.
-var installed = strings.Fields(".pre-commit-config.yaml lefthook.yml lefthook.yaml .lefthook.yml .lefthook.yaml lefthook-local.yml .overcommit.yml .hg/hgrc .hg/hgrc-not-shared")
-
 // Find looks at a directory that is going to be shared. It changes nothing. What cannot be read is protected as it is; but a
 // command that runs already may close directories and open them again as often as it likes, to keep them from being looked
 // at. So nothing that belongs to the caller may be closed.
@@ -173,31 +161,6 @@ func find(dir *handle.Handle, ask Ask) *Guard {
 	}
 	g.findBinary()
 	return g
-}
-
-// findUsual protects what of the usual is there, and remembers what is not.
-func (g *Guard) findUsual(has map[string]uint8) {
-	there := func(name string) bool {
-		top, _, _ := strings.Cut(name, "/")
-		_, ok := has[top]
-		return ok
-	}
-	for _, name := range append([]string{".hg"}, usual...) {
-		switch {
-		case !there(name):
-			g.miss(g.dir, name, name)
-		case name != ".hg":
-			g.protect(g.dir, &g.Inside, name)
-		}
-	}
-	for _, name := range installed {
-		if there(name) {
-			g.protect(g.dir, &g.Inside, name)
-		}
-	}
-	if there(bundleFile) && isBundle(g.dir) {
-		g.protect(g.dir, &g.Inside, bundleFile)
-	}
 }
 
 // Env are variables that keep tools from failing on what is read-only, where the caller has not set them.
@@ -337,50 +300,6 @@ func readlink(dir int, name string) (string, error) {
 	buf := make([]byte, unix.PathMax)
 	n, err := unix.Readlinkat(dir, name, buf)
 	return string(buf[:max(0, n)]), err
-}
-
-// pin makes a directory a mount point, with those on the way to it.
-func (g *Guard) pin(dir *handle.Handle, to *[]Part, rel string) bool {
-	if rel == "." || rel == "" || covered(*to, rel, false) {
-		return true
-	}
-	h, err := g.beneath(dir, rel)
-	if err != nil {
-		return false
-	}
-	g.pinParents(dir, to, rel)
-	add(to, Part{h, rel, false})
-	return true
-}
-
-func (g *Guard) pinParents(dir *handle.Handle, to *[]Part, rel string) {
-	if up := filepath.Dir(rel); up != "." {
-		g.pin(dir, to, up)
-	}
-}
-
-// add keeps the parts in an order in which each can be mounted: what contains another comes first.
-func add(to *[]Part, p Part) {
-	for i, have := range *to {
-		if have.Rel == p.Rel {
-			if p.ReadOnly {
-				(*to)[i].ReadOnly = true
-			}
-			p.Close()
-			return
-		}
-	}
-	*to = append(*to, p)
-}
-
-// covered says whether a path lies in a part that is read-only as a whole, or where that is not asked for, is one itself.
-func covered(parts []Part, rel string, readOnly bool) bool {
-	for _, p := range parts {
-		if p.Rel == rel && (p.ReadOnly || !readOnly) || p.ReadOnly && len(rel) > len(p.Rel) && rel[len(p.Rel)] == '/' && rel[:len(p.Rel)] == p.Rel {
-			return true
-		}
-	}
-	return false
 }
 
 func (g *Guard) excepted(path string) bool {

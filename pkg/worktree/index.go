@@ -68,20 +68,10 @@ func (r *indexReader) next() (name string, dir bool, err error) {
 			return "", false, errIndex
 		}
 	}
-	if r.version == 4 {
-		strip, n := offset(r.data[path:])
-		if path += n; n == 0 || strip > len(r.name) {
-			return "", false, errIndex
-		}
-		r.name = r.name[:len(r.name)-strip]
-	} else {
-		r.name = r.name[:0]
-	}
-	length := bytes.IndexByte(r.data[path:], 0)
-	if length < 0 {
+	n, length := r.path(r.data[path:])
+	if path += n; length < 0 {
 		return "", false, errIndex
 	}
-	r.name = append(r.name, r.data[path:path+length]...)
 	if said := int(flags & most); said != min(len(r.name), most) { // by which git goes, where it is less than the most
 		return "", false, errIndex
 	}
@@ -90,6 +80,21 @@ func (r *indexReader) next() (name string, dir bool, err error) {
 	}
 	const typeOf, directory = 0o170000, 0o040000
 	return string(r.name), mode&typeOf == directory, nil
+}
+
+// path reads the path of an entry: version 4 has the number of characters before it by which the last one ends otherwise. n
+// is what the number takes, and length what is read of the path, -1 for none.
+func (r *indexReader) path(data []byte) (n, length int) {
+	strip := len(r.name)
+	if r.version == 4 {
+		if strip, n = offset(data); n == 0 || strip > len(r.name) {
+			return n, -1
+		}
+	}
+	if length = bytes.IndexByte(data[n:], 0); length >= 0 {
+		r.name = append(r.name[:len(r.name)-strip], data[n:n+length]...)
+	}
+	return n, length
 }
 
 // offset reads a number as packs have it (gitformat-pack(5), "offset encoding"), and says how many bytes it has: 0 for none.
@@ -121,17 +126,23 @@ func (r *indexReader) tables() error {
 		if size > uint64(end-at-8) {
 			return errIndex
 		}
-		body := r.data[at+8 : at+8+int(size)]
-		if string(r.data[at:at+4]) == "IEOT" {
-			for rest := body[min(4, len(body)):]; len(rest) >= 8; rest = rest[8:] {
-				if !r.starts[binary.BigEndian.Uint32(rest)] {
-					return errIndex
-				}
-			}
+		next := at + 8 + int(size)
+		if string(r.data[at:at+4]) == "IEOT" && !r.begin(r.data[at+8:next]) {
+			return errIndex
 		}
-		at += 8 + int(size)
+		at = next
 	}
 	return nil
+}
+
+// begin says whether entries begin where a table of offsets has it: a version, and pairs of an offset and a count.
+func (r *indexReader) begin(table []byte) bool {
+	for table = table[min(4, len(table)):]; len(table) >= 8; table = table[8:] {
+		if !r.starts[binary.BigEndian.Uint32(table)] {
+			return false
+		}
+	}
+	return true
 }
 
 // ignored are the characters that HFS+ takes no notice of in a name.

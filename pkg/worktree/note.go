@@ -85,6 +85,8 @@ type line struct {
 	text string
 }
 
+func (l line) id() handle.ID { return handle.ID{Dev: l.a, Ino: l.b} }
+
 func parseLine(text string) (l line, err error) {
 	f := strings.SplitN(text, " ", 4)
 	if len(f) < 4 {
@@ -115,10 +117,9 @@ func (n Note) Open() (*Guard, error) {
 		if err != nil {
 			return nil, err
 		}
-		id := handle.ID{Dev: l.a, Ino: l.b}
 		switch l.kind {
 		case "dir", "git":
-			h, err := g.openAgain(l.text, id)
+			h, err := g.openAgain(l.text, l.id())
 			if err != nil && l.kind == "dir" {
 				return nil, err
 			}
@@ -128,28 +129,10 @@ func (n Note) Open() (*Guard, error) {
 			if l.kind == "dir" {
 				g.dir = h
 			}
-		case "since":
-			g.since.Sec, g.since.Nsec = int64(l.a), int64(l.b)
-		case "known", "seen":
-			g.known[id] = l.kind == "known"
-		case "hidden":
-			if g.ask.Hidden == nil {
-				g.ask.Hidden = map[handle.ID]bool{}
-			}
-			g.ask.Hidden[id] = true
-		case "pending":
-			if g.pending == nil {
-				g.pending = map[program]bool{}
-			}
-			g.pending[program{id, l.text}] = true
-		case "memory":
-			g.ask.Memory = l.text
-		case "path":
-			g.ask.Path = append(g.ask.Path, l.text)
-		case "except":
-			g.ask.Except = append(g.ask.Except, l.text)
 		default:
-			later = append(later, l)
+			if !g.recall(l) {
+				later = append(later, l)
+			}
 		}
 	}
 	if g.dir == nil {
@@ -165,6 +148,35 @@ func (n Note) Open() (*Guard, error) {
 		g.remember(bases, l)
 	}
 	return g, nil
+}
+
+// recall takes in a line that names nothing in the directories; false for another.
+func (g *Guard) recall(l line) bool {
+	switch l.kind {
+	case "since":
+		g.since.Sec, g.since.Nsec = int64(l.a), int64(l.b)
+	case "known", "seen":
+		g.known[l.id()] = l.kind == "known"
+	case "hidden":
+		if g.ask.Hidden == nil {
+			g.ask.Hidden = map[handle.ID]bool{}
+		}
+		g.ask.Hidden[l.id()] = true
+	case "pending":
+		if g.pending == nil {
+			g.pending = map[program]bool{}
+		}
+		g.pending[program{l.id(), l.text}] = true
+	case "memory":
+		g.ask.Memory = l.text
+	case "path":
+		g.ask.Path = append(g.ask.Path, l.text)
+	case "except":
+		g.ask.Except = append(g.ask.Except, l.text)
+	default:
+		return false
+	}
+	return true
 }
 
 // openWay gives the directories on the way to what a line names the rights of their owner.
