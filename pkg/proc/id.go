@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -25,13 +26,15 @@ func Of(pid int) (ID, error) {
 
 // Boot tells this boot from others. It is "" in containers that mask it; then
 // start times alone decide.
-func Boot() string {
+func Boot() string { return boot() }
+
+var boot = sync.OnceValue(func() string {
 	b, err := ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
 		return ""
 	}
 	return strings.TrimSpace(string(b))
-}
+})
 
 // Alive says whether the pid still is this process's, and it has not ended.
 func (id ID) Alive() bool {
