@@ -287,6 +287,9 @@ func (b *builder) tellNames(g *worktree.Guard) {
 	if len(g.Dotfiles) > 0 {
 		b.notice("dotfiles-not-writable", "links in your home lead to %s, which the command may therefore not write: --no-protect=PATH lets it", worktree.Some(g.Dotfiles))
 	}
+	if g.AllDots {
+		b.notice("dotfiles-writable", "links in your home lead to this directory or one above: programs outside may act on what the command writes here")
+	}
 	if g.Whole > 0 {
 		b.notice("clones-not-writable", "there are many clones here: git cannot write in %d of them: --no-protect=DIR/.git lets it in one", g.Whole)
 	}

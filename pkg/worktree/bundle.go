@@ -3,9 +3,10 @@ package worktree
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strings"
 
-	"sandbox/pkg/handle"
+	"golang.org/x/sys/unix"
 )
 
 // bundleFile makes a directory a bundle, which `sandbox run NAME` starts when somebody stands in it: with its hooks, outside.
@@ -14,9 +15,18 @@ const bundleFile = "config.json"
 // mostBundle is more than any such file has that is started, in bytes.
 const mostBundle = 8 << 20
 
-// isBundle says whether a file of that name makes a bundle: many programs have a configuration called so.
-func isBundle(dir *handle.Handle) bool {
-	data, err := readUpTo(dir, bundleFile, mostBundle, 0)
+// isBundle says whether a file of that name makes a bundle: many programs have a configuration called so. What a link leads to
+// that is not shared, or not there yet, is not opened and counts as one.
+func (g *Guard) isBundle(rel string) bool {
+	h, err := g.dir.Inside(rel)
+	if err != nil {
+		return true
+	}
+	defer h.Close()
+	if h.Kind() != unix.S_IFREG {
+		return false
+	}
+	data, err := readUpTo(here, h.Name(), mostBundle, 0)
 	return err == nil && saysVersion(data)
 }
 
@@ -42,15 +52,29 @@ func saysVersion(data []byte) bool {
 	return false
 }
 
-// bundle decides about a configuration that came into being or was changed.
+// bundle decides about a configuration that came into being or was changed, or may have come with a directory that was moved.
 func (w *walk) bundle(l *level) {
-	dir, path := &handle.Handle{FD: l.fd}, w.in(l, bundleFile)
-	for _, f := range w.g.fixed {
-		if f.path == path {
-			return // the command could not write it
-		}
+	st, young := w.young(l, bundleFile)
+	path := w.in(l, bundleFile)
+	link := uint32(st.Mode)&unix.S_IFMT == unix.S_IFLNK
+	written := slices.ContainsFunc(w.g.fixed, func(f fixed) bool { return f.path == path }) // not by the command
+	if written || !young && !link || w.excepted(path) || w.tooLate() || !w.g.isBundle(path) {
+		return
 	}
-	if w.rewritten(dir, bundleFile) && !w.excepted(path) && isBundle(dir) {
-		w.told = append(w.told, moved(missing{dir, bundleFile, path}, "is new or was changed, and makes a bundle whose hooks run outside"))
+	if w.during(st.Ctime) || link && w.rewrittenInside(path) {
+		w.aside(l, bundleFile, "is new or was changed, and makes a bundle whose hooks run outside")
+	} else if l.fresh {
+		w.told = append(w.told, Quote(path)+" may have come with a directory that was moved, and makes "+Quote(w.in(l, ""))+" a bundle whose hooks run outside: look at it before you type sandbox run there")
 	}
+}
+
+// rewrittenInside says whether what a link leads to, in what is shared, was changed.
+func (w *walk) rewrittenInside(path string) bool {
+	h, err := w.g.dir.Inside(path)
+	if err != nil {
+		return false
+	}
+	defer h.Close()
+	var st unix.Statx_t
+	return unix.Statx(h.FD, "", unix.AT_EMPTY_PATH, unix.STATX_CTIME, &st) == nil && w.during(st.Ctime)
 }

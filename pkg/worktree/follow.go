@@ -223,6 +223,10 @@ func (g *Guard) protectPath(path string) {
 // protectDotfile is that for what a link of the caller's own leads to, and says so: it may be what they work on.
 func (g *Guard) protectDotfile(path string) {
 	a, rel, ok := g.where(path)
+	if _, in := below(g.now(), g.real(path)); in && len(path) > 1 {
+		g.AllDots = g.AllDots || !g.excepted(g.now())
+		return
+	}
 	if !ok || g.excepted(path) {
 		return
 	}

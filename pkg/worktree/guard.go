@@ -24,6 +24,7 @@ type Guard struct {
 	Whole    int      // clones of which all is read-only, for they are many
 	Linked   []string // what is read-only and has other names
 	Dotfiles []string // what of those is read-only
+	AllDots  bool     // the shared directory is such a one, or lies in one
 	Tree     *Dir     // the whole work tree that dir is a part of; nil where there is none, or dir is all of it
 	GitDirs  []*Dir   // git directories that lie outside of dir, with what is protected in them
 	Inside   []Part   // of dir
@@ -40,7 +41,8 @@ type Guard struct {
 	isNow    string           // see now
 	pending  map[program]bool // what would run programs at the start, of what is under way
 	wantsEnv []string
-	opened   []opened // of a guard that was written down
+	opened   []opened             // of a guard that was written down
+	path     map[string]handle.ID // the directories of $PATH that are shared
 }
 
 // Dir is a directory besides the shared one that git needs, and what is protected in it.
@@ -160,6 +162,7 @@ func find(dir *handle.Handle, ask Ask) *Guard {
 		}
 	}
 	g.findBinary()
+	g.notePath()
 	return g
 }
 

@@ -22,6 +22,9 @@ var errIndex = errors.New("is not one that git writes")
 // work tree. Git refuses to add such a path, and believes an index that has it: the next `git restore .` writes a hook. hash
 // is the length of an object's name in bytes.
 func checkIndex(index []byte, hash int) error {
+	if hash == 0 {
+		return errors.New("cannot be read, for the configuration does not say plainly what object names are")
+	}
 	if len(index) < 12+hash || string(index[:4]) != "DIRC" {
 		return errIndex
 	}
@@ -29,14 +32,16 @@ func checkIndex(index []byte, hash int) error {
 	if version < 2 || version > 4 || uint64(count) > uint64(len(index)) {
 		return errIndex
 	}
-	r := indexReader{data: index, at: 12, version: version, hash: hash, starts: make(map[uint32]bool)}
+	r := indexReader{data: index, at: 12, version: version, hash: hash}
 	for range count {
-		name, dir, err := r.next()
-		if err != nil {
+		e, err := r.next()
+		switch {
+		case err != nil:
 			return err
-		}
-		if refused(name, dir) {
-			return fmt.Errorf("has the path %s", Quote(name))
+		case refused(e.name, e.dir):
+			return fmt.Errorf("has the path %s", Quote(e.name))
+		case e.hidden:
+			return fmt.Errorf("has the path %s, which git shows nowhere", Quote(e.name))
 		}
 	}
 	return r.tables()
@@ -49,37 +54,51 @@ type indexReader struct {
 	version uint32
 	hash    int
 	name    []byte
-	starts  map[uint32]bool // where a block of entries may begin
+	starts  []start
+}
+
+// start is where an entry begins, and whether it says all of its path.
+type start struct {
+	at    uint32
+	whole bool
+}
+
+// indexEntry is what counts of an entry.
+type indexEntry struct {
+	name   string
+	dir    bool
+	hidden bool // taken for unchanged, and for what is only meant to be added: git status and git diff pass over it
 }
 
 // next reads an entry: ten numbers of 32 bits, of which the seventh is the mode, the object's name, flags, and the path.
-func (r *indexReader) next() (name string, dir bool, err error) {
-	const numbers, extended, most = 40, 0x4000, 0xfff
-	start, path := r.at, r.at+numbers+r.hash+2
-	if path+2 > len(r.data) {
-		return "", false, errIndex
+func (r *indexReader) next() (e indexEntry, err error) {
+	const numbers, unchanged, extended, meant, most = 40, 0x8000, 0x4000, 0x2000, 0xfff
+	begin, path := r.at, r.at+numbers+r.hash+2
+	if path+2 > len(r.data) || uint64(begin) > 1<<32-1 {
+		return e, errIndex
 	}
-	if r.starts[uint32(start)] = true; uint64(start) > 1<<32-1 {
-		return "", false, errIndex
-	}
-	mode, flags := binary.BigEndian.Uint32(r.data[start+24:]), binary.BigEndian.Uint16(r.data[path-2:])
+	mode, flags := binary.BigEndian.Uint32(r.data[begin+24:]), binary.BigEndian.Uint16(r.data[path-2:])
 	if flags&extended != 0 {
+		e.hidden = flags&unchanged != 0 && binary.BigEndian.Uint16(r.data[path:])&meant != 0
 		if path += 2; r.version < 3 {
-			return "", false, errIndex
+			return e, errIndex
 		}
 	}
+	before := len(r.name)
 	n, length := r.path(r.data[path:])
-	if path += n; length < 0 {
-		return "", false, errIndex
+	if path += n; length < 0 || len(r.name) > unix.PathMax {
+		return e, errIndex
 	}
+	r.starts = append(r.starts, start{uint32(begin), length == len(r.name) || before == 0})
 	if said := int(flags & most); said != min(len(r.name), most) { // by which git goes, where it is less than the most
-		return "", false, errIndex
+		return e, errIndex
 	}
 	if r.at = path + length + 1; r.version < 4 {
-		r.at = start + (path+length-start+8)&^7
+		r.at = begin + (path+length-begin+8)&^7
 	}
 	const typeOf, directory = 0o170000, 0o040000
-	return string(r.name), mode&typeOf == directory, nil
+	e.name, e.dir = string(r.name), mode&typeOf == directory
+	return e, nil
 }
 
 // path reads the path of an entry: version 4 has the number of characters before it by which the last one ends otherwise. n
@@ -135,14 +154,21 @@ func (r *indexReader) tables() error {
 	return nil
 }
 
-// begin says whether entries begin where a table of offsets has it: a version, and pairs of an offset and a count.
+// begin says whether the blocks of a table, a version and pairs of an offset and a count, are the entries as they are: each
+// begins with one that says all of its path, for a thread knows of no entry before, and all of them are in one.
 func (r *indexReader) begin(table []byte) bool {
+	entry := 0
 	for table = table[min(4, len(table)):]; len(table) >= 8; table = table[8:] {
-		if !r.starts[binary.BigEndian.Uint32(table)] {
+		if entry >= len(r.starts) || r.starts[entry].at != binary.BigEndian.Uint32(table) || r.version == 4 && !r.starts[entry].whole {
 			return false
 		}
+		count := binary.BigEndian.Uint32(table[4:])
+		if count == 0 || uint64(count) > uint64(len(r.starts)-entry) {
+			return false
+		}
+		entry += int(count)
 	}
-	return true
+	return entry == len(r.starts)
 }
 
 // ignored are the characters that HFS+ takes no notice of in a name.
@@ -177,7 +203,7 @@ func refused(path string, dir bool) bool {
 	return false
 }
 
-// hashLength is how long the names of a repository's objects are, in bytes.
+// hashLength is how long the names of a repository's objects are, in bytes; 0 where its configuration does not say so plainly.
 func hashLength(git *handle.Handle) int {
 	if hasName(git, "commondir") { // a linked work tree's, see [walk.ownWorktree]
 		if repository, err := git.Open("../.."); err == nil {
@@ -185,33 +211,50 @@ func hashLength(git *handle.Handle) int {
 			git = repository
 		}
 	}
-	data, _ := readBelow(git, "config")
-	vars, _ := parseConfig(data)
+	data, err := readBelow(git, "config")
+	if err != nil && !errors.Is(err, unix.ENOENT) {
+		return 0
+	}
+	vars, err := parseConfig(data)
+	if err != nil {
+		return 0
+	}
+	length, said := 20, 0
 	for _, v := range vars {
-		if v.name() == "extensions.objectformat" && strings.EqualFold(v.value, "sha256") {
-			return 32
+		if v.name() != "extensions.objectformat" {
+			continue
+		}
+		if said++; v.value == "sha256" {
+			length = 32
+		}
+		if said > 1 || v.value != "sha1" && v.value != "sha256" {
+			return 0
 		}
 	}
-	return 20
+	return length
 }
 
-// index decides about an index, or what several have in common (sharedindex.*), that was written since: where git would
-// follow it into its own directory, it is moved aside, and `git reset` makes one anew.
-func (w *walk) index(l *level, name string) {
+// index decides about an index, or what several have in common (sharedindex.*): where git would follow it into its own
+// directory, it is moved aside, and `git reset` makes one anew.
+func (w *walk) index(l *level, name string, id handle.ID) {
 	git := &handle.Handle{FD: l.fd}
 	path := w.in(l, name)
-	if !w.anew(git, name) || w.excepted(path) {
+	if w.indexes[id] || w.excepted(path) {
 		return
+	}
+	if w.indexes == nil {
+		w.indexes = map[handle.ID]bool{}
 	}
 	data, err := readUpTo(git, name, mostIndex, noLinks)
 	switch {
-	case errors.Is(err, unix.ENOENT):
+	case errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EISDIR):
 		return
 	case errors.Is(err, errTooLarge):
 		w.told = append(w.told, Quote(path)+" is too large to be looked at: run git reset before you go on")
 		return
 	case err == nil:
 		if err = checkIndex(data, hashLength(git)); err == nil {
+			w.indexes[id] = true
 			return
 		}
 	}

@@ -2,7 +2,6 @@ package worktree
 
 import (
 	"errors"
-	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -49,6 +48,8 @@ func (w *walk) against(l *level, st *unix.Statx_t, m missing) string {
 		return ""
 	case l.at != inTree && !known:
 		return "lies in a git directory, where git has none, and git outside would obey it"
+	case !known && w.ownLink(m):
+		return ""
 	case !known && w.g.born(st):
 		return "was not there before, and git outside would obey it"
 	case !w.during(st.Ctime) && !w.touched(m.dir, m.name):
@@ -70,6 +71,29 @@ func (m missing) changed() string {
 		return "was changed, and its configuration or hooks run programs"
 	}
 	return ""
+}
+
+// ownLink says whether a .git is the file by which a linked work tree finds its repository, one that was guarded, and by
+// which that finds it: as git makes them.
+func (w *walk) ownLink(m missing) bool {
+	data, err := readBelow(m.dir, m.name)
+	path, ok := strings.CutPrefix(strings.TrimSuffix(string(data), "\n"), "gitdir: ")
+	rel, in := below(path, w.g.now())
+	if err != nil || !ok || !in || filepath.Clean(path) != path || filepath.Base(filepath.Dir(path)) != "worktrees" {
+		return false
+	}
+	repository, err := w.g.dir.Beneath(filepath.Dir(filepath.Dir(rel)))
+	if err != nil {
+		return false
+	}
+	defer repository.Close()
+	own, err := repository.Beneath(filepath.Join("worktrees", filepath.Base(path)))
+	if err != nil {
+		return false
+	}
+	defer own.Close()
+	back, err := readBelow(own, "gitdir")
+	return err == nil && w.g.known[repository.ID] && w.ownWorktree(own) && string(back) == filepath.Join(w.g.now(), m.path)+"\n"
 }
 
 // touched says whether something in a git directory that git outside obeys was changed since the start.
@@ -115,6 +139,7 @@ func (w *walk) self(l *level) {
 	switch l.at {
 	case inTree:
 		if !w.touched(dir, ".") || harmless(dir) {
+			l.at = gitTop // for what is in it
 			return
 		}
 	case inModules:
@@ -125,6 +150,7 @@ func (w *walk) self(l *level) {
 		w.module(l)
 	case aWorktree:
 		if w.ownWorktree(dir) {
+			w.backLink(l, "gitdir")
 			l.at = gitTop
 			return
 		}
@@ -156,7 +182,7 @@ func (w *walk) module(l *level) {
 // and to nothing else.
 func (w *walk) ownWorktree(dir *handle.Handle) bool {
 	data, err := readBelow(dir, "commondir")
-	return err == nil && strings.TrimSpace(string(data)) == "../.." && !hasName(dir, "config.worktree")
+	return err == nil && strings.TrimSuffix(string(data), "\n") == "../.." && !hasName(dir, "config.worktree")
 }
 
 // door decides about a symbolic link or a FIFO in a git directory, where git makes none, and says whether it is one. Git
@@ -171,39 +197,20 @@ func (w *walk) door(l *level, name string) bool {
 	if kind != unix.S_IFLNK && kind != unix.S_IFIFO {
 		return false
 	}
-	path, modules := w.in(l, name), w.below(l, name) == inModules
-	top := l.at == gitTop || l.at == movedAside
+	modules, top := w.below(l, name) == inModules, l.at == gitTop || l.at == movedAside
+	target, _ := readlink(l.fd, name)
 	switch {
-	case w.links[path] || w.excepted(path) || !w.during(st.Ctime) && !modules:
-	case top && (name == "HEAD" && leadsToRef(l.fd) || strings.Contains(name, aside)): // git reads no such name there
+	case w.links[w.in(l, name)] || !l.fresh && !w.during(st.Ctime) && !modules:
+	case (top || l.at == inRefs) && isRef(target): // core.preferSymlinkRefs
+	case top && strings.Contains(name, aside): // git reads no such name there
 	case modules:
-		w.told = append(w.told, moved(missing{&handle.Handle{FD: l.fd}, name, path}, "was not there before, and leads git outside elsewhere"))
+		w.aside(l, name, "was not there before, and leads git outside elsewhere")
+	case kind == unix.S_IFIFO:
+		w.takeAway(l, name, "was not there before, is a FIFO, and would have git outside wait for ever")
 	default:
-		w.told = append(w.told, w.remove(l, name, path))
+		w.takeAway(l, name, "was not there before, and would lead git outside elsewhere: it was a link to "+Quote(target))
 	}
 	return true
-}
-
-// remove takes a link or a FIFO away: it has nothing in it, and under another name git would follow it as well.
-func (w *walk) remove(l *level, name, path string) string {
-	what := "it was a FIFO"
-	if target, err := readlink(l.fd, name); err == nil {
-		what = "it was a link to " + Quote(target)
-	}
-	err := unix.Unlinkat(l.fd, name, 0)
-	if errors.Is(err, unix.EACCES) && openUp(&handle.Handle{FD: l.fd}) {
-		err = unix.Unlinkat(l.fd, name, 0)
-	}
-	if err != nil {
-		return fmt.Sprintf("%s was not there before, and leads git outside elsewhere; it cannot be removed: %v: do so before you run git there", Quote(path), err)
-	}
-	return fmt.Sprintf("%s was not there before, and would lead git outside elsewhere: %s, and is removed; --no-protect=%[1]s leaves it", Quote(path), what)
-}
-
-// leadsToRef says whether HEAD is a link to a branch, as git makes it with core.preferSymlinkRefs.
-func leadsToRef(dir int) bool {
-	target, err := readlink(dir, "HEAD")
-	return err == nil && strings.HasPrefix(target, "refs/heads/") && filepath.Clean(target) == target
 }
 
 // state decides about what is under way in a git directory: in one that was known, what was not at the start; in another,

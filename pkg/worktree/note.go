@@ -18,7 +18,8 @@ import (
 //	dir, git DEV INO PATH     the shared directory, and git directories outside of it
 //	known, seen DEV INO       repositories that were there, guarded and not
 //	hidden DEV INO            directories that the command does not see
-//	missing, absent, except, path, memory 0 0 PATH
+//	missing, absent, except, memory 0 0 PATH
+//	path DEV INO PATH         a directory of $PATH, with numbers where it is shared
 //	fixed, repo DEV INO PATH  what was read-only, and repositories that were guarded
 //	link 0 LENGTH PATHTARGET  LENGTH is the path's
 //	pending DEV INO TEXT      what would run programs in such a git directory
@@ -72,7 +73,7 @@ func (g *Guard) Note() (n Note) {
 		add("except", 0, 0, path)
 	}
 	for _, dir := range g.ask.Path {
-		add("path", 0, 0, dir)
+		add("path", g.path[dir].Dev, g.path[dir].Ino, dir)
 	}
 	add("memory", 0, 0, g.ask.Memory)
 	return n
@@ -171,6 +172,10 @@ func (g *Guard) recall(l line) bool {
 		g.ask.Memory = l.text
 	case "path":
 		g.ask.Path = append(g.ask.Path, l.text)
+		if g.path == nil {
+			g.path = map[string]handle.ID{}
+		}
+		g.path[l.text] = l.id()
 	case "except":
 		g.ask.Except = append(g.ask.Except, l.text)
 	default:

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sandbox/pkg/handle"
 	"slices"
 	"strings"
 
@@ -18,34 +19,66 @@ var ours = []string{"sandbox", "git"}
 // where they are found before a program outside.
 func (g *Guard) checkPath() (told []string) {
 	for i, dir := range g.ask.Path {
-		rel, in := below(resolved(dir), g.now())
-		if !in || slices.Contains(g.ask.Path[:i], dir) {
+		at, rel := g.onPath(dir)
+		if at == nil {
 			continue
 		}
-		at, err := g.dir.Beneath(rel)
-		if err != nil {
-			continue
-		}
-		entries, _ := list(at, make([]byte, 4<<10))
-		var others []string
-		for _, e := range entries {
-			path := filepath.Join(rel, e.name)
-			switch {
-			case e.kind == unix.DT_DIR || !g.anew(at, e.name) || g.excepted(filepath.Join(g.dir.Path, path)):
-			case slices.Contains(ours, e.name):
-				told = append(told, moved(missing{at, e.name, path}, "is new or was changed, and $PATH has it run in place of the real one"))
-			default:
-				if other := g.elsewhere(i+1, e.name); other != "" {
-					others = append(others, Quote(e.name)+" ("+other+")")
-				}
-			}
-		}
+		moved, others := g.checkPrograms(at, rel, i+1, g.path[dir] != at.ID)
 		at.Close()
-		if len(others) > 0 {
+		if told = append(told, moved...); len(others) > 0 {
 			told = append(told, fmt.Sprintf("new or changed programs in %s run in place of others, for it is in $PATH: %s: look at them before you type their names", Quote(rel), Some(others)))
 		}
 	}
 	return told
+}
+
+// onPath is a directory of $PATH that is shared, nil for another.
+func (g *Guard) onPath(dir string) (at *handle.Handle, rel string) {
+	rel, in := below(resolved(dir), g.now())
+	if !in {
+		return nil, ""
+	}
+	at, err := g.dir.Beneath(rel)
+	if err != nil {
+		return nil, ""
+	}
+	return at, rel
+}
+
+// notePath remembers which directories those are.
+func (g *Guard) notePath() {
+	g.path = map[string]handle.ID{}
+	for _, dir := range g.ask.Path {
+		if at, _ := g.onPath(dir); at != nil {
+			g.path[dir] = at.ID
+			at.Close()
+		}
+	}
+}
+
+// checkPrograms is that for one directory, at rel, which may be another one than at the start; from counts the later ones of
+// $PATH.
+func (g *Guard) checkPrograms(at *handle.Handle, rel string, from int, other bool) (told, others []string) {
+	entries, _ := list(at, make([]byte, 4<<10))
+	for _, e := range entries {
+		path := filepath.Join(rel, e.name)
+		switch {
+		case e.kind == unix.DT_DIR || !other && !g.programAnew(at, e.name) || g.excepted(filepath.Join(g.dir.Path, path)):
+		case slices.Contains(ours, e.name):
+			told = append(told, moved(missing{at, e.name, path}, "is new or was changed, and $PATH has it run in place of the real one"))
+		default:
+			if real := g.elsewhere(from, e.name); real != "" {
+				others = append(others, Quote(e.name)+" ("+real+")")
+			}
+		}
+	}
+	return told, others
+}
+
+// programAnew says whether a program, or what a link leads to, was changed since.
+func (g *Guard) programAnew(at *handle.Handle, name string) bool {
+	var st unix.Statx_t
+	return g.anew(at, name) || unix.Statx(at.FD, name, 0, unix.STATX_CTIME, &st) == nil && g.during(st.Ctime)
 }
 
 // elsewhere is where a program is found in a later directory of $PATH that is not shared, "" for nowhere.
@@ -64,6 +97,11 @@ func (g *Guard) elsewhere(from int, name string) string {
 
 // resolved is a directory by its own name.
 func resolved(dir string) string {
+	for _, system := range []string{"/usr", "/bin", "/sbin"} {
+		if dir == system || strings.HasPrefix(dir, system+"/") {
+			return dir // none of which is a link of anybody's
+		}
+	}
 	if real, err := filepath.EvalSymlinks(dir); err == nil {
 		return real
 	}

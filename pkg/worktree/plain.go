@@ -43,8 +43,12 @@ func harmless(git *handle.Handle) bool {
 	if err != nil || syntax != nil || bytes.IndexByte(data, 0) >= 0 {
 		return false
 	}
+	formats := 0
 	for _, v := range vars {
-		if !plain(v) {
+		if v.name() == "extensions.objectformat" {
+			formats++
+		}
+		if !plain(v) || formats > 1 {
 			return false
 		}
 	}
@@ -66,11 +70,11 @@ func plain(v variable) bool {
 	case "submodule":
 		return v.key == "active" || v.key == "url" && !strings.Contains(v.value, "::") && !strings.HasPrefix(v.value, "-")
 	case "extensions":
-		return slices.Contains([]string{"objectformat", "partialclone", "refstorage", "noop"}, v.key)
+		return slices.Contains([]string{"partialclone", "noop"}, v.key) || v.key == "objectformat" && (v.value == "sha1" || v.value == "sha256")
 	case "init":
 		return v.key == "defaultbranch" // and not what a new repository begins with
 	case "pack", "index", "status", "color", "advice", "pull", "push", "fetch", "lfs":
-		return v.subsection == "" && !strings.ContainsAny(v.value, "/!$`;|&")
+		return v.subsection == "" && v.name() != "index.threads" && !strings.ContainsAny(v.value, "/!$`;|&")
 	}
 	return false
 }

@@ -70,6 +70,10 @@ func pendings(git *handle.Handle) (list []pending) {
 			read(u.options, foreignOptions)
 		}
 		read("strategy", foreignStrategy)
+		read("update-refs", foreignRefs)
+		read("refs-to-delete", foreignRefs)
+		read("head-name", foreignHead)
+		read("apply-opt", foreignApply)
 		read("gpg_sign_opt", foreignKey)
 		dir.Close()
 	}

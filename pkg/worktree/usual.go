@@ -9,7 +9,8 @@ var usual = strings.Fields(`.gitmodules
 	.exrc .vimrc _vimrc .gvimrc .nvimrc .nvim.lua .lvimrc
 	.envrc .mise .mise.toml .mise.local.toml mise.toml mise.local.toml .rtx.toml
 	.claude .codex .gemini .mcp.json .aider.conf.yml
-	.Rprofile .irbrc .pryrc .octaverc`)
+	.opencode opencode.json opencode.jsonc .kiro
+	.Rprofile .irbrc .pryrc .octaverc .ghci .iex.exs .ocamlinit .erlang .pdbrc .gdbinit .lldbinit`)
 
 // installed are what a hook acts on that somebody has installed, and that stands for the hook: as it is.
 var installed = strings.Fields(".pre-commit-config.yaml lefthook.yml lefthook.yaml .lefthook.yml .lefthook.yaml lefthook-local.yml .overcommit.yml .hg/hgrc .hg/hgrc-not-shared")
@@ -34,7 +35,7 @@ func (g *Guard) findUsual(has map[string]uint8) {
 			g.protect(g.dir, &g.Inside, name)
 		}
 	}
-	if there(bundleFile) && isBundle(g.dir) {
+	if there(bundleFile) && g.isBundle(bundleFile) {
 		g.protect(g.dir, &g.Inside, bundleFile)
 	}
 }

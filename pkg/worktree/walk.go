@@ -25,6 +25,7 @@ const (
 	gitTop                   // a git directory
 	inGit                    // below one: nothing that git would take for a repository has to be there
 	inObjects                // its objects
+	inRefs                   // its references
 	inModules                // where the repositories of submodules lie
 	inWorktrees              // where a repository keeps what it needs of its linked work trees
 	aWorktree                // one of those
@@ -46,8 +47,10 @@ type walk struct {
 	told  []string
 	way   []level
 	links map[string]bool // links that were there at the start
-	euid  uint32
-	since unix.Timespec // what was written later counts as the command's
+	// indexes are those that were looked at: a file may have many names.
+	indexes map[handle.ID]bool
+	euid    uint32
+	since   unix.Timespec // what was written later counts as the command's
 }
 
 // level is a directory on the way to where the walk is.
@@ -57,7 +60,10 @@ type level struct {
 	name string
 	at   place
 	next []child
-	mode uint32 // that it had, where its owner's rights were given back to look into it; 0 for none
+	// fresh says that it, or a directory above, was changed since: it may have been moved, with what is in it, whose own times
+	// stay. What the command could not move, for it is a mount point, is not.
+	fresh bool
+	mode  uint32 // that it had, where its owner's rights were given back to look into it; 0 for none
 }
 
 type child struct {
@@ -192,6 +198,7 @@ func (w *walk) enter(fd int, c child, mode uint32) {
 		return
 	}
 	l := level{fd: fd, id: handle.ID{Dev: st.Dev, Ino: st.Ino}, name: c.name, at: c.at, mode: mode}
+	l.fresh = w.fresh(&l, st.Ctim)
 	own := st.Uid == w.euid
 	if own && st.Mode&0o500 != 0o500 && unix.Fchmod(fd, st.Mode&0o7777|0o700) == nil {
 		l.mode = st.Mode&0o7777 | closedMode
@@ -209,6 +216,16 @@ func (w *walk) enter(fd int, c child, mode uint32) {
 		w.way[n-1].fd = -1
 	}
 	w.way = append(w.way, l)
+}
+
+// fresh is that of a level that is about to become the last one. Objects are told by their names, and read only.
+func (w *walk) fresh(l *level, changed unix.Timespec) bool {
+	n := len(w.way)
+	if n == 0 || w.g.known[l.id] {
+		return false
+	}
+	up := &w.way[n-1]
+	return up.fresh && up.at != inObjects || later(changed, w.since)
 }
 
 // unreadable says whether a directory shows names, and not what they are: it can be read and not searched.
@@ -292,12 +309,12 @@ func (w *walk) look(l *level, entries []entry) {
 		case l.at == inTree && e.name == bundleFile && e.kind != unix.DT_DIR:
 			w.bundle(l)
 		case git && e.kind != unix.DT_DIR && e.kind != unix.DT_REG && w.door(l, e.name):
-		case git && !dir && (e.name == "index" || strings.HasPrefix(e.name, "sharedindex.")):
-			w.index(l, e.name)
-		case dir:
-			if at := w.below(l, e.name); at != inGit || !w.stale(l.fd, e.name) {
+		case dir && !(git && w.isFile(l, e)):
+			if at := w.below(l, e.name); at != inGit || l.fresh || !w.stale(l.fd, e.name) {
 				l.next = append(l.next, child{e.name, at})
 			}
+		case git:
+			w.data(l, e.name)
 		}
 	}
 	if foreign && !seen && hasName(&handle.Handle{FD: l.fd}, ".git") { // by a name that the file system folds into this
@@ -314,6 +331,12 @@ func ascii(name string) bool {
 	return true
 }
 
+// isFile says whether what a file system tells no kind of is none that is gone into.
+func (w *walk) isFile(l *level, e entry) bool {
+	var st unix.Stat_t
+	return e.kind == unix.DT_UNKNOWN && unix.Fstatat(l.fd, e.name, &st, unix.AT_SYMLINK_NOFOLLOW) == nil && st.Mode&unix.S_IFMT != unix.S_IFDIR
+}
+
 // below is what a directory of a level is for git.
 func (w *walk) below(l *level, name string) place {
 	top := l.at == gitTop || l.at == movedAside || l.at == inTree && w.g.known[l.id]
@@ -322,8 +345,10 @@ func (w *walk) below(l *level, name string) place {
 		return inModules
 	case top && name == "worktrees":
 		return inWorktrees
-	case top && name == "objects":
+	case top && name == "objects", l.at == inObjects && (name == "pack" || name == "info"):
 		return inObjects
+	case top && name == "refs", l.at == inRefs:
+		return inRefs
 	case l.at == inTree:
 		return inTree
 	case l.at == inModules:

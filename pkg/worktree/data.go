@@ -1,0 +1,162 @@
+package worktree
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/handle"
+)
+
+// mostRef is more than any reference has, in bytes.
+const mostRef = 4 << 10
+
+// data decides about a file in a git directory that git outside acts by, and that was written since, or lies in a directory
+// that was moved since: what git itself would never write there, it does not check when it reads it.
+func (w *walk) data(l *level, name string) {
+	st, ok := w.young(l, name)
+	if !ok || w.tooLate() {
+		return
+	}
+	top := l.at == gitTop || l.at == movedAside
+	lower := strings.ToLower(name) // some file systems do not tell them apart
+	switch {
+	case top && (lower == "index" || strings.HasPrefix(lower, "sharedindex.")):
+		w.index(l, name, id(&st))
+	case top && lower == "merge_rr" && st.Size > 0:
+		w.aside(l, name, "was written, and git outside would read and write what it names")
+	case l.at == inObjects && strings.HasPrefix(lower, "multi-pack-index"):
+		w.takeAway(l, name, "was written, and git outside deletes what it names; git makes it anew")
+	case top || l.at == inRefs:
+		if to, bad := leadsAstray(&handle.Handle{FD: l.fd}, name); bad {
+			w.takeAway(l, name, "leads to "+Quote(to)+", which git outside would write as if it were a branch")
+		}
+	case l.at == aWorktree && lower == "gitdir":
+		w.backLink(l, name)
+	}
+}
+
+// young says whether a file was changed since then, or came with a directory that was moved.
+func (w *walk) young(l *level, name string) (st unix.Statx_t, ok bool) {
+	err := unix.Statx(l.fd, name, unix.AT_SYMLINK_NOFOLLOW, unix.STATX_BASIC_STATS, &st)
+	return st, err == nil && (l.fresh || w.during(st.Ctime))
+}
+
+// tooLate ends the walk where it has taken as long as it may.
+func (w *walk) tooLate() bool {
+	if time.Now().After(w.until) {
+		w.over, w.full = true, true
+	}
+	return w.full
+}
+
+// aside moves a file aside, unless it is one that may change.
+func (w *walk) aside(l *level, name, why string) {
+	if path := w.in(l, name); !w.excepted(path) {
+		w.told = append(w.told, moved(missing{&handle.Handle{FD: l.fd}, name, path}, why))
+	}
+}
+
+// takeAway removes a file that git would follow under another name as well, or makes anew.
+func (w *walk) takeAway(l *level, name, why string) {
+	path := w.in(l, name)
+	if w.excepted(path) {
+		return
+	}
+	if err := unlink(l.fd, name); err != nil {
+		w.told = append(w.told, fmt.Sprintf("%s %s; it cannot be removed: %v: do so before you run git there", Quote(path), why, err))
+		return
+	}
+	w.told = append(w.told, fmt.Sprintf("%s %s: it is removed; --no-protect=%[1]s leaves it", Quote(path), why))
+}
+
+func unlink(dir int, name string) error {
+	err := unix.Unlinkat(dir, name, 0)
+	if errors.Is(err, unix.EACCES) && openUp(&handle.Handle{FD: dir}) {
+		err = unix.Unlinkat(dir, name, 0)
+	}
+	return err
+}
+
+// leadsAstray says whether a reference is one to something else than a reference (gitrepository-layout(5), "HEAD"): git
+// would write that file, whatever it is to git.
+func leadsAstray(dir *handle.Handle, name string) (to string, bad bool) {
+	data, err := readUpTo(dir, name, mostRef, noLinks)
+	if errors.Is(err, errTooLarge) || err != nil && !errors.Is(err, unix.EACCES) {
+		return "", false // no reference is that long
+	}
+	rest, symbolic := bytes.CutPrefix(data, []byte("ref:"))
+	to = strings.TrimSpace(string(rest))
+	return to, symbolic && !isRef(to)
+}
+
+// isRef says whether a name is that of a reference, as git checks it when it makes one (git-check-ref-format(1)).
+func isRef(name string) bool {
+	parts := strings.Split(name, "/")
+	if len(parts) < 2 || parts[0] != "refs" {
+		return false
+	}
+	for _, part := range parts {
+		if part == "" || part[0] == '.' || strings.HasSuffix(part, ".lock") {
+			return false
+		}
+	}
+	bad := func(r rune) bool { return r <= ' ' || r == 0x7f || strings.ContainsRune(`~^:?*[\`, r) }
+	return !strings.Contains(name, "..") && !strings.Contains(name, "@{") && !strings.HasSuffix(name, ".") && strings.IndexFunc(name, bad) < 0
+}
+
+// foreignRefs are lines that name references which are none, beside lines of object names.
+func foreignRefs(data []byte) (list []string) {
+	for line := range strings.Lines(string(data)) {
+		line = strings.TrimRight(line, "\n")
+		if strings.Trim(line, "0123456789abcdef") != "" && !isRef(line) {
+			list = append(list, line)
+		}
+	}
+	return list
+}
+
+// foreignHead is the name of what a rebase goes back to that is no branch.
+func foreignHead(data []byte) []string {
+	if name := strings.TrimRight(string(data), "\r\n"); name != "detached HEAD" && !isRef(name) {
+		return []string{name}
+	}
+	return nil
+}
+
+// applyWords are the options that git-am(1) hands on to git-apply(1) and that name no other file.
+var applyWords = []string{"-C", "-p", "--whitespace=", "--ignore-space-change", "--ignore-whitespace", "--exclude=", "--include=", "--reject"}
+
+// foreignApply are options of git-apply that git-am would not have written down.
+func foreignApply(data []byte) (list []string) {
+	for word := range strings.FieldsSeq(string(data)) {
+		word = strings.Trim(word, "'")
+		known := false
+		for _, w := range applyWords {
+			known = known || strings.HasPrefix(word, w)
+		}
+		if word != "" && !known {
+			list = append(list, word)
+		}
+	}
+	return list
+}
+
+// backLink decides about where the directory of a linked work tree that nobody knew says that the work tree is: git outside
+// would write there (git worktree repair).
+func (w *walk) backLink(l *level, name string) {
+	if _, known := w.g.known[l.id]; known {
+		return
+	}
+	dir := &handle.Handle{FD: l.fd}
+	data, err := readUpTo(dir, name, mostRef, noLinks)
+	path := strings.TrimSuffix(string(data), "\n")
+	if _, in := below(path, w.g.now()); err != nil || !in || filepath.Clean(path) != path || filepath.Base(path) != ".git" || !w.ownWorktree(dir) {
+		w.aside(l, name, "leads git outside elsewhere")
+	}
+}
