@@ -19,18 +19,21 @@ const mostRef = 4 << 10
 // data decides about a file in a git directory that git outside acts by, and that was written since, or lies in a directory
 // that was moved since: what git itself would never write there, it does not check when it reads it.
 func (w *walk) data(l *level, name string) {
+	top := l.at == gitTop || l.at == movedAside
+	lower := strings.ToLower(name) // some file systems do not tell them apart
+	if l.at == inGit || l.at == inModules || l.at == inObjects && !strings.HasPrefix(lower, "multi-pack-index") {
+		return // nothing of the kind; there are many objects
+	}
 	st, ok := w.young(l, name)
 	if !ok || w.tooLate() {
 		return
 	}
-	top := l.at == gitTop || l.at == movedAside
-	lower := strings.ToLower(name) // some file systems do not tell them apart
 	switch {
 	case top && (lower == "index" || strings.HasPrefix(lower, "sharedindex.")):
 		w.index(l, name, id(&st))
 	case top && lower == "merge_rr" && st.Size > 0:
 		w.aside(l, name, "was written, and git outside would read and write what it names")
-	case l.at == inObjects && strings.HasPrefix(lower, "multi-pack-index"):
+	case l.at == inObjects:
 		w.takeAway(l, name, "was written, and git outside deletes what it names; git makes it anew")
 	case top || l.at == inRefs:
 		if to, bad := leadsAstray(&handle.Handle{FD: l.fd}, name); bad {
@@ -86,11 +89,14 @@ func unlink(dir int, name string) error {
 // leadsAstray says whether a reference is one to something else than a reference (gitrepository-layout(5), "HEAD"): git
 // would write that file, whatever it is to git.
 func leadsAstray(dir *handle.Handle, name string) (to string, bad bool) {
-	data, err := readUpTo(dir, name, mostRef, noLinks)
-	if errors.Is(err, errTooLarge) || err != nil && !errors.Is(err, unix.EACCES) {
-		return "", false // no reference is that long
+	fd, err := unix.Openat(dir.FD, name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return "", false
 	}
-	rest, symbolic := bytes.CutPrefix(data, []byte("ref:"))
+	defer unix.Close(fd)
+	var data [mostRef]byte
+	n, _ := unix.Pread(fd, data[:], 0) // a file gives all that it has
+	rest, symbolic := bytes.CutPrefix(data[:max(0, n)], []byte("ref:"))
 	to = strings.TrimSpace(string(rest))
 	return to, symbolic && !isRef(to)
 }

@@ -310,7 +310,7 @@ func (w *walk) look(l *level, entries []entry) {
 			w.bundle(l)
 		case git && e.kind != unix.DT_DIR && e.kind != unix.DT_REG && w.door(l, e.name):
 		case dir && !(git && w.isFile(l, e)):
-			if at := w.below(l, e.name); at != inGit || l.fresh || !w.stale(l.fd, e.name) {
+			if at := w.below(l, e.name); at != inGit || l.fresh && l.at != inObjects || !w.stale(l.fd, e.name) {
 				l.next = append(l.next, child{e.name, at})
 			}
 		case git:
