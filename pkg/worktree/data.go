@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -35,10 +36,8 @@ func (w *walk) data(l *level, name string) {
 		w.aside(l, name, "was written, and git outside would read and write what it names")
 	case l.at == inObjects:
 		w.takeAway(l, name, "was written, and git outside deletes what it names; git makes it anew")
-	case top || l.at == inRefs:
-		if to, bad := leadsAstray(&handle.Handle{FD: l.fd}, name); bad {
-			w.takeAway(l, name, "leads to "+Quote(to)+", which git outside would write as if it were a branch")
-		}
+	case l.at == inRefs || top && pseudoRef(lower):
+		w.reference(l, name)
 	case l.at == aWorktree && lower == "gitdir":
 		w.backLink(l, name)
 	}
@@ -84,6 +83,24 @@ func unlink(dir int, name string) error {
 		err = unix.Unlinkat(dir, name, 0)
 	}
 	return err
+}
+
+// pseudoRef says whether a file in a git directory is read and written as a reference (gitglossary(7), "pseudoref"); others
+// hold messages.
+func pseudoRef(lower string) bool {
+	return strings.HasSuffix(lower, "head") || slices.Contains([]string{"auto_merge", "merge_autostash", "notes_merge_partial", "notes_merge_ref", "bisect_expected_rev"}, lower)
+}
+
+// reference decides about one: git outside would write what it leads to as if that were a branch.
+func (w *walk) reference(l *level, name string) {
+	to, bad := leadsAstray(&handle.Handle{FD: l.fd}, name)
+	why := "leads to " + Quote(to) + ", which git outside would write as if it were a branch"
+	switch {
+	case bad && name == "HEAD": // without which there is no repository
+		w.aside(l, name, why)
+	case bad:
+		w.takeAway(l, name, why)
+	}
 }
 
 // leadsAstray says whether a reference is one to something else than a reference (gitrepository-layout(5), "HEAD"): git
