@@ -9,6 +9,7 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/spec"
 )
@@ -107,7 +108,7 @@ func (u *updateFlags) change() (*specs.LinuxResources, error) {
 func readResources(path string, r *specs.LinuxResources) error {
 	in := os.Stdin
 	if path != "-" {
-		f, err := os.Open(path)
+		f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0) // a FIFO that nobody writes to has nothing
 		if err != nil {
 			return err
 		}

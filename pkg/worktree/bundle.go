@@ -3,6 +3,9 @@ package worktree
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -16,18 +19,39 @@ const bundleFile = "config.json"
 const mostBundle = 8 << 20
 
 // isBundle says whether a file of that name makes a bundle: many programs have a configuration called so. What a link leads to
-// that is not shared, or not there yet, is not opened and counts as one.
+// that is not shared, or not there yet, is not opened and counts as one, and so does what its owner has closed.
 func (g *Guard) isBundle(rel string) bool {
 	h, err := g.dir.Inside(rel)
 	if err != nil {
 		return true
 	}
 	defer h.Close()
-	if h.Kind() != unix.S_IFREG {
-		return false
+	data, err := readHandle(h, mostBundle)
+	return err == nil && saysVersion(data) || errors.Is(err, unix.EACCES) && h.UID == uint32(os.Geteuid())
+}
+
+// protectBundle protects what makes the shared directory a bundle, and the programs that are its hooks.
+func (g *Guard) protectBundle() {
+	g.protect(g.dir, &g.Inside, bundleFile)
+	var config struct {
+		Hooks map[string][]struct {
+			Path string
+			Args []string
+		}
 	}
-	data, err := readUpTo(here, h.Name(), mostBundle, 0)
-	return err == nil && saysVersion(data)
+	data, err := g.read(g.dir, bundleFile)
+	if err != nil || json.Unmarshal(data, &config) != nil {
+		return
+	}
+	for _, hooks := range config.Hooks {
+		for _, h := range hooks {
+			for _, path := range append(h.Args, h.Path) {
+				if filepath.IsAbs(path) {
+					g.protectPath(path)
+				}
+			}
+		}
+	}
 }
 
 // saysVersion says whether a JSON object has the key that every runtime asks for (config.md, "Specification version"). The
@@ -52,29 +76,18 @@ func saysVersion(data []byte) bool {
 	return false
 }
 
-// bundle decides about a configuration that came into being or was changed, or may have come with a directory that was moved.
+// bundle decides about a configuration that came into being or was changed. A link may lead to something else by now.
 func (w *walk) bundle(l *level) {
 	st, young := w.young(l, bundleFile)
 	path := w.in(l, bundleFile)
 	link := uint32(st.Mode)&unix.S_IFMT == unix.S_IFLNK
 	written := slices.ContainsFunc(w.g.fixed, func(f fixed) bool { return f.path == path }) // not by the command
-	if written || !young && !link || w.excepted(path) || w.tooLate() || !w.g.isBundle(path) {
+	if written || !link && !w.during(st.Ctime) || w.excepted(path) || w.tooLate() || !w.g.isBundle(path) {
 		return
 	}
-	if w.during(st.Ctime) || link && w.rewrittenInside(path) {
+	if w.born(&st) || w.during(st.Mtime) || link && (young || path == bundleFile) {
 		w.aside(l, bundleFile, "is new or was changed, and makes a bundle whose hooks run outside")
-	} else if l.fresh {
-		w.told = append(w.told, Quote(path)+" may have come with a directory that was moved, and makes "+Quote(w.in(l, ""))+" a bundle whose hooks run outside: look at it before you type sandbox run there")
+		return
 	}
-}
-
-// rewrittenInside says whether what a link leads to, in what is shared, was changed.
-func (w *walk) rewrittenInside(path string) bool {
-	h, err := w.g.dir.Inside(path)
-	if err != nil {
-		return false
-	}
-	defer h.Close()
-	var st unix.Statx_t
-	return unix.Statx(h.FD, "", unix.AT_EMPTY_PATH, unix.STATX_CTIME, &st) == nil && w.during(st.Ctime)
+	w.told = append(w.told, Quote(path)+" was changed, or may lead elsewhere, and makes a bundle whose hooks run outside: look at it before you type sandbox run there")
 }

@@ -106,7 +106,12 @@ func closeAgain(list []opened) {
 // openAll gives the directories that the end is judged by the rights of their owner, and returns what takes them away again.
 func (g *Guard) openAll() (back func()) {
 	var list []opened
+	last := -1
 	open := func(dir *handle.Handle) {
+		if dir.FD == last {
+			return
+		}
+		last = dir.FD
 		var st unix.Stat_t
 		if unix.Fstat(dir.FD, &st) == nil && openUp(dir) {
 			list = append(list, opened{dir, st.Mode & 0o7777})

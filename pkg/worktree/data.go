@@ -32,7 +32,7 @@ func (w *walk) data(l *level, name string) {
 	switch {
 	case top && (lower == "index" || strings.HasPrefix(lower, "sharedindex.")):
 		w.index(l, name, id(&st))
-	case top && lower == "merge_rr" && st.Size > 0:
+	case top && lower == "merge_rr" && !w.resolutions(l, name):
 		w.aside(l, name, "was written, and git outside would read and write what it names")
 	case l.at == inObjects:
 		w.takeAway(l, name, "was written, and git outside deletes what it names; git makes it anew")
@@ -43,9 +43,37 @@ func (w *walk) data(l *level, name string) {
 	}
 }
 
+// resolutions says whether what rerere is to record (git-rerere(1)) are files of the work tree: an object's name, a tab and a
+// path each, with a NUL behind.
+func (w *walk) resolutions(l *level, name string) bool {
+	data, err := readBelow(&handle.Handle{FD: l.fd}, name)
+	if err != nil {
+		return false
+	}
+	for record := range strings.SplitSeq(strings.TrimSuffix(string(data), "\x00"), "\x00") {
+		_, path, ok := strings.Cut(record, "\t")
+		if record == "" {
+			continue
+		}
+		n := len(w.way)
+		if !ok || n == 0 || l.name != ".git" || w.way[n-1].fd < 0 || refused(path, false) || path == "" {
+			return false
+		}
+		file, err := (&handle.Handle{FD: w.way[n-1].fd}).Beneath(path)
+		if err != nil {
+			return errors.Is(err, unix.ENOENT)
+		}
+		file.Close()
+		if file.Kind() != unix.S_IFREG {
+			return false
+		}
+	}
+	return true
+}
+
 // young says whether a file was changed since then, or came with a directory that was moved.
 func (w *walk) young(l *level, name string) (st unix.Statx_t, ok bool) {
-	err := unix.Statx(l.fd, name, unix.AT_SYMLINK_NOFOLLOW, unix.STATX_BASIC_STATS, &st)
+	err := unix.Statx(l.fd, name, unix.AT_SYMLINK_NOFOLLOW, unix.STATX_BASIC_STATS|unix.STATX_BTIME, &st)
 	return st, err == nil && (l.fresh || w.during(st.Ctime))
 }
 
@@ -106,7 +134,11 @@ func (w *walk) reference(l *level, name string) {
 // leadsAstray says whether a reference is one to something else than a reference (gitrepository-layout(5), "HEAD"): git
 // would write that file, whatever it is to git.
 func leadsAstray(dir *handle.Handle, name string) (to string, bad bool) {
-	fd, err := unix.Openat(dir.FD, name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	const how = unix.O_RDONLY | unix.O_NOFOLLOW | unix.O_NOCTTY | unix.O_CLOEXEC
+	fd, err := unix.Openat(dir.FD, name, how|unix.O_NONBLOCK, 0)
+	if err == unix.EAGAIN { // of a FIFO it is not: a lease, see readUpTo
+		fd, err = unix.Openat(dir.FD, name, how, 0)
+	}
 	if err != nil {
 		return "", false
 	}

@@ -313,11 +313,7 @@ func (g *Guard) readNamed(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer h.Close()
-	if h.Kind() != unix.S_IFREG {
-		return nil, unix.EINVAL
-	}
-	// It is open, and only to be read by its name in /proc.
-	data, err := readUpTo(here, h.Name(), mostRead, 0)
+	data, err := readHandle(h, mostRead)
 	if a, rel, ok := g.where(path); ok {
 		g.note(err, a.dir, rel)
 	}

@@ -20,6 +20,10 @@ var ours = []string{"sandbox", "git"}
 func (g *Guard) checkPath() (told []string) {
 	for i, dir := range g.ask.Path {
 		at, rel := g.onPath(dir)
+		was := g.path[dir] != handle.ID{}
+		if at == nil && was {
+			told = append(told, Quote(dir)+", which is in $PATH, is gone or leads elsewhere: look at it before you type the name of a program")
+		}
 		if at == nil {
 			continue
 		}
@@ -59,7 +63,11 @@ func (g *Guard) notePath() {
 // checkPrograms is that for one directory, at rel, which may be another one than at the start; from counts the later ones of
 // $PATH.
 func (g *Guard) checkPrograms(at *handle.Handle, rel string, from int, other bool) (told, others []string) {
-	entries, _ := list(at, make([]byte, 4<<10))
+	openUp(at)
+	entries, err := list(at, make([]byte, 4<<10))
+	if err != nil {
+		told = append(told, Quote(rel)+", which is in $PATH, cannot be looked at: do so before you type the name of a program")
+	}
 	for _, e := range entries {
 		path := filepath.Join(rel, e.name)
 		switch {
@@ -67,7 +75,7 @@ func (g *Guard) checkPrograms(at *handle.Handle, rel string, from int, other boo
 		case slices.Contains(ours, e.name):
 			told = append(told, moved(missing{at, e.name, path}, "is new or was changed, and $PATH has it run in place of the real one"))
 		default:
-			if real := g.elsewhere(from, e.name); real != "" {
+			if real := g.elsewhere(from, at, e.name); real != "" {
 				others = append(others, Quote(e.name)+" ("+real+")")
 			}
 		}
@@ -82,11 +90,16 @@ func (g *Guard) programAnew(at *handle.Handle, name string) bool {
 }
 
 // elsewhere is where a program is found in a later directory of $PATH that is not shared, "" for nowhere.
-func (g *Guard) elsewhere(from int, name string) string {
+func (g *Guard) elsewhere(from int, at *handle.Handle, name string) string {
+	here, _ := os.Stat(filepath.Join(at.Name(), name))
 	for _, dir := range g.ask.Path[min(from, len(g.ask.Path)):] {
 		path := filepath.Join(dir, name)
-		if st, err := os.Stat(path); err != nil || !st.Mode().IsRegular() || st.Mode()&0o111 == 0 {
+		st, err := os.Stat(path)
+		if err != nil || !st.Mode().IsRegular() || st.Mode()&0o111 == 0 {
 			continue
+		}
+		if here != nil && os.SameFile(here, st) {
+			return "" // a link to that very one
 		}
 		if _, in := below(resolved(dir), g.now()); !in {
 			return Quote(path)

@@ -39,6 +39,22 @@ func readUpTo(dir *handle.Handle, name string, most int, resolve uint64) ([]byte
 	return readFD(fd, most)
 }
 
+// readHandle is that for a file that is open, and only to be read by its name in /proc.
+func readHandle(h *handle.Handle, most int) ([]byte, error) {
+	if h.Kind() != unix.S_IFREG {
+		return nil, unix.EINVAL
+	}
+	fd, err := unix.Open(h.Name(), unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	if err == unix.EAGAIN { // a lease, as above
+		fd, err = unix.Open(h.Name(), unix.O_RDONLY|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(fd)
+	return readFD(fd, most)
+}
+
 func readFD(fd, most int) ([]byte, error) {
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {

@@ -36,6 +36,6 @@ func (g *Guard) findUsual(has map[string]uint8) {
 		}
 	}
 	if there(bundleFile) && g.isBundle(bundleFile) {
-		g.protect(g.dir, &g.Inside, bundleFile)
+		g.protectBundle()
 	}
 }
