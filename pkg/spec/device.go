@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -63,19 +64,22 @@ func isAccess(s string) bool {
 }
 
 func (b *builder) device(src, dst, access string) error {
-	real, err := filepath.EvalSymlinks(b.onHost(src)) // podman: a link is resolved first
-	if err != nil {
+	h, err := b.typed(src) // podman: a link is resolved first
+	if errors.Is(err, unix.ENOENT) {
 		return &os.PathError{Op: "stat", Path: src, Err: unix.ENOENT}
 	}
+	if err != nil {
+		return err
+	}
 	var st unix.Stat_t
-	if err := unix.Stat(real, &st); err != nil {
+	if err := unix.Fstat(h.FD, &st); err != nil {
 		return &os.PathError{Op: "stat", Path: src, Err: err}
 	}
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFCHR, unix.S_IFBLK:
-		return b.node(real, dst, access, &st)
+		return b.node(h.Now(), dst, access, &st)
 	case unix.S_IFDIR:
-		return b.deviceDir(real, dst, access)
+		return b.deviceDir(h.Now(), dst, access)
 	}
 	return fmt.Errorf("%s is %s, want a device", src, kindOf(st.Mode))
 }

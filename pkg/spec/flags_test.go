@@ -292,6 +292,10 @@ func TestDevices(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := Wish{Tree: true, Devices: []string{link + ":/dev/nn:rw"}}
+	if _, _, err := w.Spec(ann(), kept()); err == nil || !strings.Contains(err.Error(), "behind a link, which a command that ran here before") {
+		t.Errorf("a link that others may have made: %v", err)
+	}
+	w.Devices[0] = "/dev/null:/dev/nn:rw" // tests/attacks/cd-link.txtar has a link of the caller's own
 	s, _, err := w.Spec(ann(), kept())
 	if err != nil {
 		t.Fatal(err)
