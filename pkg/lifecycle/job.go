@@ -5,7 +5,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
-	"sync/atomic"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -23,7 +23,7 @@ type TTY = world.TTY
 // job is what is known of it.
 type job struct {
 	relay    Relay
-	stopping atomic.Bool // the payload is stopped, or about to be, because we are
+	stopping sync.Mutex // held while the payload is stopped, or about to be, because we are
 }
 
 // pass sends the payload a signal that was sent to us.
@@ -43,8 +43,8 @@ func (c *Container) pass(sig unix.Signal) {
 // the terminal would have stopped.
 func (c *Container) stop() {
 	t := c.relay.Terminal
-	c.stopping.Store(true)
-	defer c.stopping.Store(false)
+	c.stopping.Lock()
+	defer c.stopping.Unlock()
 	switch lonely := orphaned(); {
 	case lonely && t == nil:
 		return
@@ -90,9 +90,10 @@ func (c *Container) retake() {
 // stopped is told by the container's init that the payload has been stopped on its own terminal, by ^Z or as it likes: the
 // caller's job stops with it.
 func (c *Container) stopped() {
-	// Unless we have stopped it ourselves, and then it may go on by now.
+	c.stopping.Lock() // where we have stopped it ourselves, it goes on by then
 	st, err := proc.Look(c.Pid)
-	if err == nil && st.State == 'T' && !c.stopping.Load() && c.relay.Terminal != nil {
+	c.stopping.Unlock()
+	if err == nil && st.State == 'T' && c.relay.Terminal != nil {
 		c.suspend()
 	}
 }
