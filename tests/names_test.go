@@ -63,7 +63,7 @@ var named = map[string]string{
 	"pkg/lifecycle/seccomp.go": ofTold, "pkg/state/root.go": ofState, "pkg/lifecycle/visible.go": ofKernel,
 	"pkg/netdev": ofKernel, "pkg/proc": ofKernel, "pkg/rootfs": ofSame, "pkg/rootfs/create.go": ofKernel, "pkg/rootfs/devices.go": ofNode, "pkg/rootfs/hostnode.go": ofNode, "pkg/rootfs/links.go": ofTold, "pkg/rootfs/mask.go": ofDoors,
 	"pkg/userns/await.go": ofKernel, "pkg/slirp": ofOwn, "pkg/slirp/mode.go": ofKernel, "pkg/slirp/needs.go": ofNode, "pkg/slirp/reserve.go": ofKernel, "pkg/slirp/resolver.go": ofEtc, "pkg/slirp/route.go": ofKernel,
-	"pkg/worktree": ofCompare, "pkg/worktree/check.go": ofItself, "pkg/worktree/closed.go": ofItself, "pkg/spec/validate.go": ofItself, "pkg/spec/load.go": ofOnce, "pkg/spec/device.go": ofNode, "pkg/spec/cameby.go": ofKernel, "pkg/spec/doors.go": ofDoors, "pkg/spec/host.go": ofHost, "pkg/spec/masks.go": ofKernel, "pkg/spec/namespaces.go": ofKernel, "pkg/spec/nested.go": ofNode, "pkg/spec/readfile.go": ofOnce, "pkg/spec/resources.go": ofNode,
+	"pkg/worktree": ofCompare, "pkg/worktree/check.go": ofItself, "pkg/worktree/closed.go": ofItself, "pkg/spec/validate.go": ofItself, "pkg/spec/load.go": ofOnce, "pkg/spec/cameby.go": ofKernel, "pkg/spec/doors.go": ofDoors, "pkg/spec/host.go": ofHost, "pkg/spec/masks.go": ofKernel, "pkg/spec/namespaces.go": ofKernel, "pkg/spec/nested.go": ofNode, "pkg/spec/readfile.go": ofOnce, "pkg/spec/resources.go": ofNode,
 	"pkg/spec/rootfs.go": ofEtc, "pkg/spec/tree.go": ofEtc, "pkg/spec/typed.go": ofTold, "pkg/spec/security.go": ofFlag, "pkg/spec/volume.go": ofFlag, "pkg/spec/workdir.go": ofInside,
 }
 

@@ -119,3 +119,35 @@ func TestCwd(t *testing.T) {
 		t.Errorf("removed: %+v %v", h, err)
 	}
 }
+
+// TestOpenIn: a path that begins at a directory of the set begins at that very one, whatever has its name by then.
+func TestOpenIn(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"bundle/data", "other/data"} {
+		if err := os.MkdirAll(filepath.Join(dir, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	bundle := filepath.Join(dir, "bundle")
+	s := Set{}
+	defer s.Close()
+	if _, err := s.Open(bundle); err != nil {
+		t.Fatal(err)
+	}
+	want, err := Open(filepath.Join(bundle, "data"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer want.Close()
+	if os.Rename(bundle, filepath.Join(dir, "moved")) != nil || os.Rename(filepath.Join(dir, "other"), bundle) != nil {
+		t.Fatal("cannot be renamed")
+	}
+	for range 2 {
+		if h, err := s.OpenIn(bundle, "data"); err != nil || h.ID != want.ID || h.Path != filepath.Join(bundle, "data") {
+			t.Errorf("%+v, %v", h, err)
+		}
+	}
+	if h, err := s.OpenIn(bundle, dir); err != nil || h.Path != dir {
+		t.Errorf("an absolute path: %+v, %v", h, err)
+	}
+}

@@ -1,6 +1,7 @@
 package handle
 
 import (
+	"path/filepath"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -20,6 +21,24 @@ func (s Set) Open(path string) (*Handle, error) {
 		return nil, err
 	}
 	s[path] = h
+	return h, nil
+}
+
+// OpenIn is that for a path which may begin at a directory, where that is in the set: at that very one.
+func (s Set) OpenIn(dir, path string) (*Handle, error) {
+	if filepath.IsAbs(path) {
+		return s.Open(path)
+	}
+	full, in := filepath.Join(dir, path), s[dir]
+	if in == nil || s[full] != nil {
+		return s.Open(full)
+	}
+	h, err := in.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	h.Path = full
+	s[full] = h
 	return h, nil
 }
 

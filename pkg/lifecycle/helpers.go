@@ -1,7 +1,6 @@
 package lifecycle
 
 import (
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -20,10 +19,7 @@ func (r *Runtime) shareWith(o *Options) {
 			defer paths.Close()
 		}
 		add := func(path, name string) {
-			if !filepath.IsAbs(path) {
-				path = filepath.Join(o.Bundle, path)
-			}
-			if h, err := paths.Open(path); err == nil {
+			if h, err := paths.OpenIn(o.Bundle, path); err == nil {
 				places = append(places, helper.Place{Dev: h.Dev, Ino: h.Ino, Name: name})
 			}
 		}

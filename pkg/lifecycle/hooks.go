@@ -204,6 +204,9 @@ func (r *Runtime) spawnHook(h specs.Hook, state []byte, rec *state.Record, insid
 		return err
 	}
 	defer where.Close()
+	if inside != 0 && !rec.Alive() { // nor was what has just been opened by its number
+		return ErrNotRunning
+	}
 	if err := hookPlace(p, where, rec, confined != nil); err != nil {
 		return err
 	}

@@ -70,11 +70,8 @@ func treeOf(s *specs.Spec, paths handle.Set, bundle, name string) (*tree, string
 		}
 		return nil, "", nil
 	}
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(bundle, path)
-	}
 	var err error
-	t.dir, err = paths.Open(path)
+	t.dir, err = paths.OpenIn(bundle, path)
 	if errors.Is(err, os.ErrPermission) {
 		return nil, "", nil // another id's, which the child can become
 	}

@@ -206,13 +206,14 @@ func (m *mount) finishBind(t *Tree) error {
 	if m.source == "" {
 		return fmt.Errorf("source: missing for a bind mount")
 	}
+	typed := m.source
 	if !filepath.IsAbs(m.source) {
 		m.source = filepath.Join(t.facts.Bundle, m.source)
 	}
 	if m.inner = t.inRoot(m); m.inner != "" {
 		return nil
 	}
-	if err := m.lookAtSource(t); err != nil {
+	if err := m.lookAtSource(t, typed); err != nil {
 		var at *fs.PathError
 		if errors.As(err, &at) {
 			at.Op = "stat" // all that is done with it here
@@ -223,13 +224,14 @@ func (m *mount) finishBind(t *Tree) error {
 	return nil
 }
 
-func (m *mount) lookAtSource(t *Tree) (err error) {
+// lookAtSource opens the source, which may begin at the bundle.
+func (m *mount) lookAtSource(t *Tree, typed string) (err error) {
 	if shown := t.facts.Paths.Shown(m.dest); shown != nil && m.source == m.dest {
 		m.of = shown
 		return nil
 	}
 	if !m.sourceLink && !m.copyLink {
-		m.of, err = t.facts.Paths.Open(m.source)
+		m.of, err = t.facts.Paths.OpenIn(t.facts.Bundle, typed)
 		return err
 	}
 	if m.of, err = handle.OpenLink(m.source); err != nil {

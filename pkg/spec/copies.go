@@ -36,8 +36,7 @@ func (b *builder) wholeCopies() error {
 func (b *builder) wholeUpper(m specs.Mount) error {
 	for _, o := range m.Options {
 		if upper, ok := strings.CutPrefix(o, "upperdir="); ok && m.Type == "overlay" {
-			if h, err := b.open(unescapeLayer(upper)); err == nil {
-				b.paths.Keep(h)
+			if h, err := b.paths.Open(unescapeLayer(upper)); err == nil {
 				return b.whole(m, h)
 			}
 		}

@@ -3,6 +3,7 @@ package spec
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -71,34 +72,39 @@ func (b *builder) device(src, dst, access string) error {
 	if err != nil {
 		return err
 	}
-	var st unix.Stat_t
-	if err := unix.Fstat(h.FD, &st); err != nil {
-		return &os.PathError{Op: "stat", Path: src, Err: err}
-	}
-	switch st.Mode & unix.S_IFMT {
+	switch h.Kind() {
 	case unix.S_IFCHR, unix.S_IFBLK:
-		return b.node(h.Now(), dst, access, &st)
+		return b.node(h, dst, access)
 	case unix.S_IFDIR:
-		return b.deviceDir(h.Now(), dst, access)
+		return b.deviceDir(h, dst, access)
 	}
-	return fmt.Errorf("%s is %s, want a device", src, kindOf(st.Mode))
+	return fmt.Errorf("%s is %s, want a device", src, kindOf(h.Mode))
 }
 
-// deviceDir adds the devices of a directory such as /dev/snd, those below it included.
-func (b *builder) deviceDir(real, dst, access string) error {
+// deviceDir adds the devices of a directory such as /dev/snd, those below it included. What is a link by then is none.
+func (b *builder) deviceDir(dir *handle.Handle, dst, access string) error {
+	in, err := os.OpenRoot(dir.Name() + "/.")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = in.Close() }()
 	n := 0
-	err := filepath.WalkDir(real, func(p string, _ os.DirEntry, err error) error {
-		var st unix.Stat_t
-		if err != nil || unix.Lstat(p, &st) != nil {
+	err = fs.WalkDir(in.FS(), ".", func(p string, e os.DirEntry, err error) error {
+		if err != nil || e.Type()&os.ModeDevice == 0 {
 			return err
 		}
-		if t := st.Mode & unix.S_IFMT; t != unix.S_IFCHR && t != unix.S_IFBLK {
+		h, err := dir.Beneath(p)
+		if err != nil {
+			return err
+		}
+		b.paths.Keep(h)
+		if kind := h.Kind(); kind != unix.S_IFCHR && kind != unix.S_IFBLK {
 			return nil
 		}
 		if n++; n > maxDevices {
 			return fmt.Errorf("more than %d devices in one directory", maxDevices)
 		}
-		return b.node(p, filepath.Join(dst, strings.TrimPrefix(p, real)), access, &st)
+		return b.node(h, filepath.Join(dst, p), access)
 	})
 	if err == nil && n == 0 {
 		err = fmt.Errorf("no devices in this directory")
@@ -106,25 +112,22 @@ func (b *builder) deviceDir(real, dst, access string) error {
 	return err
 }
 
-func (b *builder) node(real, dst, access string, st *unix.Stat_t) error {
+// node adds a device, which the set holds.
+func (b *builder) node(h *handle.Handle, dst, access string) error {
+	real := h.Now()
 	if b.ids.Userns() {
 		if access != "rwm" && !b.toldAccess {
 			b.toldAccess = true
 			b.notice("device-access", "--device: %q is not enforced in a user namespace, where the device's own mode decides: the command may do what you may", access)
 		}
-		h, err := handle.Open(real)
-		if err != nil {
-			return err
-		}
-		var now unix.Stat_t
-		if err := unix.Fstat(h.FD, &now); err != nil || now.Rdev != st.Rdev || (now.Mode^st.Mode)&unix.S_IFMT != 0 {
-			h.Close()
-			return fmt.Errorf("%s is another file than a moment ago", real)
-		}
 		b.paths.Add(real, h) // what is bound is what was looked at
 		b.spec.Mounts = append(b.spec.Mounts, specs.Mount{Destination: dst, Type: "bind", Source: real,
 			Options: []string{"bind", "rprivate", "nosuid", "noexec", "rw"}})
 		return nil
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(h.FD, &st); err != nil {
+		return &os.PathError{Op: "stat", Path: real, Err: err}
 	}
 	kind := "c"
 	if st.Mode&unix.S_IFMT == unix.S_IFBLK {

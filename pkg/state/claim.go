@@ -57,8 +57,8 @@ func (r *Root) tryClaim(id string, room func(*Dir) error) (*Dir, error) {
 	}
 	d, err := r.Dir(id)
 	if err == nil {
-		// A record in what was just made: another container's directory has been given this name meanwhile.
-		if err = d.lock(unix.LOCK_EX | unix.LOCK_NB); err == nil && made == nil && !d.Recorded() {
+		// Where others can rename, what has this name now may be another directory than the one that was made.
+		if err = d.lock(unix.LOCK_EX | unix.LOCK_NB); err == nil && made == nil && d.fresh() {
 			return d, nil
 		}
 	}
@@ -82,4 +82,10 @@ func (r *Root) tryClaim(id string, room func(*Dir) error) (*Dir, error) {
 		d.Close()
 	}
 	return nil, err
+}
+
+// fresh says whether the directory is as it was made.
+func (d *Dir) fresh() bool {
+	names, err := d.names()
+	return d.marked && err == nil && len(names) == 0
 }

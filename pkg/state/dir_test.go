@@ -241,3 +241,24 @@ func TestClaimExchanged(t *testing.T) {
 	}
 	t.Error("the other container's record is gone")
 }
+
+// TestClaimWork: a directory of somebody's work that has the name of the new container by now is not taken for it: it would be
+// emptied with the container.
+func TestClaimWork(t *testing.T) {
+	r := newRoot(t)
+	d, err := r.Claim("web", room)
+	must(t, err)
+	if !d.fresh() {
+		t.Error("the directory that was made is taken for another")
+	}
+	must(t, os.WriteFile(filepath.Join(d.Path, "thesis"), nil, 0o600))
+	if d.fresh() {
+		t.Error("a directory with something in it is taken for a new one")
+	}
+	d.Close()
+	must(t, os.Mkdir(filepath.Join(r.Path, "work"), 0o700))
+	work, err := r.Dir("work")
+	if err == nil && work.fresh() {
+		t.Error("a directory that no start has made is taken for a new one")
+	}
+}

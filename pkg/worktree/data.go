@@ -59,16 +59,21 @@ func (w *walk) resolutions(l *level, name string) bool {
 		if !ok || n == 0 || l.name != ".git" || w.way[n-1].fd < 0 || refused(path, false) || path == "" {
 			return false
 		}
-		file, err := (&handle.Handle{FD: w.way[n-1].fd}).Beneath(path)
-		if err != nil {
-			return errors.Is(err, unix.ENOENT)
-		}
-		file.Close()
-		if file.Kind() != unix.S_IFREG {
+		if !plainFile(&handle.Handle{FD: w.way[n-1].fd}, path) {
 			return false
 		}
 	}
 	return true
+}
+
+// plainFile says whether a path is that of a file, or of nothing, behind no link.
+func plainFile(dir *handle.Handle, path string) bool {
+	file, err := dir.Beneath(path)
+	if err != nil {
+		return errors.Is(err, unix.ENOENT)
+	}
+	defer file.Close()
+	return file.Kind() == unix.S_IFREG
 }
 
 // young says whether a file was changed since then, or came with a directory that was moved.

@@ -33,6 +33,14 @@ func checkIndex(index []byte, hash int) error {
 		return errIndex
 	}
 	r := indexReader{data: index, at: 12, version: version, hash: hash}
+	if err := r.entries(count); err != nil {
+		return err
+	}
+	return r.tables()
+}
+
+// entries looks at so many of them.
+func (r *indexReader) entries(count uint32) error {
 	for range count {
 		e, err := r.next()
 		switch {
@@ -44,7 +52,7 @@ func checkIndex(index []byte, hash int) error {
 			return fmt.Errorf("has the path %s, which git shows nowhere", Quote(e.name))
 		}
 	}
-	return r.tables()
+	return nil
 }
 
 // indexReader is at an entry of an index.

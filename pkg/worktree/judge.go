@@ -33,6 +33,12 @@ func (w *walk) dotGit(l *level, name string) {
 	if uint32(st.Mode)&unix.S_IFMT != unix.S_IFDIR {
 		return
 	}
+	if git, err := m.dir.Beneath(m.name); err == nil {
+		if !w.g.known[git.ID] && !mayBeGitDir(git) {
+			at = inTree // somebody else's directory by that name, perhaps
+		}
+		git.Close()
+	}
 	if !w.g.known[id(&st)] && at == gitTop {
 		w.deeper(l, name)
 	}
