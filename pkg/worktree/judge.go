@@ -34,7 +34,7 @@ func (w *walk) dotGit(l *level, name string) {
 		return
 	}
 	if git, err := m.dir.Beneath(m.name); err == nil {
-		if !w.g.known[git.ID] && !mayBeGitDir(git) {
+		if at == gitTop && !w.g.known[git.ID] && !mayBeGitDir(git) {
 			at = inTree // somebody else's directory by that name, perhaps
 		}
 		git.Close()
