@@ -141,7 +141,7 @@ func (w *walk) reference(l *level, name string) {
 func leadsAstray(dir *handle.Handle, name string) (to string, bad bool) {
 	const how = unix.O_RDONLY | unix.O_NOFOLLOW | unix.O_NOCTTY | unix.O_CLOEXEC
 	fd, err := unix.Openat(dir.FD, name, how|unix.O_NONBLOCK, 0)
-	if err == unix.EAGAIN { // of a FIFO it is not: a lease, see readUpTo
+	if err == unix.EAGAIN { // somebody has a lease on the file, see readUpTo; to open a FIFO is never that
 		fd, err = unix.Openat(dir.FD, name, how, 0)
 	}
 	if err != nil {
