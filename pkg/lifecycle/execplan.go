@@ -74,7 +74,9 @@ func (x *execution) write() error {
 func (x *execution) outside() error {
 	p, proc := x.plan, x.spec.Process
 	if x.rec.NoPivot {
-		if err := x.where.Chroot(p, x.rec.Pid); err != nil {
+		if err := x.where.Chroot(p, x.rec.Pid); errors.Is(err, os.ErrProcessDone) {
+			return errStopped
+		} else if err != nil {
 			return err
 		}
 	}

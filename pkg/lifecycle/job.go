@@ -72,7 +72,7 @@ func (c *Container) tell(sig unix.Signal) error {
 	}
 	defer payload.Close()
 	err = unix.PidfdSendSignal(int(payload.Fd()), sig, nil, unix.PIDFD_SIGNAL_PROCESS_GROUP)
-	if errors.Is(err, unix.EINVAL) { // before Linux 6.9
+	if errors.Is(err, unix.EINVAL) { // before Linux 6.9, where a group has no other name; it was there a moment ago
 		err = unix.Kill(-c.Pid, sig)
 	}
 	return err

@@ -206,6 +206,7 @@ func (t *Tree) mknod(p *plan.Plan, n *node, parent plan.Reg, name string) {
 	p.Mknodat(plan.R(parent), name, n.mode, n.dev).On(unix.EEXIST, exists)
 	if n.uid != 0 || n.gid != 0 {
 		fd := p.OpenAt(plan.R(parent), name, unix.O_PATH|unix.O_NOFOLLOW, 0).To("node")
+		n.same(p, fd) // /dev may be a directory of others', who have put theirs there since
 		p.Fchownat(fd, n.uid, n.gid).About(n.owner())
 		p.Close(fd)
 	}

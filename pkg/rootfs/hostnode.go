@@ -22,7 +22,7 @@ func (t *Tree) hostNode(n *node, d specs.LinuxDevice) error {
 			continue
 		}
 		n.host = path
-		if !within(inside(path), "dev") { // which is root's
+		if in := inside(path); !within(in, "dev") || within(in, "dev/shm") { // /dev is root's, but for that
 			h, err := t.facts.Paths.Open(path)
 			if err != nil || unix.Fstat(h.FD, &st) != nil || st.Rdev != n.dev || st.Mode&unix.S_IFMT != n.mode&unix.S_IFMT {
 				continue

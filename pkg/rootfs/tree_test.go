@@ -209,6 +209,18 @@ func TestLosses(t *testing.T) {
 	}
 }
 
+// TestOwnedDevice: a node is given away only once it is known to be that device, for its name may lie where others write.
+func TestOwnedDevice(t *testing.T) {
+	uid := uint32(7)
+	s := mounts()
+	s.Linux.Devices = []specs.LinuxDevice{{Path: "/dev/other", Type: "c", Major: 1, Minor: 3, UID: &uid}}
+	_, made, _ := strings.Cut(printed(t, s, Facts{Mknod: true}), `"other", `)
+	compared, _, given := strings.Cut(made, "fchownat(")
+	if !given || !strings.Contains(compared, "statx(") {
+		t.Errorf("after mknod:\n%s", made)
+	}
+}
+
 func TestResolve(t *testing.T) {
 	root, volume := t.TempDir(), t.TempDir()
 	for name, target := range map[string]string{

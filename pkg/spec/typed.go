@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -161,10 +162,18 @@ func (b *builder) obeyed(h *handle.Handle) bool {
 		at, name = filepath.Split(now)
 	}
 	dir, err := handle.Open(filepath.Clean(at))
-	if err != nil || name == "" && dir.ID != h.ID {
+	if err != nil {
 		return true // somebody has moved it
 	}
 	defer dir.Close()
+	there, err := dir.Beneath(cmp.Or(name, "."))
+	if err != nil {
+		return true
+	}
+	defer there.Close()
+	if there.ID != h.ID {
+		return true
+	}
 	b.everybody()
 	g := worktree.Find(dir, worktree.Ask{Own: b.ownGitConfig().files, Home: b.caller.Home})
 	defer g.Drop()

@@ -93,6 +93,9 @@ func (e *Entry) Chroot(p *plan.Plan, pid int) error {
 		return fmt.Errorf("open the container's root: %w", err)
 	}
 	e.root = f
+	if unix.PidfdSendSignal(int(e.pidfd.Fd()), 0, nil, 0) == unix.ESRCH {
+		return fmt.Errorf("open the container's root: %w", os.ErrProcessDone) // and the number may be another's
+	}
 	p.Act("change to the container's root")
 	p.Do("fchdir", unix.SYS_FCHDIR, plan.C(int(f.Fd())))
 	p.Do("chroot", unix.SYS_CHROOT, plan.S("."))
