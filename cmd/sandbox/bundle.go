@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"github.com/spf13/pflag"
@@ -39,7 +41,7 @@ func (b *bundleFlags) add(f *pflag.FlagSet) {
 }
 
 // options are what the flags and the bundle say, not validated.
-func (b *bundleFlags) options(id string) (lifecycle.Options, error) {
+func (b *bundleFlags) options(r *lifecycle.Runtime, id string) (lifecycle.Options, error) {
 	o := b.common(id)
 	if err := validLimits(o.Limits, 1); err != nil {
 		return o, err
@@ -52,15 +54,16 @@ func (b *bundleFlags) options(id string) (lifecycle.Options, error) {
 	if err := spec.ValidID(id); err != nil {
 		return o, err
 	}
-	if b.bundle == "" || b.bundle == "." {
-		if here, err := handle.Cwd(); err == nil {
-			o.Paths.Add(dir, here).Path = dir // by the name that the shell has for it
-		}
+	who := spec.Caller{UID: r.Caller.UID, Home: os.Getenv("HOME"), Env: os.Environ(), Paths: o.Paths, Began: spec.Began, Nested: !r.Self.InitialUserns()}
+	if here, err := handle.Cwd(); err == nil {
+		who.Cwd, who.Dir = here.Path, here
+		o.Paths.Keep(here)
 	}
-	in, err := o.Paths.Open(dir)
+	in, err := spec.OpenBundle(who, cmp.Or(b.bundle, "."))
 	if err != nil {
 		return o, spec.NoBundle(dir, err)
 	}
+	o.Paths.Add(dir, in).Path = dir // by the name that the shell has for it
 	if o.Spec, err = spec.LoadFrom(in); err != nil {
 		return o, err
 	}

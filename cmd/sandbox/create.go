@@ -23,7 +23,7 @@ its root, and waits; "sandbox start ID" lets it run its program.`
 		if err != nil {
 			return err
 		}
-		o, err := b.options(args[0])
+		o, err := b.options(r, args[0])
 		if err != nil {
 			return err
 		}

@@ -149,7 +149,7 @@ func (a *app) prepare(cmd *cobra.Command, f *runFlags, args []string) (*lifecycl
 		return nil, o, err
 	}
 	if form == formBundle {
-		o, err = f.options(args[0])
+		o, err = f.options(r, args[0])
 	} else {
 		if f.own = ownTerminalFor(cmd.Flags()); f.own.wanted {
 			f.wish.Terminal = true
@@ -285,7 +285,7 @@ func (a *app) wished(r *lifecycle.Runtime, f *runFlags, form form, args []string
 
 // goWith adds what goes with a spec and has no place in it.
 func (f *runFlags) goWith(o *lifecycle.Options) {
-	o.Hidden = f.made.Hidden
+	o.Hidden, o.Dirs = f.made.Hidden, f.made.Dirs
 	for _, f := range f.made.Files {
 		o.Files = append(o.Files, lifecycle.File(f))
 	}
@@ -302,7 +302,7 @@ func (a *app) whoTyped(r *lifecycle.Runtime, f *runFlags) (c spec.Caller, err er
 	c = spec.Caller{
 		UID: r.Caller.UID, GID: r.Caller.GID, Groups: r.Caller.Groups, Name: r.Name(),
 		Home: os.Getenv("HOME"), PasswdHome: r.Home(), Env: os.Environ(), Nested: !r.Self.InitialUserns(),
-		RuntimeDir: os.Getenv("XDG_RUNTIME_DIR"), StateRoot: absolute(r.Root.Path), Paths: handle.Set{}, Ours: r.Helpers.Configuration(), Began: spec.Began,
+		RuntimeDir: os.Getenv("XDG_RUNTIME_DIR"), StateRoot: absolute(r.Root.Path), StateRoots: r.Kernel.RuntimeDirs(os.Getenv, int(r.Caller.UID)), Paths: handle.Set{}, Ours: r.Helpers.Configuration(), Began: spec.Began,
 		Made: &f.made, Mounts: &hostLook{host: r.Kernel},
 	}
 	if f.wish.Tree {

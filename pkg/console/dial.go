@@ -23,6 +23,10 @@ func Dial(path string) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connecting to console socket %q: %w", path, explainDial(path, err))
 	}
+	if err := notInside(sock); err != nil {
+		sock.Close()
+		return nil, fmt.Errorf("connecting to console socket %q: %w", path, err)
+	}
 	return sock, nil
 }
 

@@ -36,19 +36,21 @@ func (h Host) RuntimeDir(env func(string) string, euid int, initialUserns bool) 
 	return dir, cause, nil
 }
 
+// stateName is the directory of ours in one for everybody's.
+const stateName = "sandbox"
+
 func (h Host) chooseRuntimeDir(env func(string) string, euid int, initialUserns bool) (string, *Cause, error) {
-	const name = "sandbox"
 	run, xdg := orRoot(h.Run, "/run"), env("XDG_RUNTIME_DIR")
 	var seen []string
 	if euid == 0 {
 		if initialUserns {
-			return filepath.Join(run, name), nil, nil
+			return filepath.Join(run, stateName), nil, nil
 		}
 		if env("USER") != "root" && h.ours(xdg, euid) == "" {
-			return filepath.Join(xdg, name), nil, nil
+			return filepath.Join(xdg, stateName), nil, nil
 		}
 		if h.may(run, unix.W_OK|unix.X_OK) {
-			return filepath.Join(run, name), nil, nil
+			return filepath.Join(run, stateName), nil, nil
 		}
 		seen = []string{run + " is not writable"}
 	} else {
@@ -56,7 +58,7 @@ func (h Host) chooseRuntimeDir(env func(string) string, euid int, initialUserns 
 		for _, try := range [...][2]string{{"XDG_RUNTIME_DIR", xdg}, {"the usual directory", user}} {
 			why := h.ours(try[1], euid)
 			if why == "" {
-				return filepath.Join(try[1], name), nil, nil
+				return filepath.Join(try[1], stateName), nil, nil
 			}
 			seen = append(seen, try[0]+" "+why)
 		}
@@ -64,6 +66,23 @@ func (h Host) chooseRuntimeDir(env func(string) string, euid int, initialUserns 
 	cause := fill(RuntimeFallback, []string{"UID", strconv.Itoa(euid)}, seen...)
 	dir, err := h.fallbackDir(euid)
 	return dir, &cause, err
+}
+
+// RuntimeDirs are all that [Host.RuntimeDir] may choose for this caller until the machine is booted again, whatever the
+// environment is by then. Where none is yet, a command that ran here before may make one.
+func (h Host) RuntimeDirs(env func(string) string, euid int) (dirs []string) {
+	run := orRoot(h.Run, "/run")
+	if euid == 0 {
+		dirs = append(dirs, filepath.Join(run, stateName))
+	}
+	if xdg := env("XDG_RUNTIME_DIR"); filepath.IsAbs(xdg) {
+		dirs = append(dirs, filepath.Join(xdg, stateName))
+	}
+	dirs = append(dirs, filepath.Join(run, "user", strconv.Itoa(euid), stateName))
+	if dir, err := h.fallbackDir(euid); err == nil {
+		dirs = append(dirs, dir)
+	}
+	return dirs
 }
 
 // ours says why a directory cannot be the parent of ours, "" when it can. Clean

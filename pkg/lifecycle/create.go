@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
@@ -37,6 +38,7 @@ type Options struct {
 	// Before is called when all is made and the payload is about to begin.
 	Before func() `json:"-"`
 
+	Dirs   []string         // directories that are made for us alone where they are not there yet: the spec covers them
 	Hidden []*handle.Handle // what of the host must not be seen, wherever it lies
 	// Typed: the spec was made of flags, so that what is wrong with it is not in a config.json, and device nodes that lie in the
 	// root cannot be opened.
@@ -117,6 +119,11 @@ func (r *Runtime) spawn(o Options, started bool) (*Container, error) {
 			r.Warn(err.Error())
 		}
 	})
+	for _, dir := range o.Dirs {
+		if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+			return nil, r.because(kernel.Op{Do: kernel.UseRuntime, Path: dir}, err)
+		}
+	}
 	if o, err = r.complete(o, d); err != nil {
 		return nil, err
 	}

@@ -22,10 +22,15 @@ import (
 // The shell's word for its way is $PWD; a program that has changed its directory since leaves another one's there, which says
 // nothing.
 func (b *builder) cameByLink() error {
-	way := last(b.caller.Env, "PWD")
 	relative := func(path string) bool { return !filepath.IsAbs(path) }
 	shared := b.wish.Tree && b.caller.Cwd != "/" // which is shared in no form; after a chroot(2) the way is one in another root
-	if b.caller.Dir == nil || way == b.caller.Cwd || relative(way) || !shared && !slices.ContainsFunc(b.wish.sources(), relative) {
+	return b.cameByLinkTo(shared || slices.ContainsFunc(b.wish.sources(), relative))
+}
+
+// cameByLinkTo is that where it matters what the working directory is.
+func (b *builder) cameByLinkTo(used bool) error {
+	way := last(b.caller.Env, "PWD")
+	if b.caller.Dir == nil || way == b.caller.Cwd || !filepath.IsAbs(way) || !used {
 		return nil
 	}
 	linked, leads := b.wayNow(way)

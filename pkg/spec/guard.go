@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/handle"
 	"sandbox/pkg/kernel"
@@ -85,6 +86,11 @@ func (b *builder) mayShow(dir *handle.Handle) bool {
 // each directory that -v adds for writing.
 func (b *builder) guard() error {
 	if !b.wish.Tree {
+		covers, err := b.coverState()
+		if err != nil {
+			return err
+		}
+		b.spec.Mounts = append(b.spec.Mounts, covers...)
 		b.tellHidden()
 		return b.wholeCopies()
 	}
@@ -195,36 +201,77 @@ func stays(g *worktree.Guard) error {
 	return nil
 }
 
-// coverState hides the state of containers, with the hooks that we run for them, from what -v shares. The cover stays where
-// it is for a mount point cannot be renamed; a directory above it could, and another be made for the next `delete` to find.
+// coverState hides the state of containers, with the hooks that we run for them, from what -v shares: that of this command,
+// and of any other that has another environment. What is not there yet is made, for else a command could, and write down
+// hooks. The cover stays where it is, for a mount point cannot be renamed; a directory above it could, and another be made for
+// the next `delete` to find.
 func (b *builder) coverState() (mounts []specs.Mount, err error) {
-	state, missing := b.stateRoot()
-	for _, m := range b.theirs {
-		source := b.paths[m.Source]
-		if m.Type != "bind" || source == nil || !source.IsDir() || state == nil {
-			continue
+	covered := map[string]bool{}
+	for i, path := range append([]string{b.caller.StateRoot}, b.caller.StateRoots...) {
+		root := b.stateAt(path)
+		root.other = i > 0
+		if root.other && path == b.caller.StateRoot || root.dir == nil || root.other && strings.Contains(root.missing, "/") {
+			continue // nobody but who may make the directory above can make it
 		}
-		if _, in := b.lies(source, state.ID); in && missing == "" {
-			b.notice("state-not-shared", "%s is not shared with the command, it is the state of your containers", m.Source)
-			mounts = append(mounts, emptyDir(m.Destination))
-			continue
+		for _, m := range b.theirs {
+			at, err := b.coverIn(m, root)
+			if err != nil {
+				return nil, err
+			}
+			if at != "" && !covered[at] {
+				covered[at] = true
+				mounts = append(mounts, emptyDir(at))
+			}
 		}
-		levels, in := b.lies(state, source.ID)
-		if !in {
-			continue
-		}
-		way := strings.Split(state.Path, "/")
-		rel := filepath.Join(filepath.Join(way[len(way)-levels:]...), missing)
-		if strings.Contains(rel, "/") && !contains(m.Options, "ro") && !contains(m.Options, "rro") {
-			return nil, fmt.Errorf("%s cannot be shared for writing: the state of your containers is in %s below it, and the command could put another in its place: share what it needs of that directory, or name another --root", m.Source, rel)
-		}
-		at := filepath.Join(m.Destination, rel)
-		if missing == "" {
-			b.paths.Cover(at, state)
-		}
-		mounts = append(mounts, emptyDir(at))
 	}
 	return mounts, nil
+}
+
+// coverIn is the place of the cover in a mount, "" where it shows nothing of such a state root.
+func (b *builder) coverIn(m specs.Mount, root stateRoot) (at string, err error) {
+	source := b.paths[m.Source]
+	if m.Type != "bind" || source == nil || !source.IsDir() {
+		return "", nil
+	}
+	if _, in := b.lies(source, root.dir.ID); in && root.missing == "" {
+		b.notice("state-not-shared", "%s is not shared with the command, it is the state of your containers", m.Source)
+		return m.Destination, nil
+	}
+	levels, in := b.lies(root.dir, source.ID)
+	if !in {
+		return "", nil
+	}
+	way := strings.Split(root.dir.Path, "/")
+	rel := filepath.Join(filepath.Join(way[len(way)-levels:]...), root.missing)
+	if strings.Contains(rel, "/") && !contains(m.Options, "ro") && !contains(m.Options, "rro") && b.movable(root, levels) {
+		return "", fmt.Errorf("%s cannot be shared for writing: the state of your containers is in %s below it, and the command could put another in its place: share what it needs of that directory, or name another --root", m.Source, rel)
+	}
+	at = filepath.Join(m.Destination, rel)
+	switch {
+	case root.missing == "":
+		b.paths.Cover(at, root.dir)
+	case root.other && b.caller.Made != nil:
+		b.caller.Made.Dirs = append(b.caller.Made.Dirs, filepath.Join(root.dir.Path, root.missing))
+	}
+	return at, nil
+}
+
+// movable says whether a command could rename a directory on the way to a state root, so many levels below what is shared; what
+// is covered itself it cannot. In the host's tree that is taken for granted; whoever shares /run with a root of its own shares
+// what only the host's root renames.
+func (b *builder) movable(root stateRoot, levels int) bool {
+	if b.wish.Tree || strings.Contains(root.missing, "/") {
+		return true
+	}
+	foreign, covered := false, root.missing == ""
+	b.above(root.dir, func(up *handle.Handle) bool {
+		var st unix.Stat_t
+		foreign = unix.Fstat(up.FD, &st) != nil || !covered && b.foreign(up.Now(), &st)
+		covered = false
+		levels--
+		return levels > 0 && !foreign
+	})
+	return foreign
 }
 
 // emptyDir is a directory that stays empty.

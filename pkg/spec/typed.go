@@ -53,10 +53,6 @@ const mostLinks = 40
 //
 // linked says that it went through such a link, within that directory.
 func (b *builder) openTyped(abs string) (h *handle.Handle, linked bool, err error) {
-	if under(abs, "/dev") && !under(abs, "/dev/shm") || under(abs, "/proc") {
-		h, err = b.open(abs)
-		return h, false, err
-	}
 	w := &way{b: b, left: strings.Split(strings.Trim(abs, "/"), "/")}
 	if cwd := b.caller.Cwd; cwd != "" && cwd != "/" && abs != cwd && under(abs, cwd) && b.caller.Dir != nil {
 		rest := strings.TrimPrefix(abs, cwd+"/")
@@ -98,7 +94,7 @@ type way struct {
 
 // step goes one name on, through a link to what it says.
 func (w *way) step() error {
-	name, rest := w.left[0], strings.Join(w.left, "/")
+	name := w.left[0]
 	var st unix.Stat_t
 	if err := unix.Fstat(w.at.FD, &st); err != nil {
 		return err
@@ -108,8 +104,7 @@ func (w *way) step() error {
 	case name == "" || name == ".":
 		return nil
 	case kernelFS(w.at.FD):
-		w.left = nil
-		return w.to(w.at.Open(rest))
+		return w.kernels(name)
 	}
 	if w.foreign = w.foreign || w.b.foreign(w.at.Path, &st); w.foreign && name == ".." {
 		return unix.EXDEV
@@ -135,6 +130,18 @@ func (w *way) step() error {
 		return w.to(w.b.open("/"))
 	}
 	return nil
+}
+
+// kernels goes one name on in a file system of the kernel's, in which links are nobody's: /proc/self/cwd leads to a directory
+// that has a name of its own, and behind it are files as everywhere.
+func (w *way) kernels(name string) error {
+	next, err := w.at.Open(name)
+	if err == nil && !kernelFS(next.FD) {
+		if now := next.Now(); now != "" {
+			next.Path = now
+		}
+	}
+	return w.to(next, err)
 }
 
 // to is where the way is then.

@@ -59,6 +59,8 @@ type Caller struct {
 	Env []string
 	// RuntimeDir is $XDG_RUNTIME_DIR, StateRoot where the state of containers lives; "" for none.
 	RuntimeDir, StateRoot string
+	// StateRoots are other places where it may live for another command of the caller's ([kernel.Host.RuntimeDirs]).
+	StateRoots []string
 	// Mounts is the host's mount table, [kernel.Table]. Nil is one without mounts.
 	Mounts MountTable
 	// Sockets lists the unix sockets of the host that can be connected to ([kernel.Host.Sockets]). Nil for none.
@@ -93,6 +95,7 @@ type Made struct {
 	Guards []*worktree.Guard // of shared directories, to be asked when the command has ended
 	Files  []File            // in empty directories of the container's own
 	Hidden []*handle.Handle  // what of the host must not be seen, wherever it lies, shallow before deep
+	Dirs   []string          // directories that have to be there, the caller's alone: something lies over them
 }
 
 // File is one that the container begins with.

@@ -136,12 +136,25 @@ func (b *builder) inState(dir *handle.Handle) bool {
 
 // stateRoot is where the state of containers lies, or the first directory above that is there, and what is missing then.
 func (b *builder) stateRoot() (dir *handle.Handle, missing string) {
-	for p := b.caller.StateRoot; filepath.IsAbs(p); p = filepath.Dir(p) {
-		if dir = b.dir(p); dir != nil || p == "/" {
-			return dir, strings.TrimPrefix(strings.TrimPrefix(b.caller.StateRoot, p), "/")
+	root := b.stateAt(b.caller.StateRoot)
+	return root.dir, root.missing
+}
+
+// stateRoot is a directory in which the state of containers lies, or may lie one day.
+type stateRoot struct {
+	dir     *handle.Handle // itself, or the first one above that is there; nil is none
+	missing string         // the way from there
+	other   bool           // it is not this command's
+}
+
+func (b *builder) stateAt(path string) (root stateRoot) {
+	for p := path; filepath.IsAbs(p); p = filepath.Dir(p) {
+		if root.dir = b.dir(p); root.dir != nil || p == "/" {
+			root.missing = strings.TrimPrefix(strings.TrimPrefix(path, p), "/")
+			break
 		}
 	}
-	return nil, ""
+	return root
 }
 
 // kernelFS says whether a directory is in a file system through which the kernel is told things.

@@ -33,23 +33,63 @@ func (g *Guard) isBundle(rel string) bool {
 // protectBundle protects what makes the shared directory a bundle, and the programs that are its hooks.
 func (g *Guard) protectBundle() {
 	g.protect(g.dir, &g.Inside, bundleFile)
+	if data, err := g.read(g.dir, bundleFile); err == nil {
+		for _, path := range hookPrograms(data) {
+			g.protectPath(path)
+		}
+	}
+}
+
+// hookPrograms are the absolute paths that a bundle's hooks name: their programs, and scripts that these are to run.
+func hookPrograms(data []byte) (paths []string) {
 	var config struct {
 		Hooks map[string][]struct {
 			Path string
 			Args []string
 		}
 	}
-	data, err := g.read(g.dir, bundleFile)
-	if err != nil || json.Unmarshal(data, &config) != nil {
-		return
+	if json.Unmarshal(data, &config) != nil {
+		return nil
 	}
 	for _, hooks := range config.Hooks {
 		for _, h := range hooks {
 			for _, path := range append(h.Args, h.Path) {
-				if filepath.IsAbs(path) {
-					g.protectPath(path)
+				if filepath.IsAbs(path) && !slices.Contains(paths, path) {
+					paths = append(paths, path)
 				}
 			}
+		}
+	}
+	return paths
+}
+
+// hooks tells of programs that hooks of a bundle name which was there before, and which the command has written: a container of
+// it may be there already, and end with them.
+func (w *walk) hooks(l *level) {
+	fd, err := unix.Openat(l.fd, bundleFile, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return
+	}
+	defer unix.Close(fd)
+	data, err := readFD(fd, mostBundle)
+	if err != nil || !bytes.Contains(data, []byte("hooks")) {
+		return
+	}
+	for _, path := range hookPrograms(data) {
+		rel, in := below(path, w.g.now())
+		text := Quote(rel) + " was changed, and is run outside by hooks of the bundle "
+		if !in || w.excepted(rel) || slices.ContainsFunc(w.told, func(t string) bool { return strings.HasPrefix(t, text) }) {
+			continue
+		}
+		h, err := w.g.dir.Link(rel)
+		if err != nil {
+			continue
+		}
+		var st unix.Statx_t
+		err = unix.Statx(h.FD, "", unix.AT_EMPTY_PATH, unix.STATX_CTIME, &st)
+		h.Close()
+		if err == nil && w.during(st.Ctime) {
+			w.told = append(w.told, text+Quote(filepath.Dir(w.in(l, bundleFile)))+": look at it before you start, end or delete a container of that")
 		}
 	}
 }
@@ -82,6 +122,9 @@ func (w *walk) bundle(l *level) {
 	path := w.in(l, bundleFile)
 	link := uint32(st.Mode)&unix.S_IFMT == unix.S_IFLNK
 	written := slices.ContainsFunc(w.g.fixed, func(f fixed) bool { return f.path == path }) // not by the command
+	if !written && !link && !w.during(st.Ctime) {
+		w.hooks(l)
+	}
 	if written || !link && !w.during(st.Ctime) || w.excepted(path) || w.tooLate() || !w.g.isBundle(path) {
 		return
 	}

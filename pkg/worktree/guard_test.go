@@ -251,14 +251,14 @@ func TestCheck(t *testing.T) {
 	}
 	// The same from what was written down.
 	must(os.WriteFile(path(".git/commondir"), []byte("x"), 0o644))
-	later, err := note.Open()
+	later, err := note.Open("")
 	must(err)
 	if told := later.Check(); len(told) != 1 || !strings.Contains(told[0], ".git/commondir was not there before") {
 		t.Errorf("from the note: %q", told)
 	}
 	later.Close()
 	for _, bad := range []Note{{"dir 1 2 " + dir.Path}, {"dir x 2 /"}, {"dir"}, {}, {"since 1 2 "}, {"link 0 99 x"}} {
-		if g, err := bad.Open(); err == nil {
+		if g, err := bad.Open(""); err == nil {
 			t.Errorf("%q was taken: %+v", bad, g)
 		}
 	}

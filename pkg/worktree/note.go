@@ -18,7 +18,7 @@ import (
 //	dir, git DEV INO PATH     the shared directory, and git directories outside of it
 //	known, seen DEV INO       repositories that were there, guarded and not
 //	hidden DEV INO            directories that the command does not see
-//	missing, absent, except, memory 0 0 PATH
+//	missing, absent, except 0 0 PATH
 //	path DEV INO PATH         a directory of $PATH, with numbers where it is shared
 //	fixed, repo DEV INO PATH  what was read-only, and repositories that were guarded
 //	link 0 LENGTH PATHTARGET  LENGTH is the path's
@@ -75,7 +75,6 @@ func (g *Guard) Note() (n Note) {
 	for _, dir := range g.ask.Path {
 		add("path", g.path[dir].Dev, g.path[dir].Ino, dir)
 	}
-	add("memory", 0, 0, g.ask.Memory)
 	return n
 }
 
@@ -102,8 +101,10 @@ func parseLine(text string) (l line, err error) {
 
 // Open is the guard of a note, to be checked and closed. A shared directory that is gone, or has another in its place by
 // now, is an error: it may be somewhere else.
-func (n Note) Open() (*Guard, error) {
-	g := &Guard{known: map[handle.ID]bool{}}
+//
+// memory is as in [Ask].
+func (n Note) Open(memory string) (*Guard, error) {
+	g := &Guard{known: map[handle.ID]bool{}, ask: Ask{Memory: memory}}
 	var bases []*handle.Handle
 	defer func() {
 		for i, h := range bases {
@@ -168,8 +169,7 @@ func (g *Guard) recall(l line) bool {
 			g.pending = map[program]bool{}
 		}
 		g.pending[program{l.id(), l.text}] = true
-	case "memory":
-		g.ask.Memory = l.text
+	case "memory": // of old: where we write is not for a record to say
 	case "path":
 		g.ask.Path = append(g.ask.Path, l.text)
 		if g.path == nil {
