@@ -49,6 +49,7 @@ const (
 	ofItself  = "/proc/self/fd/N, which is the descriptor"
 	ofDoors   = "sockets that the kernel lists by name; one that is renamed is known by its new name to nobody (docs/security.md). What is typed lies in directories that cannot be renamed"
 	ofFlag    = "whether SELinux is there: a file of the kernel's"
+	ofHome    = "the caller's home, by the user database; what lies in it is judged when it is opened"
 	ofOwn     = "the helper's own directory, in which it stands"
 )
 
@@ -57,7 +58,7 @@ var named = map[string]string{
 	"pkg/cgroup2": ofGroups, "pkg/resctrl": ofGroups, "pkg/kernel": ofKernel, "pkg/kernel/runtimedir.go": ofState,
 	"pkg/confine": ofInside, "pkg/console/dial.go": ofOnce,
 	"pkg/handle": ofHandles, "pkg/helper": ofRoot, "pkg/idmap": ofRoot, "pkg/outfile": ofHandles,
-	"pkg/lifecycle/apart.go": ofKernel, "pkg/lifecycle/create.go": ofNode, "pkg/lifecycle/hooks.go": ofSame, "pkg/world/terminal.go": ofInside, "pkg/world/enter.go": ofKernel, "pkg/lifecycle/execgroup.go": ofGroups, "pkg/lifecycle/labels.go": ofKernel, "pkg/world/namespaces.go": ofOnce,
+	"pkg/lifecycle/apart.go": ofKernel, "pkg/lifecycle/create.go": ofNode, "pkg/lifecycle/guards.go": ofHome, "pkg/lifecycle/hooks.go": ofSame, "pkg/world/terminal.go": ofInside, "pkg/world/enter.go": ofKernel, "pkg/lifecycle/execgroup.go": ofGroups, "pkg/lifecycle/labels.go": ofKernel, "pkg/world/namespaces.go": ofOnce,
 	"pkg/lifecycle/netdevices.go": ofKernel, "pkg/network/helper.go": ofNode, "pkg/network/place.go": ofTold, "pkg/network/ask.go": ofKernel, "pkg/network/spawn.go": ofKernel,
 	"pkg/network/network.go": ofKernel, "pkg/lifecycle/notify.go": ofOnce, "pkg/lifecycle/owners.go": ofKernel, "pkg/state/group.go": ofState, "pkg/lifecycle/ps.go": ofKernel,
 	"pkg/lifecycle/seccomp.go": ofTold, "pkg/state/root.go": ofState, "pkg/lifecycle/visible.go": ofKernel,
