@@ -56,7 +56,7 @@ const (
 var named = map[string]string{
 	"cmd/sandbox/exec.go": ofOnce, "cmd/sandbox/foreground.go": ofNode, "cmd/sandbox/plan.go": ofNode, "cmd/sandbox/run.go": ofForm, "cmd/sandbox/sealed.go": ofKernel, "cmd/sandbox/update.go": ofOnce,
 	"pkg/cgroup2": ofGroups, "pkg/resctrl": ofGroups, "pkg/kernel": ofKernel, "pkg/kernel/runtimedir.go": ofState,
-	"pkg/confine": ofInside, "pkg/console/dial.go": ofOnce,
+	"pkg/confine": ofInside, "pkg/console/dial.go": ofOnce, "pkg/console/peer.go": ofKernel,
 	"pkg/handle": ofHandles, "pkg/helper": ofRoot, "pkg/idmap": ofRoot, "pkg/outfile": ofHandles,
 	"pkg/lifecycle/apart.go": ofKernel, "pkg/lifecycle/create.go": ofNode, "pkg/lifecycle/guards.go": ofHome, "pkg/lifecycle/hooks.go": ofSame, "pkg/world/terminal.go": ofInside, "pkg/world/enter.go": ofKernel, "pkg/lifecycle/execgroup.go": ofGroups, "pkg/lifecycle/labels.go": ofKernel, "pkg/world/namespaces.go": ofOnce,
 	"pkg/lifecycle/netdevices.go": ofKernel, "pkg/network/helper.go": ofNode, "pkg/network/place.go": ofTold, "pkg/network/ask.go": ofKernel, "pkg/network/spawn.go": ofKernel,

@@ -16,6 +16,11 @@ func dialPidfd(path string) (*os.File, error) {
 		return nil, nil
 	}
 	sock, err := console.Connect(path)
+	if err == nil {
+		if err = console.NotInside(sock); err != nil {
+			sock.Close()
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("--pidfd-socket: connect to %q: %w", path, err)
 	}

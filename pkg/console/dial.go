@@ -23,7 +23,7 @@ func Dial(path string) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connecting to console socket %q: %w", path, explainDial(path, err))
 	}
-	if err := notInside(sock); err != nil {
+	if err := NotInside(sock); err != nil {
 		sock.Close()
 		return nil, fmt.Errorf("connecting to console socket %q: %w", path, err)
 	}

@@ -297,18 +297,21 @@ func hookPlace(p *plan.Plan, e *world.Entry, rec *state.Record, inContainer bool
 	return nil
 }
 
-// enterDir changes to a directory, if it is still the one that had its name when the container was made. One that has gone
-// leaves the hook where we are; another one in its place is an error, for a hook's relative names would be files of
-// somebody else's.
+// enterDir changes to a directory, if it is still the one that had its name when the container was made. Where it has gone, the
+// hook begins in /; another one in its place is an error. For a hook's relative names would be files of somebody else's, here
+// too, where we happen to stand.
 func enterDir(p *plan.Plan, path string, id *handle.ID) {
-	gone := p.Label("without " + path)
+	gone, done := p.Label("without "+path), p.Label("in a directory")
 	dir := p.Open(path, unix.O_PATH|unix.O_DIRECTORY).On(unix.ENOENT, gone).On(unix.EACCES, gone).On(unix.ENOTDIR, gone).To("directory")
 	if id != nil {
 		p.Same(dir, path, id.Dev, id.Ino)
 	}
-	p.Fchdir(dir).Ignore()
+	p.Fchdir(dir).On(unix.EACCES, gone)
 	p.Close(dir)
+	p.Goto(done)
 	p.Here(gone)
+	p.Chdir("/")
+	p.Here(done)
 }
 
 // finish waits for a hook, at most so many seconds, and until a signal comes.

@@ -207,53 +207,76 @@ func stays(g *worktree.Guard) error {
 // the next `delete` to find.
 func (b *builder) coverState() (mounts []specs.Mount, err error) {
 	covered := map[string]bool{}
-	for i, path := range append([]string{b.caller.StateRoot}, b.caller.StateRoots...) {
-		root := b.stateAt(path)
-		root.other = i > 0
-		if root.other && path == b.caller.StateRoot || root.dir == nil || root.other && strings.Contains(root.missing, "/") {
-			continue // nobody but who may make the directory above can make it
-		}
+	if len(b.theirs) == 0 {
+		return nil, nil
+	}
+	err = b.eachState(func(root stateRoot) error {
 		for _, m := range b.theirs {
 			at, err := b.coverIn(m, root)
 			if err != nil {
-				return nil, err
+				return err
 			}
 			if at != "" && !covered[at] {
 				covered[at] = true
 				mounts = append(mounts, emptyDir(at))
 			}
 		}
-	}
-	return mounts, nil
+		return nil
+	})
+	return mounts, err
 }
 
 // coverIn is the place of the cover in a mount, "" where it shows nothing of such a state root.
 func (b *builder) coverIn(m specs.Mount, root stateRoot) (at string, err error) {
-	source := b.paths[m.Source]
-	if m.Type != "bind" || source == nil || !source.IsDir() {
+	source, copied := b.paths[m.Source], m.Type == "overlay"
+	if copied {
+		source = b.copied(m)
+	}
+	if m.Type != "bind" && !copied || source == nil || !source.IsDir() {
 		return "", nil
 	}
 	if _, in := b.lies(source, root.dir.ID); in && root.missing == "" {
 		b.notice("state-not-shared", "%s is not shared with the command, it is the state of your containers", m.Source)
 		return m.Destination, nil
 	}
+	writable := !copied && !contains(m.Options, "ro") && !contains(m.Options, "rro")
 	levels, in := b.lies(root.dir, source.ID)
 	if !in {
+		if writable && b.wayIn(root, source) {
+			return "", fmt.Errorf("%s cannot be shared for writing: the way to the state of your containers, %s, leads through it by a link, and the command could lead it elsewhere: name another --root", m.Source, root.path)
+		}
 		return "", nil
 	}
 	way := strings.Split(root.dir.Path, "/")
 	rel := filepath.Join(filepath.Join(way[len(way)-levels:]...), root.missing)
-	if strings.Contains(rel, "/") && !contains(m.Options, "ro") && !contains(m.Options, "rro") && b.movable(root, levels) {
+	if strings.Contains(rel, "/") && writable && b.movable(root, levels) {
 		return "", fmt.Errorf("%s cannot be shared for writing: the state of your containers is in %s below it, and the command could put another in its place: share what it needs of that directory, or name another --root", m.Source, rel)
 	}
 	at = filepath.Join(m.Destination, rel)
 	switch {
+	case root.missing == "" && !copied: // a copy has numbers of its own
+		own, err := root.dir.Dup()
+		if err != nil {
+			return "", err
+		}
+		b.paths.Cover(at, own)
 	case root.missing == "":
-		b.paths.Cover(at, root.dir)
+	case copied:
+		return "", nil // there is nothing in it to see
 	case root.other && b.caller.Made != nil:
 		b.caller.Made.Dirs = append(b.caller.Made.Dirs, filepath.Join(root.dir.Path, root.missing))
 	}
 	return at, nil
+}
+
+// wayIn says whether a name on the way to a state root, as it is written, lies in a directory: a link there may be made to lead
+// elsewhere.
+func (b *builder) wayIn(root stateRoot, shared *handle.Handle) (found bool) {
+	b.onWay(root, func(dir *handle.Handle) {
+		_, in := b.lies(dir, shared.ID)
+		found = found || in
+	})
+	return found
 }
 
 // movable says whether a command could rename a directory on the way to a state root, so many levels below what is shared; what

@@ -137,6 +137,7 @@ type builder struct {
 	homes                          *homes
 	dirs                           map[string]*handle.Handle // what paths were found to name
 	forbidden                      map[handle.ID]string      // directories that are not shared, and why
+	states                         []handle.ID               // directories with the state of containers
 	concealed                      []*handle.Handle          // what of the host must not be seen, wherever it lies
 	kernelDirs                     []*handle.Handle          // those of them that are the kernel's
 	base                           int                       // how many of ours begin the tree, in that order

@@ -118,38 +118,102 @@ func (b *builder) forbid(h *homes) {
 	if proc.FewFiles() {
 		b.paths.Rest(slices.DeleteFunc(met, h.has))
 	}
-	if dir, _ := b.stateRoot(); dir != nil { // or the next one above, where it is not there yet
-		note(dir.ID, "holds the state of your containers")
-		above(dir, "holds the state of your containers")
-	}
+	_ = b.eachState(func(root stateRoot) error {
+		note(root.dir.ID, holdsState)
+		above(root.dir, holdsState)
+		if root.missing == "" {
+			b.states = append(b.states, root.dir.ID)
+		}
+		b.onWay(root, func(dir *handle.Handle) { note(dir.ID, holdsState) })
+		return nil
+	})
 }
+
+const holdsState = "holds the state of your containers"
 
 // inState says whether a directory lies in the state of containers.
 func (b *builder) inState(dir *handle.Handle) bool {
-	state, missing := b.stateRoot()
-	if state == nil || missing != "" {
-		return false
-	}
-	_, in := b.lies(dir, state.ID)
-	return in
+	return slices.ContainsFunc(b.states, func(state handle.ID) bool {
+		_, in := b.lies(dir, state)
+		return in
+	})
 }
 
 // stateRoot is where the state of containers lies, or the first directory above that is there, and what is missing then.
 func (b *builder) stateRoot() (dir *handle.Handle, missing string) {
-	root := b.stateAt(b.caller.StateRoot)
+	root := b.stateAt(b.caller.StateRoot, b.dir)
 	return root.dir, root.missing
+}
+
+// eachState calls for the state roots that are there, or that somebody could make who can write where the caller can: this
+// command's, and those of other commands of the caller's, which are let go again.
+func (b *builder) eachState(do func(stateRoot) error) error {
+	if root := b.stateAt(b.caller.StateRoot, b.dir); root.dir != nil {
+		if err := do(root); err != nil {
+			return err
+		}
+	}
+	for _, path := range b.caller.StateRoots {
+		if path == b.caller.StateRoot {
+			continue
+		}
+		root := b.stateAt(path, b.look)
+		if root.dir == nil {
+			continue
+		}
+		root.other = true
+		err := b.doOther(root, do)
+		root.dir.Close()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *builder) doOther(root stateRoot, do func(stateRoot) error) error {
+	var st unix.Stat_t
+	if strings.Contains(root.missing, "/") && unix.Fstat(root.dir.FD, &st) == nil && !b.foreign(root.dir.Path, &st) {
+		return nil // /run/user/UID, which nobody but root can make
+	}
+	return do(root)
+}
+
+// look is dir for one that is closed again soon.
+func (b *builder) look(path string) *handle.Handle {
+	h, err := b.open(path)
+	if err != nil {
+		return nil
+	}
+	if h.Path = b.offHost(h.Now()); !h.IsDir() {
+		h.Close()
+		return nil
+	}
+	return h
+}
+
+// onWay calls for the directories that a state root lies in by its path as it is written: a link may be in one of them.
+func (b *builder) onWay(root stateRoot, do func(*handle.Handle)) {
+	for p := filepath.Dir(root.path); len(p) > 1; p = filepath.Dir(p) {
+		if dir := b.look(p); dir != nil {
+			do(dir)
+			dir.Close()
+		}
+	}
 }
 
 // stateRoot is a directory in which the state of containers lies, or may lie one day.
 type stateRoot struct {
+	path    string         // as it is written
 	dir     *handle.Handle // itself, or the first one above that is there; nil is none
 	missing string         // the way from there
 	other   bool           // it is not this command's
 }
 
-func (b *builder) stateAt(path string) (root stateRoot) {
+func (b *builder) stateAt(path string, open func(string) *handle.Handle) (root stateRoot) {
+	root.path = path
 	for p := path; filepath.IsAbs(p); p = filepath.Dir(p) {
-		if root.dir = b.dir(p); root.dir != nil || p == "/" {
+		if root.dir = open(p); root.dir != nil || p == "/" {
 			root.missing = strings.TrimPrefix(strings.TrimPrefix(path, p), "/")
 			break
 		}
