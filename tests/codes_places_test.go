@@ -46,6 +46,7 @@ exit $status`},
 	{code: "SBX-CGROUP-DEVICES", who: "root", needs: "cgroup2", says: "operation not permitted", do: `
 filter 1 bpf
 filtered --userns host -- sh -ec 'mount -o remount,rw /sys/fs/cgroup; $SANDBOX_BIN run --network none --require devices ./r true'`},
+	{code: "SBX-IMAGE-PROGRAM", says: "sandbox-image is not installed", do: "mkdir x; cp $SANDBOX_BIN x/sandbox; x/sandbox pull y"},
 	{code: "SBX-NETWORK-NONE", in: nested, says: "install slirp4netns or passt", do: `
 : >fake
 for p in slirp4netns pasta; do if p=$(command -v $p); then mount --bind fake $p; fi; done

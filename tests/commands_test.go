@@ -23,6 +23,7 @@ func (h *harness) verbs() map[string]verb {
 	return map[string]verb{
 		"bundle":   h.bundle,
 		"rootfs":   rootfs,
+		"store":    store,
 		"attacker": attacker,
 		"jsonset":  jsonset,
 		"jsondel":  jsondel,

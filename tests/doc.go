@@ -5,6 +5,8 @@
 // attacks/ holds replays of attacks on container runtimes, one script each, named by its CVE where it has one. Each makes
 // the attempt for real, shows that it was made, and that the container works all the same.
 //
+// images/ are about images: what is pulled, kept, shared and run.
+//
 // codes_*_test.go have a row for each code that `sandbox explain` lists, which makes the host on which the program under test
 // prints it (TestCodes). A new code needs one. testdata/codes.sh are the words that they are written in.
 //
@@ -47,6 +49,7 @@
 //	bundle DIR [ARG...]       DIR/rootfs from a static busybox and DIR/config.json from `sandbox spec`, process.terminal
 //	                          false, process.args ARG... (default: true)
 //	rootfs DIR                only the busybox tree
+//	store DIR                 a store of images of the script's own, which podman and the like take for theirs too
 //	attacker FILE             this test's own program, as a payload: FILE helper:NAME [ARG...], see attack_test.go; the
 //	                          script says [!probe:static] skip before
 //	jsonset FILE PATH VALUE   PATH is dotted, an index or - (append) in arrays, \. for a dot inside a key;

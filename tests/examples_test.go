@@ -26,13 +26,14 @@ type example struct {
 
 var examples = []example{
 	// README.md
-	{typed: "CGO_ENABLED=0 go build -o sandbox ./cmd/sandbox && ./sandbox run -- sh -c 'id -un; hostname; ps ax; touch here'", needs: "[exec:ps]",
+	{typed: "CGO_ENABLED=0 go build -o . ./cmd/... && ./sandbox run -- sh -c 'id -un; hostname; ps ax; touch here'", needs: "[exec:ps]",
 		as: "s/.* && //", after: "test -e here; grep -x $(id -un) out; test $(grep -c . out) -lt 12"}, // hack/test does the first half
 	{typed: "sudo hack/test", why: "it runs these tests"},
 	{typed: "sudo hack/vm test", why: "it runs these tests, in a virtual machine"},
 	{typed: "mkdir -p rootfs/bin && cp /bin/busybox rootfs/bin && rootfs/bin/busybox --install rootfs/bin", as: "s,/bin/busybox rootfs,$BUSYBOX rootfs,", after: "test -x rootfs/bin/sh"},
 	{typed: "sandbox run --memory 64m --pids-limit 32 --cpus 0.5 -- make -j", needs: "[probe:memory] [exec:make]", after: "grep made out"},
 	{typed: "sandbox run -p 8080:80 ./rootfs httpd -f -p 80", needs: "[probe:tun] [exec:slirp4netns]", as: "s/8080/$port/; s/^/served_by /", after: "grep 'served here' served"},
+	{typed: "sandbox run alpine sh", why: "it pulls from docker.io"},
 	{typed: "sandbox run ./rootfs id", after: "grep ^uid= out"},
 	{typed: "sandbox run -- make test", needs: "[exec:make]", after: "grep tested out"},
 	{typed: "sandbox run ./rootfs sh", tty: true},

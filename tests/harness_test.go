@@ -124,8 +124,9 @@ func binary(t *testing.T) string {
 	if _, err := exec.LookPath("go"); err != nil {
 		newMachine().skipUnless(t, "exec:go")
 	}
-	bin := filepath.Join(t.TempDir(), "sandbox")
-	cmd := exec.Command("go", "build", "-o", bin, "./cmd/sandbox")
+	dir := t.TempDir()
+	bin := filepath.Join(dir, "sandbox")
+	cmd := exec.Command("go", "build", "-o", dir, "./cmd/...")
 	cmd.Dir = ".."
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {

@@ -59,13 +59,21 @@ var table = map[string]rule{
 			"lifecycle": "a description that acts cannot be printed, compared or fuzzed without privileges",
 		},
 	},
-	"pkg/image": {
-		own:  []string{"spec", "idmap", "userns"}, // userns: unpacking as mapped root
-		libs: []string{ocispec, "github.com/containers/storage", "github.com/google/go-containerregistry", "github.com/opencontainers/image-spec", "github.com/opencontainers/go-digest"},
+	"cmd/sandbox-image": { // whatever writes the store of images or speaks to a registry; a program of its own, so that no start pays for it
+		own:  []string{"image", "idmap", "userns", "kernel", "helper", "printable"},
+		libs: []string{cobra, "go.podman.io/storage", "github.com/google/go-containerregistry", "github.com/opencontainers/go-digest", "github.com/vbauerster/mpb"},
 		never: map[string]string{
-			"lifecycle": "an image is turned into a directory before there is a container",
-			"cgroup2":   "an image is turned into a directory before there is a container",
-			"slirp":     "pulling uses the caller's network; the container's does not exist yet",
+			"lifecycle": "an image is in the store before there is a container",
+			"cgroup2":   "an image is in the store before there is a container",
+			"network":   "pulling uses the caller's network; the container's does not exist yet",
+		},
+	},
+	"pkg/image": { // which layers an image is: what a start can afford to link
+		libs: []string{"go.podman.io/storage/pkg/lockfile", "github.com/BurntSushi/toml"},
+		never: map[string]string{
+			"lifecycle":                              "an image is found before there is a container",
+			"go.podman.io/storage":                   "it costs every start a millisecond; sandbox-image has it",
+			"github.com/google/go-containerregistry": "it costs every start a millisecond; sandbox-image has it",
 		},
 	},
 	"pkg/lifecycle": {

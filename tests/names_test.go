@@ -49,11 +49,16 @@ const (
 	ofItself  = "/proc/self/fd/N, which is the descriptor"
 	ofDoors   = "sockets that the kernel lists by name; one that is renamed is known by its new name to nobody (docs/security.md). What is typed lies in directories that cannot be renamed"
 	ofFlag    = "whether SELinux is there: a file of the kernel's"
+	ofStore   = "the caller's store of images, which is shared with no command (docs/images.md); what its files say of names is checked"
+	ofConfig  = "configuration of root's and in the caller's home"
+	ofPull    = "what was typed for a program that runs no command; it is opened once"
 	ofHome    = "the caller's home, by the user database; what lies in it is judged when it is opened"
 	ofOwn     = "the helper's own directory, in which it stands"
 )
 
 var named = map[string]string{
+	"pkg/image": ofStore, "pkg/image/conf.go": ofConfig, "pkg/image/registries.go": ofConfig, "pkg/lifecycle/layer.go": ofStore,
+	"cmd/sandbox-image": ofPull, "cmd/sandbox-image/inside.go": ofKernel, "cmd/sandbox-image/registry.go": ofConfig, "cmd/sandbox-image/policy.go": ofConfig,
 	"cmd/sandbox/exec.go": ofOnce, "cmd/sandbox/foreground.go": ofNode, "cmd/sandbox/plan.go": ofNode, "cmd/sandbox/run.go": ofForm, "cmd/sandbox/sealed.go": ofKernel, "cmd/sandbox/update.go": ofOnce,
 	"pkg/cgroup2": ofGroups, "pkg/resctrl": ofGroups, "pkg/kernel": ofKernel, "pkg/kernel/runtimedir.go": ofState,
 	"pkg/confine": ofInside, "pkg/console/dial.go": ofOnce, "pkg/console/peer.go": ofKernel,

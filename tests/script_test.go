@@ -11,9 +11,9 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// TestScripts runs every script of this directory and of attacks/ against the binary under test.
+// TestScripts runs every script of this directory, of attacks/ and of images/ against the binary under test.
 func TestScripts(t *testing.T) {
-	files := append(scripts(t, "*.txtar"), scripts(t, "attacks/*.txtar")...)
+	files := slices.Concat(scripts(t, "*.txtar"), scripts(t, "attacks/*.txtar"), scripts(t, "images/*.txtar"))
 	h := &harness{bin: binary(t), callers: self(), machine: newMachine()}
 	testscript.Run(t, h.params(files))
 }
@@ -48,7 +48,7 @@ func scripts(t *testing.T, pattern string) []string {
 // TestSkipsAreNamed fails on a skip that is not bound to a probe: such a skip is silent, and a test that has been silent
 // for a year is found when it is needed.
 func TestSkipsAreNamed(t *testing.T) {
-	for _, file := range slices.Concat(scripts(t, "testdata/harness/*.txtar"), globbed("*.txtar"), globbed("attacks/*.txtar"), globbed("vm/*.txtar")) {
+	for _, file := range slices.Concat(scripts(t, "testdata/harness/*.txtar"), globbed("*.txtar"), globbed("attacks/*.txtar"), globbed("images/*.txtar"), globbed("vm/*.txtar")) {
 		data, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)

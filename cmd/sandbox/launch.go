@@ -44,6 +44,9 @@ func (a *app) launch(r *lifecycle.Runtime, f *runFlags, o lifecycle.Options) err
 	if err := report.write(c); err != nil {
 		a.warn(err.Error()) // it runs
 	}
+	if err := f.held.begin(f.detach); err != nil {
+		a.warn("podman and the like may remove its image while it runs: " + err.Error())
+	}
 	if f.detach {
 		if a.human {
 			fmt.Println(c.ID)
@@ -52,6 +55,9 @@ func (a *app) launch(r *lifecycle.Runtime, f *runFlags, o lifecycle.Options) err
 	}
 	watchGuards(f.made.Guards, o.Spec.Process.Args)
 	a.exit, err = t.wait(c, r.Signals)
+	if err := f.held.end(); err != nil {
+		a.warn("podman and the like could have removed its image while it ran: " + err.Error())
+	}
 	a.checkGuards(f.made.Guards)
 	r.Settled(c)
 	if oom := c.OOM(); oom != nil {

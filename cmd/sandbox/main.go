@@ -37,6 +37,11 @@ func execute(args []string) int {
 			return holdNetwork(network.Serve)
 		case network.PortsArg:
 			return holdNetwork(network.ServePorts)
+		case lifecycle.WipeArg:
+			if lifecycle.WipeHere() != nil {
+				return 1
+			}
+			return 0
 		}
 	}
 	if app.is(sealed) {
@@ -133,6 +138,7 @@ func (a *app) runtime() (*lifecycle.Runtime, error) {
 		a.introduce(r)
 	}
 	r.Warn, r.Kernel.Exe, r.CgroupManager = a.warn, a.exe.path, a.cgroupManager
+	r.Layers, r.LetGo = ofImages(r)
 	r.Helpers.Given, r.Helpers.Exe = a.helpers, a.exe.path
 	if r.Notice != nil {
 		r.Warn(r.Notice.String())
@@ -262,6 +268,15 @@ func (a *app) verbs() []verb {
 		{"port ID | port add ID PORT... | port rm ID HOSTPORT...", "List, publish or withdraw a container's ports", a.port, 0, ""},
 		{"list [flags]", "List containers", a.list, 0, "ls"},
 		{"ps [flags] ID [ps options]", "List the processes of a container", a.ps, 0, ""},
+		{"images [flags] [IMAGE]", "List the images of the store that podman and buildah share", a.images, 0, ""},
+		{"pull [flags] IMAGE...", "Pull images from a registry or a file into the store", a.byHelper, 0, ""},
+		{"load [flags]", "Load images from an archive of docker or podman save", a.byHelper, 0, ""},
+		{"import [flags] FILE|- [NAME]", "Make an image of a tar archive with a root", a.byHelper, 0, ""},
+		{"rmi [flags] IMAGE...", "Remove images", a.byHelper, 0, ""},
+		{"tag IMAGE NAME...", "Give an image more names", a.byHelper, 0, ""},
+		{"untag IMAGE [NAME...]", "Take names from an image", a.byHelper, 0, ""},
+		{"inspect IMAGE...", "Print what images are, as JSON", a.inspect, 0, ""},
+		{"history [flags] IMAGE", "Show how an image came to be", a.history, 0, ""},
 		{"plan [flags] -- CMD [ARG...] | ROOTFS [CMD...] | -b BUNDLE", "Print every step a start would take, and take none", a.plan, 0, ""},
 		{"spec [flags]", "Write a config.json to begin with", a.spec, 0, ""},
 		{"explain [CODE]", "Explain a cause code, or list them all", a.explain, 0, ""},

@@ -60,7 +60,7 @@ func TestVerbs(t *testing.T) {
 		}
 	}
 	for name, says := range map[string]string{"run": "", "ls": "", "help": "", "__complete": "", "stat": "did you mean start or state", "pausee": "did you mean pause", "nothing-like": `unknown command "nothing-like"; "sandbox`,
-		"stop": "`sandbox kill ID`", "logs": "output is not kept", "pull": "no images yet", "restore": "checkpoints are not there yet"} {
+		"stop": "`sandbox kill ID`", "logs": "output is not kept", "push": "skopeo copy", "save": "skopeo copy", "restore": "checkpoints are not there yet"} {
 		err := (&app{}).known(name, nil)
 		if (err == nil) != (says == "") || err != nil && !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v", name, err)
@@ -83,7 +83,7 @@ func TestElsewhere(t *testing.T) {
 	for name, text := range elsewhere {
 		for i, part := range strings.Split(text, "`sandbox ") {
 			verb, _, _ := strings.Cut(part, " ")
-			if i > 0 && (&app{}).find(strings.Trim(verb, "`")) == nil {
+			if i > 0 && (&app{}).find(strings.TrimRight(verb, "`,")) == nil {
 				t.Errorf("%s: there is no command %q", name, verb)
 			}
 		}

@@ -19,7 +19,7 @@ import (
 	"sandbox/pkg/spec"
 )
 
-// runFlags are those of run and plan, in all three forms.
+// runFlags are those of run and plan, in all four forms.
 type runFlags struct {
 	bundleFlags
 	limitFlags
@@ -30,7 +30,9 @@ type runFlags struct {
 	init                          bool
 	own                           ownTerminal
 	entrypoint                    string
+	image, pull, platform         string
 	made                          spec.Made
+	held                          *holder
 }
 
 func (r *runFlags) add(f *pflag.FlagSet) {
@@ -58,6 +60,8 @@ func (r *runFlags) add(f *pflag.FlagSet) {
 	f.Var(each(&w.Protect), "protect", "with --: make `PATH` of what is shared read-only, besides hooks and the like")
 	f.Var(each(&w.NoProtect), "no-protect", "with --: leave `PATH` writable, or all")
 	f.StringVar(&w.Hostname, "hostname", "", "`NAME` of the host inside")
+	f.StringVar(&r.pull, "pull", "missing", "pull an image `WHEN` always, missing, newer or never")
+	f.StringVar(&r.platform, "platform", "", "pull the image for `OS/ARCH[/VARIANT]`")
 	f.Var(words(&w.CapAdd), "cap-add", "add `CAPABILITIES`")
 	f.Var(words(&w.CapDrop), "cap-drop", "drop `CAPABILITIES`")
 	f.Var(each(&w.Ulimits), "ulimit", "`NAME=SOFT[:HARD]`")
@@ -75,19 +79,21 @@ func (r *runFlags) add(f *pflag.FlagSet) {
 	f.Var(words(&w.GroupAdd), "group-add", "add `GROUPS`, or keep-groups")
 }
 
-const runLong = `Run a command in a new container, in one of three forms.
+const runLong = `Run a command in a new container, in one of four forms.
 
   sandbox run [flags] -- CMD [ARG...]
       On this host's tree. You stay who you are. The host is read-only; the working
       directory is the real one and writable, but for hooks, .git/config and the like;
       the rest of your home is an empty throw-away directory; /tmp, /var/tmp and /run
       are private; secrets of your environment stay outside. -v adds paths.
+  sandbox run [flags] IMAGE [CMD...]
+      In an image of the store that podman and buildah share; it is pulled when it is missing.
   sandbox run [flags] ROOTFS [CMD...]
-      In a directory tree (a word with a slash, or --rootfs DIR).
+      In a directory tree (./DIR, /DIR, DIR/SUB or --rootfs DIR).
   sandbox run -b BUNDLE [flags] ID
       An OCI bundle, as runc does it. Inside a bundle directory: sandbox run ID.
 
-At a terminal the first two forms give the command one of its own, so that ^C, ^Z and
+At a terminal all but the last give the command one of its own, so that ^C, ^Z and
 job control work in it. Standard error that goes elsewhere still does; with -t standard
 error is the terminal too. A pipe or file on either side, -t=false and -i mean no terminal.
 
@@ -100,6 +106,7 @@ const runExample = `  sandbox run -- make test
   sandbox run --cow -- sh -c 'rm -rf *'
   sandbox run -v ~/.cache/go-build -v ~/go/pkg -- go build ./...
   sandbox run -e NPM_TOKEN --no-protect=.git/config -- npm publish
+  sandbox run alpine sh
   sandbox run ./rootfs sh
   sandbox run -u 1000 --read-only --tmpfs /tmp ./rootfs id
   sandbox run -b ./bundle web`
@@ -178,6 +185,7 @@ type form int
 const (
 	formTree form = iota
 	formRootfs
+	formImage
 	formBundle
 )
 
@@ -216,13 +224,28 @@ func (f *runFlags) formOf(args []string, dash bool) (form, []string, error) {
 		return formTree, args, nil
 	case len(args) == 0:
 		return 0, nil, usage("nothing to run")
-	case strings.Contains(args[0], "/") || args[0] == "." || args[0] == "..":
+	case isDirectory(args[0]):
 		f.wish.Rootfs = args[0]
 		return formRootfs, args[1:], nil
-	case len(args) == 1 && inBundle():
+	case len(args) == 1 && f.platform == "" && inBundle():
 		return formBundle, args, nil
 	}
-	return 0, nil, usage(fmt.Sprintf("%q would be an image, and images are not supported yet: a directory has a slash (./%[1]s), a command of this host comes after -- (sandbox run -- %[1]s)", args[0]))
+	f.image = args[0]
+	return formImage, args[1:], nil
+}
+
+// isDirectory says whether a word names a directory and no image: it begins as a path does, or has a slash and is there.
+func isDirectory(word string) bool {
+	for _, begin := range []string{"/", "./", "../"} {
+		if strings.HasPrefix(word, begin) {
+			return true
+		}
+	}
+	if word == "." || word == ".." {
+		return true
+	}
+	_, err := os.Lstat(word)
+	return strings.Contains(word, "/") && err == nil
 }
 
 // inBundle says whether the working directory is meant as a bundle. What is wrong with
@@ -232,7 +255,7 @@ func inBundle() bool {
 	return err == nil
 }
 
-// wished makes options of the flags of the first two forms.
+// wished makes options of the flags of all forms but the bundle.
 func (a *app) wished(r *lifecycle.Runtime, f *runFlags, form form, args []string) (lifecycle.Options, error) {
 	o := f.common(f.name)
 	var err error
@@ -244,6 +267,11 @@ func (a *app) wished(r *lifecycle.Runtime, f *runFlags, form form, args []string
 	w := &f.wish
 	w.Tree, w.Args, w.Init = form == formTree, args, f.init
 	w.Network = f.namespace()
+	if form == formImage {
+		if err = f.goFrom(r, &o); err != nil {
+			return o, err
+		}
+	}
 	caller, err := a.whoTyped(r, f)
 	if err != nil {
 		return o, err

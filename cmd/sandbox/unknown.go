@@ -12,18 +12,19 @@ var elsewhere = map[string]string{
 	"restart":    "`sandbox delete --force ID` ends and removes a container, and `sandbox run` starts another one",
 	"logs":       "output is not kept: `sandbox run` without -d shows it, and `sandbox run -d -- sh -c 'CMD >FILE 2>&1'` writes it to a file",
 	"attach":     "`sandbox run` without -d shows the output, and `sandbox exec -t ID sh` runs a shell beside it",
-	"inspect":    "`sandbox state ID` says what a container is and was granted",
 	"top":        "`sandbox ps ID` lists the processes, `sandbox stats ID` shows what they use",
 	"unpause":    "`sandbox resume ID` lets a paused container go on",
 	"info":       "`sandbox check` says what this host allows",
 	"wait":       "`sandbox run` without -d waits, and its exit status is the command's",
 	"cp":         "`sandbox run -v DIR` shares a directory, and `sandbox exec ID cat FILE` prints a file",
-	"images":     "there are no images yet: `sandbox run ./rootfs CMD` runs in a directory tree, `sandbox run -- CMD` on this host's",
+	"build":      "`buildah bud` and `podman build` build images, in the store that `sandbox run IMAGE` looks into",
+	"push":       "`podman push` and `skopeo copy` send images of the same store",
+	"image":      "`sandbox images` lists them; pull, rmi, inspect, history, tag and load are commands of their own",
 	"checkpoint": "checkpoints are not there yet; `sandbox pause ID` stops all processes for a while",
 }
 
 // alike are further names for the same.
-var alike = map[string]string{"pull": "images", "build": "images", "push": "images", "rmi": "images", "image": "images", "restore": "checkpoint", "container": "info"}
+var alike = map[string]string{"save": "push", "commit": "build", "restore": "checkpoint", "container": "info"}
 
 // known refuses a command that does not exist, also when only its help is asked
 // for: podman takes a help without error for support.

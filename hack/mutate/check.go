@@ -121,7 +121,7 @@ func (all packages) compile(root, file, text string) error {
 }
 
 func scriptNames(root string) (names []string, err error) {
-	for _, pattern := range []string{"tests/*.txtar", "tests/attacks/*.txtar"} {
+	for _, pattern := range []string{"tests/*.txtar", "tests/attacks/*.txtar", "tests/images/*.txtar"} {
 		files, err := filepath.Glob(filepath.Join(root, pattern))
 		if err != nil {
 			return nil, err

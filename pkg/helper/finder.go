@@ -10,7 +10,7 @@ import (
 )
 
 // names are the programs that are run for us.
-var names = []string{"getsubids", "newgidmap", "newuidmap", "pasta", "ps", "slirp4netns"}
+var names = []string{"getsubids", "newgidmap", "newuidmap", "pasta", "ps", "sandbox-image", "slirp4netns"}
 
 // Path is $PATH for what we run, which is somebody else's program.
 const Path = "PATH=/usr/sbin:/usr/bin:/sbin:/bin"

@@ -88,4 +88,6 @@ const (
 	ProcMissing  Code = "SBX-PROC-MISSING"
 	ProcReadOnly Code = "SBX-PROC-READ-ONLY"
 	FileLimit    Code = "SBX-NOFILE"
+
+	ImageProgramMissing Code = "SBX-IMAGE-PROGRAM"
 )

@@ -296,4 +296,7 @@ var table = []entry{
 	{FileLimit, "too few files may be open at a time here",
 		"A start opens what it shares, each mount that it makes and the gates of the new process before it begins; 50 files are enough for most of them, 60 with a network (RLIMIT_NOFILE, getrlimit(2)).",
 		[]Fix{{Admin, "{IFLIMIT}raise nofile in /etc/security/limits.d/, or LimitNOFILE= of the service", ""}, {You, "{IFLIMIT}close what the command need not have: CMD 3>&-", ""}, {Admin, "{IFGROUP}sudo sysctl -w fs.file-max=1000000", ""}}},
+	{ImageProgramMissing, "the program that writes the store of images is not beside this one",
+		"What speaks to registries and writes images is sandbox-image, a program of its own, so that no start of a container pays for it. It is believed in a directory that only root can write, or beside sandbox, outside of all that is shared with commands.",
+		[]Fix{{You, "build both and keep them in one directory: CGO_ENABLED=0 go build -o DIR ./cmd/...", ""}, {You, "name it: --helper sandbox-image=PATH", ""}, {You, "without it: podman pull, buildah and skopeo fill the same store", ""}}},
 }

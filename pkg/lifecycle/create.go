@@ -66,6 +66,8 @@ type Options struct {
 	// payload is ready (NOTIFY_SOCKET of our own environment), "" for none.
 	Notify string
 
+	Layer *Layer `json:"-"` // of a root that is made of an image's layers; nil for every other
+
 	Network *Network // nil: what the spec's namespaces are, and nothing is set up
 	network *network.Network
 
@@ -125,6 +127,9 @@ func (r *Runtime) spawn(o Options, started bool) (*Container, error) {
 		}
 	}
 	if o, err = r.complete(o, d); err != nil {
+		return nil, err
+	}
+	if err := o.Layer.open(d); err != nil {
 		return nil, err
 	}
 	defer o.network.Close()

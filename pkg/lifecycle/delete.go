@@ -46,6 +46,7 @@ func (r *Runtime) Delete(id string, force bool) error {
 		r.Warn(err.Error())
 	}
 	r.leaveShare(d)
+	r.leaveLayer(d)
 	if err := d.Remove(); err != nil {
 		return r.because(kernel.Op{Do: kernel.UseRuntime, Path: r.Root.Path}, err)
 	}

@@ -69,6 +69,7 @@ func (r *Runtime) discard(d *state.Dir, rec *state.Record, tell func(string)) er
 		tell(err.Error())
 	}
 	r.leaveShare(d)
+	r.leaveLayer(d)
 	return d.Remove()
 }
 

@@ -92,7 +92,7 @@ func (b *builder) copiedUp(path string) *handle.Handle {
 	if err != nil {
 		return nil
 	}
-	if b.wish.Cow { // what is there then is a view, with numbers of its own
+	if b.wish.Cow || b.wish.Image != nil { // what is there then is a view, with numbers of its own
 		b.paths.Keep(h)
 	} else {
 		b.paths.Copy(path, h)

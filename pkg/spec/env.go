@@ -90,6 +90,9 @@ func (b *builder) rootfsEnv() []string {
 	if b.spec.Hostname != "" {
 		env = append(env, "HOSTNAME="+b.spec.Hostname)
 	}
+	if b.wish.Image != nil {
+		env = append(env, b.wish.Image.Env...)
+	}
 	return env
 }
 

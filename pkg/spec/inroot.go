@@ -31,11 +31,24 @@ func readInRoot(root *handle.Handle, p string, limit int64) ([]byte, error) {
 
 // openInRoot is that for the root of this wish.
 func (b *builder) openInRoot(p string, flags uint64) (int, error) {
+	if i := b.wish.Image; i != nil {
+		return i.Files.Open(p, int(flags))
+	}
 	root, err := b.rootDir()
 	if err != nil {
 		return -1, err
 	}
 	return openInRoot(root, p, flags)
+}
+
+// readInRoot reads a regular file of it.
+func (b *builder) readInRoot(p string, limit int64) ([]byte, error) {
+	fd, err := b.openInRoot(p, unix.O_RDONLY)
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: p, Err: err}
+	}
+	defer unix.Close(fd)
+	return readOpen(fd, p, limit, false)
 }
 
 // rootDir is the directory that becomes the root.
@@ -62,6 +75,9 @@ func (b *builder) isDirInRoot(p string) bool {
 
 // emptyInRoot tells whether there is nothing at p that a tmpfs would have to copy.
 func (b *builder) emptyInRoot(p string) bool {
+	if i := b.wish.Image; i != nil {
+		return i.Files.Empty(p)
+	}
 	fd, err := b.openInRoot(p, unix.O_RDONLY|unix.O_DIRECTORY)
 	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) {
 		return true

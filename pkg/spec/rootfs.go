@@ -20,6 +20,10 @@ func (b *builder) root() error {
 		b.spec.Root.Path = "/"
 		return nil
 	}
+	if i := b.wish.Image; i != nil {
+		b.spec.Root = &specs.Root{Path: filepath.Dir(i.Dir), Readonly: b.wish.ReadOnly}
+		return nil
+	}
 	typed := b.wish.Rootfs
 	if typed == "" || strings.ContainsAny(typed, "\x00\n") {
 		return fmt.Errorf("rootfs %q: want a directory", typed)
@@ -49,7 +53,10 @@ func isHostRoot(id handle.ID) bool {
 
 // rootfs is the form with a directory as root: what podman does for `run --rootfs DIR`.
 func (b *builder) rootfs() error {
-	if b.wish.Cow {
+	switch {
+	case b.wish.Image != nil:
+		b.ours = append(b.ours, b.imageMount())
+	case b.wish.Cow:
 		// A mount on "/" becomes the root.
 		b.ours = append(b.ours, overlayMount(b.spec.Root.Path, "/"))
 	}
@@ -67,6 +74,11 @@ func (b *builder) rootfs() error {
 	if b.wish.ReadOnly {
 		b.ours = append(b.ours, b.readOnlyTmpfs()...)
 	}
+	volumes, err := b.imageVolumes()
+	if err != nil {
+		return err
+	}
+	b.ours = append(b.ours, volumes...)
 	if !b.showsWhole() {
 		b.hideKernel()
 	}
@@ -74,7 +86,13 @@ func (b *builder) rootfs() error {
 		// The file systems mounted there are the host's, and only sysfs itself is read-only (podman masks it too).
 		b.spec.Linux.MaskedPaths = append(b.spec.Linux.MaskedPaths, "/sys/kernel")
 	}
-	if b.wish.Workdir == "" {
+	switch i := b.wish.Image; {
+	case b.wish.Workdir != "":
+	case i != nil && i.Workdir != "":
+		// "app" is below "/": podman takes it so too.
+		b.spec.Process.Cwd = filepath.Join("/", i.Workdir)
+		return nil
+	default:
 		return nil
 	}
 	if !filepath.IsAbs(b.wish.Workdir) || strings.IndexByte(b.wish.Workdir, 0) >= 0 {
@@ -91,6 +109,14 @@ func (b *builder) workdirIsThere() error {
 	if b.wish.Tree || b.wish.Workdir == "" || slices.ContainsFunc(b.spec.Mounts, func(m specs.Mount) bool {
 		return m.Destination != "/" && (cwd == m.Destination || strings.HasPrefix(cwd, m.Destination+"/"))
 	}) {
+		return nil
+	}
+	if i := b.wish.Image; i != nil {
+		if fd, err := i.Files.Open(cwd, unix.O_PATH|unix.O_DIRECTORY); err == nil {
+			unix.Close(fd)
+		} else if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) {
+			return fmt.Errorf("--workdir %q: %w in the image %s", b.wish.Workdir, err, i.Name)
+		}
 		return nil
 	}
 	root, err := b.rootDir()
@@ -131,6 +157,12 @@ func (b *builder) readOnlyTmpfs() (mounts []specs.Mount) {
 // image that could name another program.
 func (b *builder) args() error {
 	args := b.wish.Args
+	if i := b.wish.Image; i != nil {
+		var err error
+		if args, err = i.command(args, b.wish.Entrypoint); err != nil {
+			return err
+		}
+	}
 	if e := b.wish.Entrypoint; e != nil && *e != "" {
 		entry := []string{*e}
 		if strings.HasPrefix(*e, "[") {

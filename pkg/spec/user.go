@@ -21,9 +21,10 @@ func (b *builder) user() error {
 		b.home = b.caller.PasswdHome
 	}
 	var err error
+	who, says := b.asUser()
 	switch {
-	case b.wish.User != "":
-		err = b.namedUser()
+	case who != "":
+		err = b.namedUser(who, says)
 	case b.wish.Tree || strings.HasPrefix(b.wish.Userns, "keep-id") || !mapped(b.ids.UID, 0) || !mapped(b.ids.GID, 0):
 		b.sameUser()
 	default:
@@ -80,21 +81,17 @@ func (b *builder) lookup(uid string) (account, bool) {
 // userFile reads a file of the root; a missing one is empty. Files that cannot be read are an error only
 // where a name depends on them.
 func (b *builder) userFile(path string) ([]byte, error) {
-	root, err := b.rootDir()
-	if err != nil {
-		return nil, err
-	}
-	data, err := readInRoot(root, path, maxUserFile)
+	data, err := b.readInRoot(path, maxUserFile)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) {
 		return nil, nil
 	}
 	return data, err
 }
 
-// namedUser resolves --user USER[:GROUP] as podman does: names or numbers; a number needs no entry; with
+// namedUser resolves USER[:GROUP] as podman does: names or numbers; a number needs no entry; with
 // an explicit group, the groups that list the user are not added.
-func (b *builder) namedUser() error {
-	name, group, hasGroup := strings.Cut(b.wish.User, ":")
+func (b *builder) namedUser(who, says string) error {
+	name, group, hasGroup := strings.Cut(who, ":")
 	if name == "" {
 		name = "0"
 	}
@@ -102,9 +99,9 @@ func (b *builder) namedUser() error {
 	a, found := findAccount(data, name)
 	if _, isID := parseID(name); !found && !isID {
 		if err != nil {
-			return fmt.Errorf("--user %q: unable to find user %s: %w", b.wish.User, name, err)
+			return fmt.Errorf("%s: unable to find user %s: %w", says, name, err)
 		}
-		return fmt.Errorf("--user %q: unable to find user %s: no matching entries in passwd file", b.wish.User, name)
+		return fmt.Errorf("%s: unable to find user %s: no matching entries in passwd file", says, name)
 	}
 	u := &b.spec.Process.User
 	u.UID, u.GID = a.uid, a.gid
@@ -112,7 +109,7 @@ func (b *builder) namedUser() error {
 		b.home = a.home
 	}
 	if hasGroup && group != "" {
-		u.GID, err = b.group("--user "+strconv.Quote(b.wish.User), group)
+		u.GID, err = b.group(says, group)
 		return err
 	}
 	if !found {
@@ -178,11 +175,12 @@ func (b *builder) umask() error {
 // usable refuses ids that do not exist in the container before the kernel says "invalid argument".
 func (b *builder) usable() error {
 	u := &b.spec.Process.User
+	who, says := b.asUser()
 	if !mapped(b.ids.UID, u.UID) {
-		return b.unmapped(fmt.Sprintf("--user %q: uid %d", b.wish.User, u.UID), b.ids.UID)
+		return b.unmapped(fmt.Sprintf("%s: uid %d", says, u.UID), b.ids.UID)
 	}
 	if !mapped(b.ids.GID, u.GID) {
-		return b.unmapped(fmt.Sprintf("--user %q: gid %d", b.wish.User, u.GID), b.ids.GID)
+		return b.unmapped(fmt.Sprintf("%s: gid %d", says, u.GID), b.ids.GID)
 	}
 	kept := u.AdditionalGids[:0]
 	asked := len(u.AdditionalGids) - len(splitAll(b.wish.GroupAdd))
@@ -194,7 +192,7 @@ func (b *builder) usable() error {
 		case i >= asked && b.spec.Annotations[KeepGroups] != "1":
 			return b.unmapped(fmt.Sprintf("--group-add %d: gid %d", g, g), b.ids.GID)
 		default: // only the group file asks for it
-			b.notice("group-not-mapped", "group %d of user %s is not in the id map: the command runs without it", g, b.wish.User)
+			b.notice("group-not-mapped", "group %d of user %s is not in the id map: the command runs without it", g, who)
 		}
 	}
 	u.AdditionalGids = kept

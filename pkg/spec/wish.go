@@ -17,6 +17,7 @@ import (
 type Wish struct {
 	Tree       bool   // the first form: this host's tree
 	Rootfs     string // the second form: a directory
+	Image      *Image // the second form: an image
 	Args       []string
 	Entrypoint *string // a program, or a JSON array; "" clears it
 
@@ -199,7 +200,7 @@ func (b *builder) oneLine() error {
 		flag   string
 		values []string
 	}{
-		{"the working directory", []string{b.caller.Cwd}}, {"rootfs", []string{w.Rootfs}},
+		{"the working directory", []string{b.caller.Cwd}}, {"rootfs", []string{w.Rootfs}}, {"image", w.Image.words()},
 		{"--env-file", w.EnvFiles}, {"--workdir", []string{w.Workdir}}, {"--user", []string{w.User}}, {"--group-add", w.GroupAdd},
 		{"--volume", w.Volumes}, {"--mount", w.Mounts}, {"--tmpfs", w.Tmpfs}, {"--device", w.Devices},
 		{"--security-opt", w.SecurityOpt}, {"--ulimit", w.Ulimits},

@@ -69,8 +69,8 @@ func (d *Dir) Left() bool {
 
 // ours are the names of what a start makes in its directory before there is a record.
 var ours = []string{
-	RecordFile, SpecFile, PidLink, groupLink, ShareLink, StartFile, NetworkDir, NotifyDir,
-	RecordFile + newSuffix, SpecFile + newSuffix, groupLink + newSuffix, ShareLink + newSuffix,
+	RecordFile, SpecFile, PidLink, groupLink, ShareLink, LayerLink, StartFile, NetworkDir, NotifyDir,
+	RecordFile + newSuffix, SpecFile + newSuffix, groupLink + newSuffix, ShareLink + newSuffix, LayerLink + newSuffix,
 }
 
 // ErrNotLeft is a directory that no start of ours has left.

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/helper"
+	"sandbox/pkg/idmap"
+	"sandbox/pkg/kernel"
+	"sandbox/pkg/userns"
+)
+
+// insideVariable says to the second start of this program that it is in the user namespace, and how many ids that has.
+const insideVariable = "SANDBOX_IMAGE_IDS"
+
+func isInside() bool { return os.Getenv(insideVariable) != "" }
+
+// single says whether there is one id only, so that files of all others become the caller's.
+func single() bool { return os.Getenv(insideVariable) == "1" }
+
+// enter starts this program in the namespaces and waits for it. Root needs none of its own.
+func enter(args []string) (int, error) {
+	var host kernel.Host
+	self := host.Self()
+	if self.Err != nil {
+		return 0, self.Err
+	}
+	exe, err := os.Open("/proc/self/exe")
+	if err != nil {
+		return 0, err
+	}
+	defer exe.Close()
+	caller := idmap.Caller{UID: self.EUID, GID: self.EGID, Groups: self.Groups}
+	if caller.UID == 0 {
+		return again(exe, args, idmap.Map{}, caller, "all")
+	}
+	caller.Name = os.Getenv("USER")
+	want, err := idmap.ParseWant("auto", caller)
+	if err != nil {
+		return 0, err
+	}
+	maps := idmap.Host{Helpers: &helper.Finder{}}
+	ids, short, err := maps.Choose(want, caller)
+	if err != nil {
+		return 0, err
+	}
+	count := "many"
+	for _, s := range short {
+		cause := kernel.IDMapCause(string(s.Reason), s.Evidence, kernel.Who{Name: caller.Name, UID: int(caller.UID), GID: int(caller.GID)})
+		fmt.Fprintln(os.Stderr, "sandbox: one id instead of a range, so that all files of an image become yours: "+cause.String())
+		count = "1"
+	}
+	return again(exe, args, ids, caller, count)
+}
+
+func again(exe *os.File, args []string, ids idmap.Map, caller idmap.Caller, count string) (int, error) {
+	env := append(os.Environ(), insideVariable+"="+count)
+	runtime.LockOSThread() // the child ends with this thread, and root's namespace is this thread's
+	if caller.UID == 0 {
+		// The library mounts the store over itself, which is nobody else's concern.
+		if unix.Unshare(unix.CLONE_NEWNS) == nil {
+			if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
+				return 0, err
+			}
+		}
+		return 0, unix.Exec("/proc/self/exe", append([]string{"sandbox-image"}, args...), env)
+	}
+	// What the library asks to see that it has namespaces already, and whose.
+	env = append(env, "_CONTAINERS_USERNS_CONFIGURED=done", "_CONTAINERS_ROOTLESS_UID="+strconv.Itoa(int(caller.UID)), "_CONTAINERS_ROOTLESS_GID="+strconv.Itoa(int(caller.GID)))
+	signal.Ignore(unix.SIGINT, unix.SIGQUIT)
+	child, err := userns.Program{
+		File: exe, Args: append([]string{"sandbox-image"}, args...), Env: env, New: unix.CLONE_NEWNS,
+		IDs: ids, Maps: idmap.Host{Helpers: &helper.Finder{}}, Caller: caller,
+	}.Start()
+	if err != nil {
+		return 0, err
+	}
+	status, err := child.Wait()
+	if err != nil {
+		return 0, err
+	}
+	if status.Signaled() {
+		return 128 + int(status.Signal()), nil
+	}
+	return status.ExitStatus(), nil
+}
+
+// home is the caller's home directory.
+func home() string {
+	if h := os.Getenv("HOME"); strings.HasPrefix(h, "/") {
+		return h
+	}
+	return "/"
+}
+
+// uid is the caller's id on the host.
+func uid() uint32 {
+	if id, err := strconv.ParseUint(os.Getenv("_CONTAINERS_ROOTLESS_UID"), 10, 32); err == nil {
+		return uint32(id)
+	}
+	return uint32(os.Getuid())
+}

@@ -1,0 +1,148 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"go.podman.io/storage"
+
+	"sandbox/pkg/image"
+)
+
+func tagCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "tag IMAGE NAME...", Short: "Give an image more names", Args: cobra.MinimumNArgs(2)}
+	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		return named(args[0], func(s *opened, img *image.Image) error {
+			var names []string
+			for _, n := range args[1:] {
+				names = append(names, whole(n))
+			}
+			return s.AddNames(img.ID, names)
+		})
+	}
+	return cmd
+}
+
+func untagCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "untag IMAGE [NAME...]", Short: "Take names from an image, all where none is said", Args: cobra.MinimumNArgs(1)}
+	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		return named(args[0], func(s *opened, img *image.Image) error {
+			if len(args) == 1 {
+				return s.RemoveNames(img.ID, img.Names)
+			}
+			var names []string
+			for _, n := range args[1:] {
+				at := slices.IndexFunc(s.regs.Candidates(n), func(c string) bool { return slices.Contains(img.Names, c) })
+				if at < 0 {
+					return fmt.Errorf("%s: tag not known", n)
+				}
+				names = append(names, s.regs.Candidates(n)[at])
+			}
+			return s.RemoveNames(img.ID, names)
+		})
+	}
+	return cmd
+}
+
+// named calls f with an image of the store that somebody typed.
+func named(typed string, f func(*opened, *image.Image) error) error {
+	s, err := openStore()
+	if err != nil {
+		return err
+	}
+	defer s.Free()
+	img, err := s.find(typed)
+	if err != nil {
+		return err
+	}
+	return f(s, img)
+}
+
+func rmiCommand() *cobra.Command {
+	var all, force, ignore bool
+	cmd := &cobra.Command{Use: "rmi [flags] IMAGE...", Short: "Remove images"}
+	cmd.Flags().BoolVarP(&all, "all", "a", false, "all images")
+	cmd.Flags().BoolVarP(&force, "force", "f", false, "also images with several names; one that does not exist is no error")
+	cmd.Flags().BoolVarP(&ignore, "ignore", "i", false, "one that does not exist is no error")
+	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		s, err := openStore()
+		if err != nil {
+			return err
+		}
+		defer s.Free()
+		if all {
+			if len(args) > 0 {
+				return errors.New("--all and names of images say different things")
+			}
+			list, err := s.found.Images()
+			if err != nil {
+				return err
+			}
+			for _, i := range list {
+				if !i.ReadOnly {
+					args = append(args, i.ID)
+				}
+			}
+		} else if len(args) == 0 {
+			return errors.New("image name or ID must be specified")
+		}
+		return s.remove(args, force || all, force || ignore)
+	}
+	return cmd
+}
+
+// remove removes images, or one of several names of an image. Statuses are podman's: 1 where one does not exist, 2 where one is
+// used by a container or has images made of it.
+func (s *opened) remove(args []string, force, ignore bool) error {
+	var failed error
+	status := 0
+	for _, arg := range args {
+		img, err := s.find(arg)
+		if errors.Is(err, image.ErrUnknown) && ignore {
+			continue
+		}
+		if err == nil {
+			err = s.removeOne(img, arg, force)
+		}
+		switch {
+		case err == nil:
+		case errors.Is(err, image.ErrUnknown):
+			status = max(status, 1)
+		case errors.Is(err, storage.ErrImageUsedByContainer):
+			status = max(status, 2)
+		default:
+			status = max(status, 125)
+		}
+		failed = errors.Join(failed, err)
+	}
+	if failed != nil {
+		return &exitError{oneLine(failed), status}
+	}
+	return nil
+}
+
+func (s *opened) removeOne(img *image.Image, typed string, force bool) error {
+	byID := strings.HasPrefix(img.ID, strings.TrimPrefix(typed, "sha256:"))
+	if !byID && len(img.Names) > 1 {
+		for _, c := range s.regs.Candidates(typed) {
+			if slices.Contains(img.Names, c) {
+				fmt.Println("Untagged: " + c)
+				return s.RemoveNames(img.ID, []string{c})
+			}
+		}
+	}
+	if len(img.Names) > 1 && !force {
+		return fmt.Errorf("unable to delete image %q by ID with more than one tag (%s): please force removal", img.ID, strings.Join(img.Names, ", "))
+	}
+	if _, err := s.DeleteImage(img.ID, true); err != nil {
+		return fmt.Errorf("%s: %w", typed, err)
+	}
+	for _, n := range img.Names {
+		fmt.Println("Untagged: " + n)
+	}
+	fmt.Println("Deleted: " + img.ID)
+	return nil
+}

@@ -1,0 +1,182 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"sandbox/pkg/image"
+	"sandbox/pkg/lifecycle"
+	"sandbox/pkg/spec"
+)
+
+// imageCaller is whose images are meant.
+func imageCaller(r *lifecycle.Runtime) image.Caller {
+	home := os.Getenv("HOME")
+	if home == "" {
+		home = r.Home()
+	}
+	return image.Caller{UID: r.Caller.UID, Home: home, Env: os.Getenv}
+}
+
+// layers are the directories in which containers of images have what they change.
+func layers(r *lifecycle.Runtime, s *image.Store) []string {
+	temp := os.Getenv("TMPDIR")
+	if temp == "" {
+		temp = "/var/tmp"
+	}
+	return s.Rooms(filepath.Join(temp, fmt.Sprintf("sandbox-%d", r.Caller.UID)), r.Root.Path+".layers")
+}
+
+// ofImages are what the lifecycle has to know of images: where containers have what they change, and that one has ended.
+func ofImages(r *lifecycle.Runtime) (dirs func() []string, letGo func(string)) {
+	var store *image.Store
+	open := func() bool {
+		if store == nil {
+			store, _ = image.Open(imageCaller(r)) // what is wrong with it, a start has told
+		}
+		return store != nil
+	}
+	dirs = func() []string {
+		if !open() {
+			return nil
+		}
+		return layers(r, store)
+	}
+	letGo = func(name string) {
+		if !open() {
+			return
+		}
+		if _, err := store.LetGo(name); err != nil {
+			r.Warn("let go of the container's image: " + err.Error())
+		}
+	}
+	return dirs, letGo
+}
+
+// holder writes down that a container uses its image, once it has run for a while: what ends at once needs nobody's patience, and
+// to write something down for certain takes as long as it.
+type holder struct {
+	hold func() error
+	stop chan struct{}
+	done chan error
+}
+
+// holdAfter is how long that is. Somebody who removes images takes longer to begin.
+const holdAfter = 100 * time.Millisecond
+
+// begin counts from now on; at once is without waiting.
+func (h *holder) begin(atOnce bool) error {
+	switch {
+	case h == nil:
+		return nil
+	case atOnce:
+		return h.hold()
+	}
+	h.stop, h.done = make(chan struct{}), make(chan error, 1)
+	go func() {
+		select {
+		case <-h.stop:
+			h.done <- nil
+		case <-time.After(holdAfter):
+			h.done <- h.hold()
+		}
+	}()
+	return nil
+}
+
+// end waits until nothing is written any more.
+func (h *holder) end() error {
+	if h == nil || h.stop == nil {
+		return nil
+	}
+	close(h.stop)
+	return <-h.done
+}
+
+// goFrom makes the container one of an image, which has been found: nothing is made yet.
+func (f *runFlags) goFrom(r *lifecycle.Runtime, o *lifecycle.Options) error {
+	store, err := image.Open(imageCaller(r))
+	if err != nil {
+		return err
+	}
+	img, err := f.find(r, store)
+	if err != nil {
+		return err
+	}
+	conf, err := img.Config()
+	if err != nil {
+		return err
+	}
+	lay, err := img.Layers(store)
+	if err != nil {
+		return err
+	}
+	view, err := image.NewView(lay.Dirs)
+	if err != nil {
+		return err
+	}
+	room, err := image.Room(layers(r, store))
+	if err != nil {
+		return err
+	}
+	name, err := randomID()
+	if err != nil {
+		return err
+	}
+	p := conf.Config
+	f.wish.Image = &spec.Image{
+		Name: img.Called(), Dir: filepath.Join(room, name), Layers: lay.Dirs, Files: view,
+		Entrypoint: p.Entrypoint, Cmd: p.Cmd, Env: p.Env, User: p.User, Workdir: p.WorkingDir, Volumes: slices.Sorted(maps.Keys(p.Volumes)),
+	}
+	f.held = &holder{hold: func() error { return store.Hold(img, name) }}
+	o.Layer = &lifecycle.Layer{Name: name, Make: func() error { return image.MakeLayer(f.wish.Image.Dir, lay.RootMode()) }}
+	return nil
+}
+
+// find is the image that was typed, pulled first where that is wanted.
+func (f *runFlags) find(r *lifecycle.Runtime, store *image.Store) (*image.Image, error) {
+	switch f.pull {
+	case "missing", "never", "always", "newer":
+	default:
+		return nil, &usageError{fmt.Errorf("--pull %q: want always, missing, newer or never", f.pull), 125}
+	}
+	img, err := store.Find(f.image)
+	missing := errors.Is(err, image.ErrUnknown)
+	switch {
+	case missing && f.pull == "never":
+		return nil, fmt.Errorf("%w in %s, and --pull=never", err, store.Graph)
+	case !missing && (err != nil || f.pull == "missing" || f.pull == "never"):
+		return img, err
+	}
+	if err := f.pullImage(r); err != nil {
+		return nil, fmt.Errorf("%w; a directory has a slash (./%s), a command of this host comes after -- (sandbox run -- %[2]s)", err, f.image)
+	}
+	return store.Find(f.image)
+}
+
+// pullImage has the other program pull it. What it says of that goes to standard error.
+func (f *runFlags) pullImage(r *lifecycle.Runtime) error {
+	p, err := findImageProgram(&r.Helpers)
+	if err != nil {
+		return err
+	}
+	args := []string{image.Protocol, "pull", "--policy", "always"}
+	if f.platform != "" {
+		args = append(args, "--platform", f.platform)
+	}
+	c := exec.Command(p.Here(), append(args, f.image)...)
+	c.Stderr = os.Stderr
+	var status *exec.ExitError
+	if err := c.Run(); errors.As(err, &status) {
+		return fmt.Errorf("image %s cannot be pulled", f.image)
+	} else if err != nil {
+		return fmt.Errorf("start %s: %w", p.Path, err)
+	}
+	return nil
+}

@@ -1,0 +1,142 @@
+package image
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"go.podman.io/storage/pkg/lockfile"
+)
+
+// A container's layers are the store's, and would be gone while it runs if somebody removed the image. So a container that runs
+// for longer is written down in the store as one of those that podman and buildah know: they leave its image alone, unless they
+// are forced to, and `podman ps --external` shows it. It has no layer there, for what it changes lies elsewhere.
+
+// container is one of the store's (containers.json), as far as we write it.
+type container struct {
+	ID       string         `json:"id"`
+	Names    []string       `json:"names"`
+	Image    string         `json:"image"`
+	Layer    string         `json:"layer"`
+	Metadata string         `json:"metadata"`
+	Created  time.Time      `json:"created"`
+	Flags    map[string]any `json:"flags"`
+}
+
+// containerID is the id under which a container is known to the store.
+func containerID(name string) string {
+	sum := sha256.Sum256([]byte("sandbox/" + name))
+	return hex.EncodeToString(sum[:])
+}
+
+// Hold writes down that a container uses an image. [ErrUnknown] is one that is gone by now.
+func (s *Store) Hold(i *Image, name string) error {
+	if i.ReadOnly {
+		return nil
+	}
+	// In the order in which the library takes its locks.
+	unlock, err := i.place.lock(filepath.Join(i.place.dir, i.place.driver+"-images", "images.lock"))
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if _, err := os.Stat(filepath.Join(i.place.dir, i.place.driver+"-images", i.ID)); err != nil {
+		return fmt.Errorf("%s: %w", i.Called(), ErrUnknown)
+	}
+	id := containerID(name)
+	own, err := json.Marshal(container{
+		ID: id, Names: []string{"sandbox-" + name}, Image: i.ID, Layer: id, Metadata: "{}", Created: time.Now().UTC(), Flags: map[string]any{},
+	})
+	if err != nil {
+		return err
+	}
+	return s.containers(func(list []json.RawMessage) ([]json.RawMessage, bool) { return append(list, own), true })
+}
+
+// LetGo takes that back, and says whether it was still there.
+func (s *Store) LetGo(name string) (was bool, err error) {
+	id := containerID(name)
+	// Nobody else writes it down: what is not there without the lock was never.
+	if data, err := read(s.containersFile(), maxList); err != nil || !bytes.Contains(data, []byte(id)) {
+		return false, nil //nolint:nilerr // there is nothing to take back
+	}
+	err = s.containers(func(list []json.RawMessage) ([]json.RawMessage, bool) {
+		kept := slices.DeleteFunc(slices.Clone(list), func(one json.RawMessage) bool {
+			var c struct {
+				ID string `json:"id"`
+			}
+			return json.Unmarshal(one, &c) == nil && c.ID == id
+		})
+		was = len(kept) < len(list)
+		return kept, was
+	})
+	return was, err
+}
+
+func (s *Store) containersFile() string {
+	return filepath.Join(s.Graph, s.Driver+"-containers", "containers.json")
+}
+
+// containers changes the list of the store's containers, what others wrote of theirs left as it is.
+func (s *Store) containers(change func([]json.RawMessage) (list []json.RawMessage, changed bool)) error {
+	file := s.containersFile()
+	dir := filepath.Dir(file)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	lock, err := lockfile.GetLockFile(filepath.Join(dir, "containers.lock"))
+	if err != nil {
+		return err
+	}
+	lock.Lock()
+	defer lock.Unlock()
+	data, err := read(file, maxList)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	list := []json.RawMessage{}
+	if len(data) > 0 {
+		if err := json.Unmarshal(data, &list); err != nil {
+			return fmt.Errorf("%s: %w", file, err)
+		}
+	}
+	list, changed := change(list)
+	if !changed {
+		return nil
+	}
+	if data, err = json.Marshal(list); err != nil {
+		return err
+	}
+	if err := replace(file, data); err != nil {
+		return err
+	}
+	_, err = lock.RecordWrite() // others read it again then
+	return err
+}
+
+// replace writes a file as a whole: after a crash it is the old or the new one.
+func replace(file string, data []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(file), ".tmp-"+filepath.Base(file))
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(f.Name(), file)
+	}
+	if err != nil {
+		os.Remove(f.Name())
+	}
+	return err
+}

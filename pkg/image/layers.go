@@ -1,0 +1,143 @@
+package image
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// maxLayers is overlayfs's own bound of lower layers (OVL_MAX_STACK in fs/overlayfs/params.h).
+const maxLayers = 500
+
+// Layers are an image's, by their directories, the topmost first: what an overlay's lower directories are to be.
+type Layers struct {
+	Dirs []string
+	// Home is the directory of the overlay driver, and Short the same layers as they are called in it: all of them fit into
+	// the one page of options that mount(2) takes. Both are empty where they lie in several stores, or not as layers.
+	Home  string
+	Short []string
+	// Foreign: fuse-overlayfs made the store, whose marks of what a layer removes overlayfs may not know.
+	Foreign bool
+}
+
+// Layers finds them. The overlay driver has written down in each layer which ones lie below it; vfs has one directory with all.
+func (i *Image) Layers(s *Store) (Layers, error) {
+	if i.Top == "" {
+		return Layers{}, fmt.Errorf("%s has no layer: there is nothing in it to run", i.Called())
+	}
+	if !hex64(i.Top) {
+		return Layers{}, fmt.Errorf("image %s: %q is no layer", i.ID[:12], i.Top)
+	}
+	homes := []string{filepath.Join(i.place.dir, i.place.driver)}
+	for _, p := range s.places {
+		if p.driver == i.place.driver && p.dir != i.place.dir {
+			homes = append(homes, filepath.Join(p.dir, p.driver))
+		}
+	}
+	switch i.place.driver {
+	case "vfs":
+		dir := filepath.Join(homes[0], "dir", i.Top)
+		return Layers{Dirs: []string{dir}}, isDir(dir)
+	case "overlay":
+		return overlayLayers(homes, i.Top)
+	}
+	return Layers{}, fmt.Errorf("the store %s was made by the driver %s, of which nothing is known here: podman can copy it (podman save, sandbox load)", i.place.dir, i.place.driver)
+}
+
+// overlayLayers are those of the layer top. homes are the directories of the driver, the image's own first.
+func overlayLayers(homes []string, top string) (l Layers, err error) {
+	at := -1
+	for n, home := range homes {
+		if isDir(filepath.Join(home, top, "diff")) == nil {
+			at = n
+			break
+		}
+	}
+	if at < 0 {
+		return l, fmt.Errorf("layer %s is not in %s: the image is damaged, `podman system check` or pulling it again mends that", top[:12], homes[0])
+	}
+	own := homes[at]
+	if _, err := os.Stat(filepath.Join(own, ".has-mount-program")); err == nil {
+		l.Foreign = true
+	}
+	link, err := read(filepath.Join(own, top, "link"), 1<<10)
+	if err != nil {
+		return l, err
+	}
+	lower, err := read(filepath.Join(own, top, "lower"), maxLayers*64)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return l, err
+	}
+	short := []string{"l/" + strings.TrimSpace(string(link))}
+	if len(lower) > 0 {
+		short = append(short, strings.Split(strings.TrimSpace(string(lower)), ":")...)
+	}
+	if len(short) > maxLayers {
+		return l, fmt.Errorf("%d layers, of which the kernel takes at most %d", len(short), maxLayers)
+	}
+	l.Home, l.Short = own, short
+	for _, name := range short {
+		if !isLink(name) {
+			return l, fmt.Errorf("layer %s: %q is no name of a layer", top[:12], name)
+		}
+		dir, in, err := layerDir(homes, own, name)
+		if err != nil {
+			return l, err
+		}
+		if in != own {
+			l.Home, l.Short = "", nil
+		}
+		l.Dirs = append(l.Dirs, dir)
+	}
+	return l, nil
+}
+
+// layerDir is the directory that a short name leads to: l/NAME is a link to ../LAYER/diff.
+func layerDir(homes []string, own, name string) (dir, in string, err error) {
+	for _, home := range append([]string{own}, homes...) {
+		target, err := os.Readlink(filepath.Join(home, name))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return "", "", err
+		}
+		id, ok := strings.CutSuffix(strings.TrimPrefix(target, "../"), "/diff")
+		if !ok || strings.Contains(id, "/") || id == ".." {
+			return "", "", fmt.Errorf("%s leads to %q, which is no layer", filepath.Join(home, name), target)
+		}
+		dir := filepath.Join(home, id, "diff")
+		return dir, home, isDir(dir)
+	}
+	return "", "", fmt.Errorf("a layer of the image (%s) is missing: pull it again", filepath.Join(own, name))
+}
+
+// isLink says whether a name is one of the driver's short ones: "l/" and capitals and digits.
+func isLink(name string) bool {
+	short, ok := strings.CutPrefix(name, "l/")
+	return ok && short != "" && strings.Trim(short, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") == ""
+}
+
+func isDir(path string) error {
+	var st unix.Stat_t
+	if err := unix.Lstat(path, &st); err != nil {
+		return &os.PathError{Op: "stat", Path: path, Err: err}
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFDIR {
+		return &os.PathError{Op: "stat", Path: path, Err: unix.ENOTDIR}
+	}
+	return nil
+}
+
+// Called is an image by a name for people.
+func (i *Image) Called() string {
+	if len(i.Names) > 0 {
+		return i.Names[0]
+	}
+	return i.ID[:12]
+}

@@ -1,0 +1,154 @@
+package image
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// ErrUnknown is what is said of an image that the store does not have.
+var ErrUnknown = errors.New("image not known")
+
+// Ambiguous are images of which a name could mean any.
+type Ambiguous struct {
+	Name string
+	IDs  []string
+}
+
+func (a *Ambiguous) Error() string {
+	return fmt.Sprintf("%q could be any of the images %s: write more of it", a.Name, strings.Join(a.IDs, ", "))
+}
+
+// Find is the image that a name means: one of its names, whole or with what people leave out, a digest, or the first digits
+// of its id. What is not there is [ErrUnknown].
+func (s *Store) Find(name string) (*Image, error) {
+	if i, rest, ok := strings.Cut(name, ":"); ok && (i == "docker" || i == "containers-storage") {
+		name = strings.TrimPrefix(rest, "//")
+	}
+	all, err := s.Images()
+	if err != nil {
+		return nil, err
+	}
+	reg, err := s.caller.Registries()
+	if err != nil {
+		return nil, err
+	}
+	for _, candidate := range reg.Candidates(name) {
+		for _, i := range all {
+			if i.named(candidate) {
+				return i, nil
+			}
+		}
+	}
+	byID := matching(all, func(i *Image) bool {
+		return strings.HasPrefix(i.ID, strings.TrimPrefix(name, "sha256:"))
+	})
+	if len(byID) == 0 { // of another registry
+		short, _ := tagged(name)
+		byID = matching(all, func(i *Image) bool {
+			for _, n := range i.Names {
+				if strings.HasSuffix(n, "/"+short) {
+					return true
+				}
+			}
+			return false
+		})
+	}
+	switch len(byID) {
+	case 0:
+		return nil, fmt.Errorf("%s: %w", name, ErrUnknown)
+	case 1:
+		return byID[0], nil
+	}
+	a := &Ambiguous{Name: name}
+	for _, i := range byID {
+		a.IDs = append(a.IDs, i.ID[:12])
+	}
+	return nil, a
+}
+
+func matching(all []*Image, want func(*Image) bool) (found []*Image) {
+	for _, i := range all {
+		if want(i) {
+			found = append(found, i)
+		}
+	}
+	return found
+}
+
+// named says whether an image has a whole name, which may end in a digest.
+func (i *Image) named(name string) bool {
+	repo, digest, byDigest := strings.Cut(name, "@")
+	for _, n := range i.Names {
+		switch {
+		case n == name:
+			return true
+		case byDigest && repoOf(n) == repoOf(repo) && i.hasDigest(digest):
+			return true
+		}
+	}
+	return false
+}
+
+// hasDigest says whether one of an image's manifests has a digest.
+func (i *Image) hasDigest(digest string) bool {
+	if i.Digest == digest {
+		return true
+	}
+	for name, d := range i.Digests {
+		if d == digest && strings.HasPrefix(name, "manifest") {
+			return true
+		}
+	}
+	return false
+}
+
+// Candidates are the whole names that a typed one can stand for, in the order in which they are tried: as it is, of this
+// machine, what an alias says, of the registries that are searched.
+func (r *Registries) Candidates(name string) []string {
+	full, tagged := tagged(name)
+	if host, _, ok := strings.Cut(name, "/"); ok && (strings.ContainsAny(host, ".:") || host == "localhost") {
+		if path, ok := strings.CutPrefix(full, "docker.io/"); ok && !strings.Contains(path, "/") {
+			full = "docker.io/library/" + path
+		}
+		return []string{full}
+	}
+	list := []string{"localhost/" + full}
+	if tagged {
+		list = append([]string{name}, list...)
+	}
+	return append(list, r.Remote(name)...)
+}
+
+// Remote are those of registries.
+func (r *Registries) Remote(name string) (list []string) {
+	full, _ := tagged(name)
+	repo := repoOf(full)
+	if alias := r.Aliases[repo]; alias != "" {
+		return []string{alias + strings.TrimPrefix(full, repo)}
+	}
+	for _, registry := range r.Search {
+		if registry == "docker.io" && !strings.Contains(full, "/") {
+			registry += "/library"
+		}
+		list = append(list, registry+"/"+full)
+	}
+	return list
+}
+
+// tagged is a name with its tag or digest, "latest" where it has neither.
+func tagged(name string) (full string, has bool) {
+	if strings.Contains(name, "@") || strings.Contains(name[strings.LastIndex(name, "/")+1:], ":") {
+		return name, true
+	}
+	return name + ":latest", false
+}
+
+// repoOf is a name without tag and digest.
+func repoOf(name string) string {
+	name, _, _ = strings.Cut(name, "@")
+	if at := strings.LastIndex(name, ":"); at > strings.LastIndex(name, "/") {
+		return name[:at]
+	}
+	return name
+}

@@ -1,0 +1,85 @@
+package image
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// roomName is the directory in which what containers change lies, in a store or elsewhere.
+const roomName = "sandbox"
+
+// Rooms are the directories in which what a container changes can lie, the better one first: beside the store, which is on a
+// disk; and elsewhere where that is read-only or of a kind on which an overlay cannot stand. temp are those.
+func (s *Store) Rooms(temp ...string) (rooms []string) {
+	for _, dir := range append([]string{s.Graph}, nonEmpty(temp...)...) {
+		rooms = append(rooms, filepath.Join(dir, roomName))
+	}
+	return rooms
+}
+
+// Room is the first of them that will do, made where it is not there yet.
+func Room(rooms []string) (string, error) {
+	var why error
+	for _, dir := range rooms {
+		err := room(dir)
+		if err == nil {
+			return dir, nil
+		}
+		why = errors.Join(why, err)
+	}
+	return "", fmt.Errorf("find room for what the container changes: %w", why)
+}
+
+func room(dir string) error {
+	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+		return err
+	}
+	var st unix.Stat_t
+	var fs unix.Statfs_t
+	switch err := errors.Join(unix.Lstat(dir, &st), unix.Statfs(dir, &fs)); {
+	case err != nil:
+		return &os.PathError{Op: "stat", Path: dir, Err: err}
+	case st.Mode&unix.S_IFMT != unix.S_IFDIR || st.Uid != uint32(unix.Geteuid()) || st.Mode&0o022 != 0:
+		return fmt.Errorf("%s is not yours alone", dir)
+	case fs.Flags&unix.ST_RDONLY != 0:
+		return &os.PathError{Op: "write", Path: dir, Err: unix.EROFS}
+	}
+	switch int64(fs.Type) { //nolint:unconvert // 32 bits on other architectures
+	case unix.OVERLAYFS_SUPER_MAGIC, unix.NFS_SUPER_MAGIC, lustreMagic, unix.FUSE_SUPER_MAGIC:
+		return fmt.Errorf("%s is on a file system on which no overlay can stand", dir)
+	}
+	return nil
+}
+
+// lustreMagic is of Lustre (statfs(2) does not have it).
+const lustreMagic = 0x0BD00BD0
+
+// MakeLayer makes the directories of one container in a room, by its name.
+func MakeLayer(dir string, mode uint32) error {
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return err
+	}
+	for _, sub := range []string{"diff", "work"} {
+		if err := os.Mkdir(filepath.Join(dir, sub), 0o700); err != nil {
+			return err
+		}
+	}
+	// The root of an overlay has the mode of its upper directory.
+	return os.Chmod(filepath.Join(dir, "diff"), os.FileMode(mode&0o7777))
+}
+
+// RootMode is the mode of the image's root directory.
+func (l Layers) RootMode() uint32 {
+	var st unix.Stat_t
+	if len(l.Dirs) == 0 || unix.Stat(l.Dirs[0], &st) != nil {
+		return 0o755
+	}
+	return st.Mode
+}

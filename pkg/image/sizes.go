@@ -1,0 +1,83 @@
+package image
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+)
+
+// Layer is what a store writes down of a layer, as far as it matters here.
+type Layer struct {
+	ID     string `json:"id"`
+	Parent string `json:"parent"`
+	Diff   string `json:"diff-digest"`
+	Size   int64  `json:"diff-size"` // bytes, unpacked
+}
+
+// Sizes tells how large images are.
+type Sizes struct{ layers map[string]Layer }
+
+// Sizes reads what the store writes down of its layers.
+func (s *Store) Sizes() (*Sizes, error) {
+	all := &Sizes{map[string]Layer{}}
+	for _, p := range s.places {
+		if err := p.sizes(all.layers); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+func (p place) sizes(to map[string]Layer) error {
+	dir := filepath.Join(p.dir, p.driver+"-layers")
+	unlock, err := p.lock(filepath.Join(dir, "layers.lock"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	file := filepath.Join(dir, "layers.json")
+	data, err := read(file, maxList)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && len(data) == 0 {
+		return nil
+	}
+	var list []Layer
+	if err == nil {
+		err = json.Unmarshal(data, &list)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	for _, l := range list {
+		to[l.ID] = l
+	}
+	return nil
+}
+
+// Chain are an image's layers, the topmost first.
+func (s *Sizes) Chain(i *Image) (chain []Layer) {
+	for id := i.Top; id != "" && len(chain) <= maxLayers; {
+		l, ok := s.layers[id]
+		if !ok {
+			break
+		}
+		chain = append(chain, l)
+		id = l.Parent
+	}
+	return chain
+}
+
+// Of is how many bytes an image takes: its layers unpacked, and what is kept beside them.
+func (s *Sizes) Of(i *Image) (size int64) {
+	for _, l := range s.Chain(i) {
+		size += max(l.Size, 0)
+	}
+	for _, n := range i.Sizes {
+		size += n
+	}
+	return size
+}
