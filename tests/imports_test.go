@@ -69,6 +69,7 @@ var table = map[string]rule{
 		},
 	},
 	"pkg/image": { // which layers an image is: what a start can afford to link
+		own:  []string{"handle"},
 		libs: []string{"go.podman.io/storage/pkg/lockfile", "github.com/BurntSushi/toml"},
 		never: map[string]string{
 			"lifecycle":                              "an image is found before there is a container",

@@ -38,6 +38,30 @@ func OpenLink(path string) (*Handle, error) { return open(path, unix.AT_SYMLINK_
 
 func open(path string, flags uint) (*Handle, error) { return openAt(unix.AT_FDCWD, path, path, flags) }
 
+// OpenOwn opens a directory that is this process's alone, as is the one it lies in: neither is a link, and nobody else can write
+// there. EPERM is another one.
+func OpenOwn(path string) (*Handle, error) {
+	above, err := OpenLink(filepath.Dir(path))
+	if err != nil {
+		return nil, err
+	}
+	defer above.Close()
+	h, err := At(above.FD, filepath.Base(path), path)
+	if err != nil {
+		return nil, err
+	}
+	if !above.own() || !h.own() {
+		h.Close()
+		return nil, &fs.PathError{Op: "open", Path: path, Err: unix.EPERM}
+	}
+	return h, nil
+}
+
+// own says whether it is a directory of ours that nobody else can write.
+func (h *Handle) own() bool {
+	return h.IsDir() && h.UID == uint32(unix.Geteuid()) && h.Mode&0o022 == 0
+}
+
 // Open is that for a path that begins at h, unless it is absolute. Links may lead anywhere.
 func (h *Handle) Open(name string) (*Handle, error) {
 	path := name

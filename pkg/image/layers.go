@@ -14,13 +14,10 @@ import (
 // maxLayers is overlayfs's own bound of lower layers (OVL_MAX_STACK in fs/overlayfs/params.h).
 const maxLayers = 500
 
-// Layers are an image's, by their directories, the topmost first: what an overlay's lower directories are to be.
+// Layers are an image's, by their directories, the topmost first: what an overlay's lower directories are to be. They have the
+// short names that the store has for them, of which 150 fit into the one page of options that mount(2) takes.
 type Layers struct {
 	Dirs []string
-	// Home is the directory of the overlay driver, and Short the same layers as they are called in it: all of them fit into
-	// the one page of options that mount(2) takes. Both are empty where they lie in several stores, or not as layers.
-	Home  string
-	Short []string
 	// Foreign: fuse-overlayfs made the store, whose marks of what a layer removes overlayfs may not know.
 	Foreign bool
 }
@@ -80,41 +77,36 @@ func overlayLayers(homes []string, top string) (l Layers, err error) {
 	if len(short) > maxLayers {
 		return l, fmt.Errorf("%d layers, of which the kernel takes at most %d", len(short), maxLayers)
 	}
-	l.Home, l.Short = own, short
 	for _, name := range short {
 		if !isLink(name) {
 			return l, fmt.Errorf("layer %s: %q is no name of a layer", top[:12], name)
 		}
-		dir, in, err := layerDir(homes, own, name)
+		dir, err := layerDir(homes, own, name)
 		if err != nil {
 			return l, err
-		}
-		if in != own {
-			l.Home, l.Short = "", nil
 		}
 		l.Dirs = append(l.Dirs, dir)
 	}
 	return l, nil
 }
 
-// layerDir is the directory that a short name leads to: l/NAME is a link to ../LAYER/diff.
-func layerDir(homes []string, own, name string) (dir, in string, err error) {
+// layerDir is the directory that a short name leads to, by that name: l/NAME is a link to ../LAYER/diff.
+func layerDir(homes []string, own, name string) (dir string, err error) {
 	for _, home := range append([]string{own}, homes...) {
 		target, err := os.Readlink(filepath.Join(home, name))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
-			return "", "", err
+			return "", err
 		}
 		id, ok := strings.CutSuffix(strings.TrimPrefix(target, "../"), "/diff")
 		if !ok || strings.Contains(id, "/") || id == ".." {
-			return "", "", fmt.Errorf("%s leads to %q, which is no layer", filepath.Join(home, name), target)
+			return "", fmt.Errorf("%s leads to %q, which is no layer", filepath.Join(home, name), target)
 		}
-		dir := filepath.Join(home, id, "diff")
-		return dir, home, isDir(dir)
+		return filepath.Join(home, name), isDir(filepath.Join(home, id, "diff"))
 	}
-	return "", "", fmt.Errorf("a layer of the image (%s) is missing: pull it again", filepath.Join(own, name))
+	return "", fmt.Errorf("a layer of the image (%s) is missing: pull it again", filepath.Join(own, name))
 }
 
 // isLink says whether a name is one of the driver's short ones: "l/" and capitals and digits.

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/handle"
 )
 
 // roomName is the directory in which what containers change lies, in a store or elsewhere.
@@ -41,14 +43,16 @@ func room(dir string) error {
 	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
 		return err
 	}
-	var st unix.Stat_t
+	h, err := handle.OpenOwn(dir)
+	if err != nil {
+		return err
+	}
+	defer h.Close()
 	var fs unix.Statfs_t
-	switch err := errors.Join(unix.Lstat(dir, &st), unix.Statfs(dir, &fs)); {
-	case err != nil:
-		return &os.PathError{Op: "stat", Path: dir, Err: err}
-	case st.Mode&unix.S_IFMT != unix.S_IFDIR || st.Uid != uint32(unix.Geteuid()) || st.Mode&0o022 != 0:
-		return fmt.Errorf("%s is not yours alone", dir)
-	case fs.Flags&unix.ST_RDONLY != 0:
+	if err := unix.Fstatfs(h.FD, &fs); err != nil {
+		return &os.PathError{Op: "statfs", Path: dir, Err: err}
+	}
+	if fs.Flags&unix.ST_RDONLY != 0 {
 		return &os.PathError{Op: "write", Path: dir, Err: unix.EROFS}
 	}
 	switch int64(fs.Type) { //nolint:unconvert // 32 bits on other architectures

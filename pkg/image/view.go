@@ -21,7 +21,7 @@ type View struct {
 func NewView(dirs []string) (*View, error) {
 	v := &View{}
 	for _, dir := range dirs {
-		fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 		if err != nil {
 			v.Close()
 			return nil, &os.PathError{Op: "open", Path: dir, Err: err}

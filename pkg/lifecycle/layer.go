@@ -4,11 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
 
+	"sandbox/pkg/handle"
 	"sandbox/pkg/idmap"
 	"sandbox/pkg/spec"
 	"sandbox/pkg/state"
@@ -41,23 +43,35 @@ func (r *Runtime) leaveLayer(d *state.Dir) {
 	}
 	r.LetGo(name)
 	for _, dir := range r.Layers() {
-		if err := r.Wipe(filepath.Join(dir, name)); err != nil {
+		if err := r.wipeIn(dir, name); err != nil {
 			r.Warn("remove what the container has changed: " + err.Error())
 		}
 	}
 }
 
-// WipeArg is the one argument with which this program is started to remove a directory that is its working directory's, by the
-// name in the environment.
-const WipeArg = "__wipe"
-
-// Wipe removes a directory whose files may be of any id that the caller has. What is the caller's own goes at once; the rest
-// takes a process that is root of a user namespace with all of them.
-func (r *Runtime) Wipe(dir string) error {
-	err := wipe(dir)
+// wipeIn removes a layer from one of the places where it may be.
+func (r *Runtime) wipeIn(dir, name string) error {
+	room, err := handle.OpenOwn(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer room.Close()
+	err = wipe(room.Name(), name)
 	if err == nil || !errors.Is(err, unix.EACCES) && !errors.Is(err, unix.EPERM) || r.Caller.UID == 0 {
 		return err
 	}
+	return r.wipeAsAll(room, name)
+}
+
+// WipeArg is the one argument with which this program is started to remove a layer that lies in its working directory.
+const WipeArg = "__wipe"
+
+// wipeAsAll removes a layer whose files may be of any id that the caller has, by a process that is root of a user namespace with
+// all of them.
+func (r *Runtime) wipeAsAll(room *handle.Handle, name string) error {
 	r.Name()
 	want, err := idmap.ParseWant("auto", r.Caller)
 	if err != nil {
@@ -73,13 +87,13 @@ func (r *Runtime) Wipe(dir string) error {
 	}
 	defer exe.Close()
 	child, err := userns.Program{
-		File: exe, Args: []string{"sandbox", WipeArg}, Env: []string{wipeVariable + "=" + dir}, IDs: ids, Maps: r.Maps, Caller: r.Caller,
+		File: exe, Dir: room.FD, Args: []string{"sandbox", WipeArg}, Env: []string{wipeVariable + "=" + name}, IDs: ids, Maps: r.Maps, Caller: r.Caller,
 	}.Start()
 	if err != nil {
 		return err
 	}
 	if status, err := child.Wait(); err != nil || exitStatus(status) != 0 {
-		return errors.Join(err, fmt.Errorf("%s stays", dir))
+		return errors.Join(err, fmt.Errorf("%s stays", filepath.Join(room.Path, name)))
 	}
 	return nil
 }
@@ -87,13 +101,19 @@ func (r *Runtime) Wipe(dir string) error {
 const wipeVariable = "SANDBOX_WIPE"
 
 // WipeHere is what such a process does.
-func WipeHere() error { return wipe(os.Getenv(wipeVariable)) }
+func WipeHere() error { return wipe(".", os.Getenv(wipeVariable)) }
 
-// wipe removes a directory, in which overlayfs has left one that not even its owner may look into.
-func wipe(dir string) error {
-	if !filepath.IsAbs(dir) {
-		return fmt.Errorf("%q is no absolute path", dir)
+// wipe removes a layer in a room, and nothing that is not in it, whatever is exchanged meanwhile. overlayfs has left a directory
+// there that not even its owner may look into.
+func wipe(room, name string) error {
+	if err := spec.ValidID(name); err != nil {
+		return err
 	}
-	_ = unix.Fchmodat(unix.AT_FDCWD, filepath.Join(dir, "work/work"), 0o700, 0)
-	return os.RemoveAll(dir)
+	dir, err := os.OpenRoot(room)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	_ = dir.Chmod(name+"/work/work", 0o700)
+	return dir.RemoveAll(name)
 }

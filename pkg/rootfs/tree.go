@@ -266,6 +266,9 @@ func (t *Tree) makeCover(p *plan.Plan, m *mount) {
 	case m.lower != "":
 		t.links.add("", m.lower)
 		t.createOverlay(p, m)
+	case m.stack() != nil:
+		t.links.add("", "")
+		t.createStack(p, m, m.stack())
 	case !m.early():
 		t.links.add("", "")
 		t.create(p, m)

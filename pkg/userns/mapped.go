@@ -13,6 +13,7 @@ import (
 // belongs to subordinate ids is theirs to make and to remove. It ends with whoever started it.
 type Program struct {
 	File      *os.File // what is executed
+	Dir       int      // a descriptor of its working directory; 0 is the caller's
 	Args, Env []string
 	New       uintptr // more namespaces, CLONE_NEW*; CLONE_NEWUSER is always new
 
@@ -33,6 +34,10 @@ func (g Program) Start() (*Child, error) {
 	}
 	p.Act("end with whoever started it")
 	p.Prctl(unix.PR_SET_PDEATHSIG, plan.C(int(unix.SIGKILL)))
+	if g.Dir != 0 {
+		p.Act("change to its directory")
+		p.Do("fchdir", unix.SYS_FCHDIR, plan.C(g.Dir))
+	}
 	p.Act("exec: %q", g.Args)
 	p.Note(plan.NoteExec)
 	p.Do("execveat", unix.SYS_EXECVEAT, plan.C(int(g.File.Fd())), plan.S(""), plan.M(plan.CStrings(g.Args)), plan.M(plan.CStrings(g.Env)), plan.C(unix.AT_EMPTY_PATH))
