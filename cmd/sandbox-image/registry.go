@@ -144,7 +144,7 @@ func newTransport(host string, insecure bool) (http.RoundTripper, error) {
 			return nil
 		}
 	}
-	return &bounded{host: host, next: &http.Transport{
+	return &bounded{host: host, plain: insecure, next: &http.Transport{
 		Proxy: http.ProxyFromEnvironment, DialContext: dialer.DialContext, TLSClientConfig: conf, ForceAttemptHTTP2: true,
 		TLSHandshakeTimeout: 20 * time.Second, ResponseHeaderTimeout: 60 * time.Second, MaxIdleConnsPerHost: atOnce,
 	}}, nil
@@ -163,14 +163,18 @@ func isLocal(host string) bool {
 
 // bounded keeps small what is read whole, and credentials where they belong.
 type bounded struct {
-	host string
-	next http.RoundTripper
+	host  string
+	plain bool // what is not encrypted will do
+	next  http.RoundTripper
 }
 
 // maxManifest is what registries take at most, in bytes.
 const maxManifest = 4 << 20
 
 func (b *bounded) RoundTrip(r *http.Request) (*http.Response, error) {
+	if !b.plain && r.URL.Scheme != "https" {
+		return nil, fmt.Errorf("%s is not asked without encryption unless --tls-verify=false or registries.conf says so", r.URL.Host)
+	}
 	if basic := strings.HasPrefix(r.Header.Get("Authorization"), "Basic "); basic && r.URL.Scheme != "https" && !isLocal(r.URL.Host) && r.URL.Host != b.host {
 		return nil, fmt.Errorf("%s wants the password sent to %s without encryption", b.host, r.URL.Host)
 	}

@@ -113,7 +113,7 @@ func wipe(room, name string) error {
 	if err != nil {
 		return err
 	}
-	defer dir.Close()
+	defer func() { _ = dir.Close() }()
 	_ = dir.Chmod(name+"/work/work", 0o700)
 	return dir.RemoveAll(name)
 }
