@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -135,7 +136,19 @@ func (f *runFlags) goFrom(r *lifecycle.Runtime, o *lifecycle.Options) error {
 		Entrypoint: p.Entrypoint, Cmd: p.Cmd, Env: p.Env, User: p.User, Workdir: p.WorkingDir, Volumes: slices.Sorted(maps.Keys(p.Volumes)),
 	}
 	f.held = &holder{hold: func() error { return store.Hold(img, name) }}
-	o.Layer = &lifecycle.Layer{Name: name, Make: func() error { return image.MakeLayer(f.wish.Image.Dir, lay.RootMode()) }}
+	o.Layer = &lifecycle.Layer{Name: name, Make: func() error {
+		return cmp.Or(image.MakeLayer(f.wish.Image.Dir, lay.RootMode()), f.begin())
+	}}
+	return nil
+}
+
+// begin puts files into what the container changes, before it is a root.
+func (f *runFlags) begin() error {
+	for _, file := range f.wish.Image.Begin {
+		if err := image.Put(f.wish.Image.Upper(), file.Path, file.Data); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

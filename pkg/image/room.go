@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -86,4 +87,27 @@ func (l Layers) RootMode() uint32 {
 		return 0o755
 	}
 	return st.Mode
+}
+
+// Put writes a file into a layer that nobody has mounted yet. The directories on its way show what the layers below have in them,
+// with the mode that they usually have.
+func Put(upper, path string, data []byte) error {
+	dir, name := filepath.Split(filepath.Clean("/" + path))
+	at := upper
+	for part := range strings.SplitSeq(strings.Trim(dir, "/"), "/") {
+		at = filepath.Join(at, part)
+		if err := os.Mkdir(at, 0o700); errors.Is(err, os.ErrExist) {
+			continue
+		} else if err != nil {
+			return err
+		}
+		if err := os.Chmod(at, 0o755); err != nil {
+			return err
+		}
+	}
+	file := filepath.Join(at, name)
+	if err := os.WriteFile(file, data, 0o600); err != nil {
+		return err
+	}
+	return os.Chmod(file, 0o644)
 }

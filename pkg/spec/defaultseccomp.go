@@ -26,6 +26,10 @@ func (b *builder) defaultSeccomp() error {
 	if b.wish.Nested {
 		letNest(p)
 	}
+	if b.oneID() {
+		pretend(p)
+		b.fakeRoot()
+	}
 	return nil
 }
 

@@ -19,6 +19,7 @@ type Image struct {
 
 	Entrypoint, Cmd, Env []string
 	User, Workdir        string
+	Begin                []File   // what the container begins with besides; [Wish.Spec] says
 	Volumes              []string // places with data of their own, which a read-only root leaves writable
 }
 
