@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -18,6 +19,9 @@ import (
 
 // insideVariable says to the second start of this program that it is in the user namespace, and how many ids that has.
 const insideVariable = "SANDBOX_IMAGE_IDS"
+
+// runVariable says where what is lost at the next boot may lie.
+const runVariable = "SANDBOX_IMAGE_RUN"
 
 func isInside() bool { return os.Getenv(insideVariable) != "" }
 
@@ -61,6 +65,11 @@ func enter(args []string) (int, error) {
 
 func again(exe *os.File, args []string, ids idmap.Map, caller idmap.Caller, count string) (int, error) {
 	env := append(os.Environ(), insideVariable+"="+count)
+	// Where the library would write in /tmp by a name that everybody knows, it gets a directory that is covered where /tmp is shared.
+	var host kernel.Host
+	if dir, _, err := host.RuntimeDir(os.Getenv, int(caller.UID), host.Self().InitialUserns()); err == nil {
+		env = append(env, runVariable+"="+filepath.Join(dir, "images@run")) // no container's name
+	}
 	runtime.LockOSThread() // the child ends with this thread, and root's namespace is this thread's
 	if caller.UID == 0 {
 		// The library mounts the store over itself, which is nobody else's concern.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"archive/tar"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -37,7 +38,8 @@ func loadCommand() *cobra.Command {
 			return err
 		}
 		defer drop()
-		return s.load(path, quiet)
+		_, err = s.loadFile(path, cmp.Or(input, "standard input"), "", quiet)
+		return err
 	}
 	return cmd
 }
@@ -78,30 +80,30 @@ func (s *opened) loadOne(from source, quiet bool) (string, error) {
 		return "", err
 	}
 	if from.kind == "oci" {
-		return s.loadLayout(from.path, from.name, quiet)
+		dir, err := openTyped(from.path)
+		if err != nil {
+			return "", err
+		}
+		defer dir.Close()
+		return s.loadLayout(byDescriptor(dir), from.name, quiet)
 	}
 	path, drop, err := plainArchive(from.path, s.GraphRoot())
 	if err != nil {
 		return "", err
 	}
 	defer drop()
-	ids, err := s.loadFile(path, from.name, quiet)
+	ids, err := s.loadFile(path, from.path, from.name, quiet)
 	if err != nil || len(ids) == 0 {
 		return "", err
 	}
 	return ids[0], nil
 }
 
-// load takes in all images of an archive.
-func (s *opened) load(path string, quiet bool) error {
-	_, err := s.loadFile(path, "", quiet)
-	return err
-}
-
-func (s *opened) loadFile(path, name string, quiet bool) (ids []string, err error) {
+// loadFile takes in all images of an archive, which people know as typed; name is for one that has none.
+func (s *opened) loadFile(path, typed, name string, quiet bool) (ids []string, err error) {
 	isLayout, err := holdsLayout(path)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", typed, err)
 	}
 	if isLayout {
 		dir, err := os.MkdirTemp(s.GraphRoot(), ".sandbox-load-")
@@ -110,7 +112,7 @@ func (s *opened) loadFile(path, name string, quiet bool) (ids []string, err erro
 		}
 		defer os.RemoveAll(dir)
 		if err := unpackLayout(path, dir); err != nil {
-			return nil, fmt.Errorf("%s: %w", path, err)
+			return nil, fmt.Errorf("%s: %w", typed, err)
 		}
 		id, err := s.loadLayout(dir, name, quiet)
 		return []string{id}, err
@@ -118,12 +120,12 @@ func (s *opened) loadFile(path, name string, quiet bool) (ids []string, err erro
 	open := func() (io.ReadCloser, error) { return os.Open(path) }
 	list, err := tarball.LoadManifest(open)
 	if err != nil {
-		return nil, fmt.Errorf("%s is no archive of images: %w", path, err)
+		return nil, fmt.Errorf("%s is no archive of images: %w", typed, err)
 	}
 	for _, d := range list {
 		img, err := imageOf(path, d)
 		if err != nil {
-			return ids, fmt.Errorf("%s: %w", path, err)
+			return ids, fmt.Errorf("%s: %w", typed, err)
 		}
 		names := d.RepoTags
 		if name != "" {
@@ -171,44 +173,54 @@ func (s *opened) loadLayout(dir, name string, quiet bool) (string, error) {
 	return id, err
 }
 
-// plainArchive is an archive that can be read twice: a file as it is, unpacked where it is compressed, standard input kept.
+// plainArchive is an archive that can be read twice: a file as it is, unpacked where it is compressed, standard input kept. Its
+// name is that of a descriptor, and holds until drop.
 func plainArchive(path, dir string) (plain string, drop func(), err error) {
 	in := os.Stdin
 	if path != "" && path != "-" {
-		if in, err = os.Open(path); err != nil {
+		if in, err = openTyped(path); err != nil {
 			return "", nil, err
+		}
+		st, err := in.Stat()
+		if err == nil && st.IsDir() {
+			err = fmt.Errorf("%s is a directory: oci:%[1]s names one", path)
+		}
+		if err != nil {
+			in.Close()
+			return "", nil, err
+		}
+		if isPlain(in, st) {
+			return byDescriptor(in), func() { in.Close() }, nil
 		}
 		defer in.Close()
-		st, err := in.Stat()
-		if err != nil {
-			return "", nil, err
-		}
-		if st.IsDir() {
-			return "", nil, fmt.Errorf("%s is a directory: oci:%[1]s names one", path)
-		}
-		if st.Mode().IsRegular() && archive.IsArchivePath(path) {
-			var magic [4]byte
-			if _, err := in.ReadAt(magic[:], 0); err == nil && archive.DetectCompression(magic[:]) == archive.Uncompressed {
-				return path, func() {}, nil
-			}
-		}
 	}
+	return unpacked(in, dir)
+}
+
+// isPlain says whether a file is an archive as it is.
+func isPlain(in *os.File, st os.FileInfo) bool {
+	var magic [16]byte
+	_, err := in.ReadAt(magic[:], 0)
+	return st.Mode().IsRegular() && err == nil && archive.DetectCompression(magic[:]) == archive.Uncompressed
+}
+
+// unpacked keeps what a stream holds in a file without a name.
+func unpacked(in *os.File, dir string) (plain string, drop func(), err error) {
 	out, err := os.CreateTemp(dir, ".sandbox-load-")
 	if err != nil {
 		return "", nil, err
 	}
-	defer out.Close()
-	drop = func() { os.Remove(out.Name()) }
+	os.Remove(out.Name())
 	stream, err := archive.DecompressStream(in)
 	if err == nil {
 		_, err = io.Copy(out, &tooLarge{stream, maxSize})
-		stream.Close()
+		err = errors.Join(err, stream.Close())
 	}
 	if err != nil {
-		drop()
+		out.Close()
 		return "", nil, err
 	}
-	return out.Name(), drop, nil
+	return byDescriptor(out), func() { out.Close() }, nil
 }
 
 // holdsLayout says whether an archive is one of an OCI layout.
@@ -224,7 +236,7 @@ func holdsLayout(path string) (bool, error) {
 		case errors.Is(err, io.EOF):
 			return false, nil
 		case err != nil:
-			return false, fmt.Errorf("%s is no archive: %w", path, err)
+			return false, fmt.Errorf("it is no archive: %w", err)
 		case filepath.Clean(h.Name) == "oci-layout":
 			return true, nil
 		case filepath.Clean(h.Name) == "manifest.json":

@@ -9,11 +9,17 @@ import (
 	"github.com/spf13/cobra"
 	"go.podman.io/storage/pkg/reexec"
 
+	"sandbox/pkg/helper"
 	"sandbox/pkg/image"
 	"sandbox/pkg/printable"
 )
 
 func main() {
+	// The library runs pigz, zstd and fuse-overlayfs by their names, and the registry client docker-credential-NAME. In the
+	// caller's $PATH may be a directory that commands write.
+	if name, value, _ := strings.Cut(helper.Path, "="); os.Setenv(name, value) != nil {
+		os.Exit(125)
+	}
 	if reexec.Init() { // a layer is unpacked by a process of its own, in the layer
 		return
 	}

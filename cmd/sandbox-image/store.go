@@ -40,6 +40,9 @@ func openStore() (*opened, error) {
 		return nil, fmt.Errorf("find the store of images: %w", err)
 	}
 	options.GraphRoot, options.GraphDriverName, options.ImageStore = found.Graph, found.Driver, ""
+	if dir := os.Getenv(runVariable); dir != "" && strings.HasPrefix(options.RunRoot, os.TempDir()+"/") {
+		options.RunRoot = dir
+	}
 	if single() {
 		options.GraphDriverOptions = append(options.GraphDriverOptions, found.Driver+".ignore_chown_errors=true")
 	}

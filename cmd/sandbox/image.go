@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -11,9 +10,11 @@ import (
 	"slices"
 	"time"
 
+	"sandbox/pkg/handle"
 	"sandbox/pkg/image"
 	"sandbox/pkg/lifecycle"
 	"sandbox/pkg/spec"
+	"sandbox/pkg/state"
 )
 
 // imageCaller is whose images are meant.
@@ -25,17 +26,8 @@ func imageCaller(r *lifecycle.Runtime) image.Caller {
 	return image.Caller{UID: r.Caller.UID, Home: home, Env: os.Getenv}
 }
 
-// layers are the directories in which containers of images have what they change.
-func layers(r *lifecycle.Runtime, s *image.Store) []string {
-	temp := os.Getenv("TMPDIR")
-	if temp == "" {
-		temp = "/var/tmp"
-	}
-	return s.Rooms(filepath.Join(temp, fmt.Sprintf("sandbox-%d", r.Caller.UID)), r.Root.Path+".layers")
-}
-
 // ofImages are what the lifecycle has to know of images: where containers have what they change, and that one has ended.
-func ofImages(r *lifecycle.Runtime) (dirs func() []string, letGo func(string)) {
+func ofImages(r *lifecycle.Runtime) (room func() string, letGo func(string)) {
 	var store *image.Store
 	open := func() bool {
 		if store == nil {
@@ -43,11 +35,11 @@ func ofImages(r *lifecycle.Runtime) (dirs func() []string, letGo func(string)) {
 		}
 		return store != nil
 	}
-	dirs = func() []string {
+	room = func() string {
 		if !open() {
-			return nil
+			return ""
 		}
-		return layers(r, store)
+		return store.RoomPath()
 	}
 	letGo = func(name string) {
 		if !open() {
@@ -57,7 +49,7 @@ func ofImages(r *lifecycle.Runtime) (dirs func() []string, letGo func(string)) {
 			r.Warn("let go of the container's image: " + err.Error())
 		}
 	}
-	return dirs, letGo
+	return room, letGo
 }
 
 // holder writes down that a container uses its image, once it has run for a while: what ends at once needs nobody's patience, and
@@ -122,34 +114,65 @@ func (f *runFlags) goFrom(r *lifecycle.Runtime, o *lifecycle.Options) error {
 	if err != nil {
 		return err
 	}
-	room, err := image.Room(layers(r, store))
-	if err != nil {
+	if err := f.changes(r, store, img, o); err != nil {
 		return err
+	}
+	p := conf.Config
+	f.wish.Image = &spec.Image{
+		Name: img.Called(), Dir: f.layer.dir, Layers: lay.Dirs, Files: view,
+		Entrypoint: p.Entrypoint, Cmd: p.Cmd, Env: p.Env, User: p.User, Workdir: p.WorkingDir, Volumes: slices.Sorted(maps.Keys(p.Volumes)),
+	}
+	f.layer.mode = lay.RootMode()
+	return nil
+}
+
+// layer is where the container is to have what it changes.
+type layer struct {
+	room *handle.Handle // nil: the container's own directory
+	dir  string         // in it
+	mode uint32         // of the root
+}
+
+// changes decides on that: beside the store, or in the container's own directory where that is read-only or cannot carry an
+// overlay.
+func (f *runFlags) changes(r *lifecycle.Runtime, store *image.Store, img *image.Image, o *lifecycle.Options) error {
+	o.Layer = &lifecycle.Layer{Make: func(own *handle.Handle) error { return f.makeLayer(own, o.Paths) }}
+	room, err := store.Room()
+	if err != nil {
+		f.layer.dir = filepath.Join(absolute(r.Root.Path), o.ID, state.Changes)
+		r.Warn("what the container changes lies beside its state, in " + f.layer.dir + ": " + err.Error())
+		return nil
 	}
 	name, err := randomID()
 	if err != nil {
 		return err
 	}
-	p := conf.Config
-	f.wish.Image = &spec.Image{
-		Name: img.Called(), Dir: filepath.Join(room, name), Layers: lay.Dirs, Files: view,
-		Entrypoint: p.Entrypoint, Cmd: p.Cmd, Env: p.Env, User: p.User, Workdir: p.WorkingDir, Volumes: slices.Sorted(maps.Keys(p.Volumes)),
-	}
+	f.layer.room, f.layer.dir, o.Layer.Name = room, filepath.Join(room.Path, name), name
 	f.held = &holder{hold: func() error { return store.Hold(img, name) }}
-	o.Layer = &lifecycle.Layer{Name: name, Make: func() error {
-		return cmp.Or(image.MakeLayer(f.wish.Image.Dir, lay.RootMode()), f.begin())
-	}}
 	return nil
 }
 
-// begin puts files into what the container changes, before it is a root.
-func (f *runFlags) begin() error {
+// makeLayer makes it, with what is to be in it from the beginning. The start looks whether its room still is the one.
+func (f *runFlags) makeLayer(own *handle.Handle, paths handle.Set) error {
+	room := f.layer.room
+	if room == nil {
+		room = own
+	}
+	upper, err := image.MakeLayer(room, filepath.Base(f.layer.dir), f.layer.mode)
+	if err != nil {
+		return err
+	}
+	defer upper.Close()
 	for _, file := range f.wish.Image.Begin {
-		if err := image.Put(f.wish.Image.Upper(), file.Path, file.Data); err != nil {
+		if err := image.Put(upper, file.Path, file.Data); err != nil {
 			return err
 		}
 	}
-	return nil
+	held, err := room.Dup()
+	if err == nil {
+		paths.Add(filepath.Dir(f.layer.dir), held)
+	}
+	return err
 }
 
 // find is the image that was typed, pulled first where that is wanted.

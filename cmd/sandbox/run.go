@@ -33,6 +33,7 @@ type runFlags struct {
 	image, pull, platform         string
 	made                          spec.Made
 	held                          *holder
+	layer                         layer
 }
 
 func (r *runFlags) add(f *pflag.FlagSet) {
@@ -138,6 +139,11 @@ func (a *app) prepare(cmd *cobra.Command, f *runFlags, args []string) (*lifecycl
 	if err != nil {
 		return nil, o, err
 	}
+	if form == formUnsure {
+		if form, args, err = a.settleForm(cmd, f, args); err != nil {
+			return nil, o, err
+		}
+	}
 	if cmd.Flags().Changed("entrypoint") { // an empty one clears it
 		f.wish.Entrypoint = &f.entrypoint
 	}
@@ -186,6 +192,7 @@ const (
 	formTree form = iota
 	formRootfs
 	formImage
+	formUnsure // a bundle or an image, a directory or an image: what lies in the working directory may be a command's
 	formBundle
 )
 
@@ -224,26 +231,28 @@ func (f *runFlags) formOf(args []string, dash bool) (form, []string, error) {
 		return formTree, args, nil
 	case len(args) == 0:
 		return 0, nil, usage("nothing to run")
-	case isDirectory(args[0]):
+	case isPath(args[0]):
 		f.wish.Rootfs = args[0]
 		return formRootfs, args[1:], nil
-	case len(args) == 1 && f.platform == "" && inBundle():
-		return formBundle, args, nil
+	case len(args) == 1 && inBundle(), isDirectory(args[0]):
+		return formUnsure, args, nil
 	}
 	f.image = args[0]
 	return formImage, args[1:], nil
 }
 
-// isDirectory says whether a word names a directory and no image: it begins as a path does, or has a slash and is there.
-func isDirectory(word string) bool {
+// isPath says whether a word can only be a path.
+func isPath(word string) bool {
 	for _, begin := range []string{"/", "./", "../"} {
 		if strings.HasPrefix(word, begin) {
 			return true
 		}
 	}
-	if word == "." || word == ".." {
-		return true
-	}
+	return word == "." || word == ".."
+}
+
+// isDirectory says whether a word with a slash is a path that is there.
+func isDirectory(word string) bool {
 	_, err := os.Lstat(word)
 	return strings.Contains(word, "/") && err == nil
 }
@@ -267,11 +276,6 @@ func (a *app) wished(r *lifecycle.Runtime, f *runFlags, form form, args []string
 	w := &f.wish
 	w.Tree, w.Args, w.Init = form == formTree, args, f.init
 	w.Network = f.namespace()
-	if form == formImage {
-		if err = f.goFrom(r, &o); err != nil {
-			return o, err
-		}
-	}
 	caller, err := a.whoTyped(r, f)
 	if err != nil {
 		return o, err
@@ -279,6 +283,11 @@ func (a *app) wished(r *lifecycle.Runtime, f *runFlags, form form, args []string
 	o.Paths = caller.Paths
 	var unknown error
 	r.Helpers.Shared = sharing(w, caller, &unknown)
+	if form == formImage {
+		if err = f.goFrom(r, &o); err != nil {
+			return o, err
+		}
+	}
 	ids, contract, err := r.ChooseIDs(w.Userns, w.Tree)
 	if err = cmp.Or(unknown, err); err != nil {
 		return o, err
@@ -330,7 +339,7 @@ func (a *app) whoTyped(r *lifecycle.Runtime, f *runFlags) (c spec.Caller, err er
 	c = spec.Caller{
 		UID: r.Caller.UID, GID: r.Caller.GID, Groups: r.Caller.Groups, Name: r.Name(),
 		Home: os.Getenv("HOME"), PasswdHome: r.Home(), Env: os.Environ(), Nested: !r.Self.InitialUserns(),
-		RuntimeDir: os.Getenv("XDG_RUNTIME_DIR"), StateRoot: absolute(r.Root.Path), StateRoots: r.Kernel.RuntimeDirs(os.Getenv, int(r.Caller.UID)), Paths: handle.Set{}, Ours: r.Helpers.Configuration(), Began: spec.Began,
+		RuntimeDir: os.Getenv("XDG_RUNTIME_DIR"), StateRoot: absolute(r.Root.Path), StateRoots: r.Kernel.RuntimeDirs(os.Getenv, int(r.Caller.UID)), Paths: handle.Set{}, Ours: append(r.Helpers.Configuration(), beside(a.exe.path)...), Began: spec.Began,
 		Made: &f.made, Mounts: &hostLook{host: r.Kernel},
 	}
 	if f.wish.Tree {
@@ -346,6 +355,14 @@ func (a *app) whoTyped(r *lifecycle.Runtime, f *runFlags) (c spec.Caller, err er
 		c.Paths.Keep(c.Binary)
 	}
 	return c, nil
+}
+
+// beside is the program that this one calls, where both are kept together; it may come into being.
+func beside(exe string) []string {
+	if exe == "" {
+		return nil
+	}
+	return []string{filepath.Join(filepath.Dir(exe), imageProgram)}
 }
 
 // doorGroups tells, in the report, of groups that the command is in because its caller is.

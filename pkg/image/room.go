@@ -12,53 +12,44 @@ import (
 	"sandbox/pkg/handle"
 )
 
-// roomName is the directory in which what containers change lies, in a store or elsewhere.
+// roomName is the directory of a store in which what containers change lies.
 const roomName = "sandbox"
 
-// Rooms are the directories in which what a container changes can lie, the better one first: beside the store, which is on a
-// disk; and elsewhere where that is read-only or of a kind on which an overlay cannot stand. temp are those.
-func (s *Store) Rooms(temp ...string) (rooms []string) {
-	for _, dir := range append([]string{s.Graph}, nonEmpty(temp...)...) {
-		rooms = append(rooms, filepath.Join(dir, roomName))
-	}
-	return rooms
-}
+// RoomPath is that directory.
+func (s *Store) RoomPath() string { return filepath.Join(s.Graph, roomName) }
 
-// Room is the first of them that will do, made where it is not there yet.
-func Room(rooms []string) (string, error) {
-	var why error
-	for _, dir := range rooms {
-		err := room(dir)
-		if err == nil {
-			return dir, nil
-		}
-		why = errors.Join(why, err)
-	}
-	return "", fmt.Errorf("find room for what the container changes: %w", why)
-}
-
-func room(dir string) error {
-	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
-		return err
+// Room opens it, made where it is not there yet. An error is a store that cannot be written to, or lies on a kind of file system
+// on which an overlay cannot stand.
+func (s *Store) Room() (*handle.Handle, error) {
+	dir := s.RoomPath()
+	if err := os.MkdirAll(s.Graph, 0o700); err != nil {
+		return nil, err
 	}
 	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
-		return err
+		return nil, err
 	}
 	h, err := handle.OpenOwn(dir)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer h.Close()
+	if err := carries(h); err != nil {
+		h.Close()
+		return nil, err
+	}
+	return h, nil
+}
+
+func carries(h *handle.Handle) error {
 	var fs unix.Statfs_t
 	if err := unix.Fstatfs(h.FD, &fs); err != nil {
-		return &os.PathError{Op: "statfs", Path: dir, Err: err}
+		return &os.PathError{Op: "statfs", Path: h.Path, Err: err}
 	}
 	if fs.Flags&unix.ST_RDONLY != 0 {
-		return &os.PathError{Op: "write", Path: dir, Err: unix.EROFS}
+		return &os.PathError{Op: "write", Path: h.Path, Err: unix.EROFS}
 	}
 	switch int64(fs.Type) { //nolint:unconvert // 32 bits on other architectures
 	case unix.OVERLAYFS_SUPER_MAGIC, unix.NFS_SUPER_MAGIC, lustreMagic, unix.FUSE_SUPER_MAGIC:
-		return fmt.Errorf("%s is on a file system on which no overlay can stand", dir)
+		return fmt.Errorf("%s is on a file system on which no overlay can stand", h.Path)
 	}
 	return nil
 }
@@ -66,18 +57,30 @@ func room(dir string) error {
 // lustreMagic is of Lustre (statfs(2) does not have it).
 const lustreMagic = 0x0BD00BD0
 
-// MakeLayer makes the directories of one container in a room, by its name.
-func MakeLayer(dir string, mode uint32) error {
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		return err
+// MakeLayer makes the directories of one container in a room, by its name, and opens the one for what it changes.
+func MakeLayer(room *handle.Handle, name string, mode uint32) (upper *handle.Handle, err error) {
+	if err := unix.Mkdirat(room.FD, name, 0o700); err != nil {
+		return nil, &os.PathError{Op: "mkdir", Path: filepath.Join(room.Path, name), Err: err}
 	}
+	dir, err := room.Beneath(name)
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
 	for _, sub := range []string{"diff", "work"} {
-		if err := os.Mkdir(filepath.Join(dir, sub), 0o700); err != nil {
-			return err
+		if err := unix.Mkdirat(dir.FD, sub, 0o700); err != nil {
+			return nil, &os.PathError{Op: "mkdir", Path: filepath.Join(dir.Path, sub), Err: err}
 		}
 	}
+	if upper, err = dir.Beneath("diff"); err != nil {
+		return nil, err
+	}
 	// The root of an overlay has the mode of its upper directory.
-	return os.Chmod(filepath.Join(dir, "diff"), os.FileMode(mode&0o7777))
+	if err := os.Chmod(upper.Name(), os.FileMode(mode&0o7777)); err != nil {
+		upper.Close()
+		return nil, err
+	}
+	return upper, nil
 }
 
 // RootMode is the mode of the image's root directory.
@@ -91,9 +94,9 @@ func (l Layers) RootMode() uint32 {
 
 // Put writes a file into a layer that nobody has mounted yet. The directories on its way show what the layers below have in them,
 // with the mode that they usually have.
-func Put(upper, path string, data []byte) error {
+func Put(upper *handle.Handle, path string, data []byte) error {
 	dir, name := filepath.Split(filepath.Clean("/" + path))
-	at := upper
+	at := upper.Name()
 	for part := range strings.SplitSeq(strings.Trim(dir, "/"), "/") {
 		at = filepath.Join(at, part)
 		if err := os.Mkdir(at, 0o700); errors.Is(err, os.ErrExist) {

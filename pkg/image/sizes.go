@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 )
 
@@ -32,15 +33,15 @@ func (s *Store) Sizes() (*Sizes, error) {
 
 func (p place) sizes(to map[string]Layer) error {
 	dir := filepath.Join(p.dir, p.driver+"-layers")
-	unlock, err := p.lock(filepath.Join(dir, "layers.lock"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+	file := filepath.Join(dir, "layers.json")
+	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
+		return nil // and no lock is to be made
 	}
+	unlock, err := p.lock(filepath.Join(dir, "layers.lock"))
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	file := filepath.Join(dir, "layers.json")
 	data, err := read(file, maxList)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && len(data) == 0 {
 		return nil

@@ -64,10 +64,11 @@ func (v *View) Empty(path string) bool {
 	defer closeAll(at)
 	hidden := map[string]bool{}
 	for _, dir := range at {
-		f, err := os.Open(byFD(dir))
+		fd, err := unix.Open(byFD(dir), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0) // opens nothing else
 		if err != nil {
-			return false
+			return errors.Is(err, unix.ENOTDIR)
 		}
+		f := os.NewFile(uintptr(fd), path)
 		names, err := f.Readdirnames(0)
 		f.Close()
 		if err != nil {

@@ -18,10 +18,12 @@ import (
 )
 
 // Layer is where a container changes a root that is made of an image's layers. It ends with the container's record, in which
-// there is its name alone: the record may lie in a directory that others could write to, and where layers lie is the caller's.
+// there is its name alone: the record may lie in a directory that others could write to, and the place of layers is the caller's.
 type Layer struct {
+	// Name is that in [Runtime.Layers], "" for a layer that lies in the container's own directory, as [state.Changes].
 	Name string
-	Make func() error // makes it, in one of [Runtime.Layers]; what is left of it after an error is removed
+	// Make makes it; own is the container's directory. What is left of it after an error is removed.
+	Make func(own *handle.Handle) error
 }
 
 // open makes the layer, which is written down before.
@@ -29,37 +31,50 @@ func (l *Layer) open(d *state.Dir) error {
 	if l == nil {
 		return nil
 	}
-	if err := d.Note(state.LayerLink, l.Name); err != nil {
+	if l.Name != "" {
+		if err := d.Note(state.LayerLink, l.Name); err != nil {
+			return err
+		}
+	}
+	own, err := handle.Of(d.FD(), d.Path)
+	if err != nil {
 		return err
 	}
-	return l.Make()
+	defer own.Close()
+	return l.Make(own)
 }
 
 // leaveLayer removes it.
 func (r *Runtime) leaveLayer(d *state.Dir) {
+	own, err := handle.Of(d.FD(), d.Path)
+	if err == nil {
+		err = r.wipeIn(own, state.Changes)
+		own.Close()
+	}
+	if err != nil {
+		r.Warn("remove what the container has changed: " + err.Error())
+	}
 	var name string
 	if json.Unmarshal([]byte(d.Link(state.LayerLink)), &name) != nil || spec.ValidID(name) != nil || r.Layers == nil {
 		return
 	}
 	r.LetGo(name)
-	for _, dir := range r.Layers() {
-		if err := r.wipeIn(dir, name); err != nil {
-			r.Warn("remove what the container has changed: " + err.Error())
-		}
+	room, err := handle.OpenOwn(r.Layers())
+	if err == nil {
+		err = r.wipeIn(room, name)
+		room.Close()
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		r.Warn("remove what the container has changed: " + err.Error())
 	}
 }
 
-// wipeIn removes a layer from one of the places where it may be.
-func (r *Runtime) wipeIn(dir, name string) error {
-	room, err := handle.OpenOwn(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+// wipeIn removes a layer from a directory, where it is there.
+func (r *Runtime) wipeIn(room *handle.Handle, name string) error {
+	if _, err := os.Lstat(filepath.Join(room.Name(), name)); err != nil {
+		return nil //nolint:nilerr // there is none
 	}
-	if err != nil {
-		return err
-	}
-	defer room.Close()
-	err = wipe(room.Name(), name)
+	err := wipe(room.Name(), name)
 	if err == nil || !errors.Is(err, unix.EACCES) && !errors.Is(err, unix.EPERM) || r.Caller.UID == 0 {
 		return err
 	}
@@ -109,11 +124,19 @@ func wipe(room, name string) error {
 	if err := spec.ValidID(name); err != nil {
 		return err
 	}
-	dir, err := os.OpenRoot(room)
+	at, err := handle.Open(room)
+	if err != nil {
+		return err
+	}
+	defer at.Close()
+	if work, err := at.Beneath(name + "/work/work"); err == nil { // behind no link
+		_ = os.Chmod(work.Name(), 0o700)
+		work.Close()
+	}
+	dir, err := os.OpenRoot(at.Name())
 	if err != nil {
 		return err
 	}
 	defer func() { _ = dir.Close() }()
-	_ = dir.Chmod(name+"/work/work", 0o700)
 	return dir.RemoveAll(name)
 }

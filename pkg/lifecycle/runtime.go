@@ -44,8 +44,8 @@ type Runtime struct {
 	// Files is the limit of open files for payloads; zero leaves ours.
 	Files unix.Rlimit
 
-	// Layers are the directories in which containers of images have what they change; nil is none.
-	Layers func() []string
+	// Layers is the directory in which containers of images have what they change; nil is none.
+	Layers func() string
 	// LetGo is told the name of a layer that is about to be removed: its container needs its image no more.
 	LetGo func(layer string)
 

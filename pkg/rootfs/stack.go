@@ -18,7 +18,7 @@ func (m *mount) stack() []string {
 	if m.fstype != "overlay" || m.lower != "" {
 		return nil
 	}
-	i := slices.IndexFunc(m.data, func(o option) bool { return o.key == "lowerdir" && len(o.value) > maxString })
+	i := slices.IndexFunc(m.data, func(o option) bool { return o.key == "lowerdir" })
 	if i < 0 {
 		return nil
 	}
@@ -45,8 +45,9 @@ func (t *Tree) createStack(p *plan.Plan, m *mount, layers []string) {
 		p.FsString(fs, "lowerdir+", layer).About(about)
 	}
 	rest := slices.DeleteFunc(slices.Clone(m.data), func(o option) bool { return o.key == "lowerdir" })
-	configure(p, fs, rest, m.making())
+	configure(p, fs, t.fromRoom(p, rest), m.making())
 	p.FsCreate(fs)
+	p.Chdir("/")
 	p.Fsmount(fs, m.attr.set).Into(m.tree)
 	p.Goto(done)
 	p.Here(old)
@@ -54,6 +55,31 @@ func (t *Tree) createStack(p *plan.Plan, m *mount, layers []string) {
 	p.Here(done)
 	p.Close(fs)
 	spread(p, m.tree, m.spread)
+}
+
+// fromRoom has the directories of the upper layer begin at the one they lie in, where that was looked at: that very one.
+func (t *Tree) fromRoom(p *plan.Plan, data []option) []option {
+	room := ""
+	for _, o := range data {
+		if o.key == "upperdir" {
+			room = filepath.Dir(filepath.Dir(unescape(o.value)))
+		}
+	}
+	of := t.facts.Paths[room]
+	if of == nil {
+		return data
+	}
+	dir := p.Open(Copy{Path: room, Of: of}.name(), unix.O_PATH|unix.O_DIRECTORY).To("room")
+	t.same(p, dir, of)
+	p.Fchdir(dir)
+	p.Close(dir)
+	data = slices.Clone(data)
+	for i, o := range data {
+		if rest, ok := strings.CutPrefix(unescape(o.value), room+"/"); ok && (o.key == "upperdir" || o.key == "workdir") {
+			data[i].value = escape(rest)
+		}
+	}
+	return data
 }
 
 // stackAtOnce is the way of old: it attaches the mount, where the root is attached later, and takes a copy of it away.
