@@ -30,26 +30,31 @@ func importCommand() *cobra.Command {
 			return err
 		}
 		defer s.Free()
-		path, drop, err := plainArchive(args[0], s.GraphRoot())
-		if err != nil {
-			return err
-		}
-		defer drop()
-		img, err := fromTar(path, message, changes)
-		if err != nil {
-			return fmt.Errorf("%s: %w", args[0], err)
-		}
-		var names []string
-		if len(args) == 2 {
-			names = []string{whole(args[1])}
-		}
-		id, err := s.store(img, names, quiet)
+		id, err := s.importTar(args, message, changes, quiet)
 		if err == nil {
 			fmt.Println("sha256:" + id)
 		}
 		return err
 	}
 	return cmd
+}
+
+// importTar makes an image of FILE [NAME].
+func (s *opened) importTar(args []string, message string, changes []string, quiet bool) (string, error) {
+	path, drop, err := plainArchive(args[0], s.GraphRoot())
+	if err != nil {
+		return "", err
+	}
+	defer drop()
+	img, err := fromTar(path, message, changes)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", args[0], err)
+	}
+	var as []string
+	if len(args) == 2 {
+		as = []string{whole(args[1])}
+	}
+	return s.store(img, as, quiet)
 }
 
 // fromTar is an image of one layer.
@@ -78,54 +83,57 @@ func fromTar(path, message string, changes []string) (v1.Image, error) {
 	return mutate.ConfigFile(img, config)
 }
 
+// instructions are those that say something of a configuration.
+var instructions = map[string]func(c *v1.Config, rest string){
+	"CMD":        func(c *v1.Config, rest string) { c.Cmd = words(rest) },
+	"ENTRYPOINT": func(c *v1.Config, rest string) { c.Entrypoint = words(rest) },
+	"EXPOSE":     func(c *v1.Config, rest string) { c.ExposedPorts = names(c.ExposedPorts, rest) },
+	"VOLUME":     func(c *v1.Config, rest string) { c.Volumes = names(c.Volumes, rest) },
+	"STOPSIGNAL": func(c *v1.Config, rest string) { c.StopSignal = rest },
+	"USER":       func(c *v1.Config, rest string) { c.User = rest },
+	"WORKDIR":    func(c *v1.Config, rest string) { c.WorkingDir = rest },
+	"ENV": func(c *v1.Config, rest string) {
+		if !strings.Contains(rest, "=") {
+			rest = strings.Replace(rest, " ", "=", 1)
+		}
+		c.Env = append(c.Env, rest)
+	},
+	"LABEL": func(c *v1.Config, rest string) {
+		if c.Labels == nil {
+			c.Labels = map[string]string{}
+		}
+		name, value, _ := strings.Cut(rest, "=")
+		c.Labels[name] = value
+	},
+}
+
 // change does what an instruction says.
 func change(c *v1.Config, text string) error {
 	word, rest, _ := strings.Cut(strings.TrimSpace(text), " ")
 	if name, value, ok := strings.Cut(text, "="); ok && !strings.Contains(name, " ") { // podman takes CMD=... too
 		word, rest = name, value
 	}
+	do := instructions[strings.ToUpper(word)]
 	rest = strings.TrimSpace(rest)
-	if rest == "" {
+	switch {
+	case do == nil:
+		return fmt.Errorf("--change %q: unknown instruction", text)
+	case rest == "":
 		return fmt.Errorf("--change %q: says nothing", text)
 	}
-	set := func(to *map[string]struct{}) {
-		if *to == nil {
-			*to = map[string]struct{}{}
-		}
-		for _, name := range strings.Fields(rest) {
-			(*to)[name] = struct{}{}
-		}
-	}
-	switch strings.ToUpper(word) {
-	case "CMD":
-		c.Cmd = words(rest)
-	case "ENTRYPOINT":
-		c.Entrypoint = words(rest)
-	case "ENV":
-		if !strings.Contains(rest, "=") {
-			rest = strings.Replace(rest, " ", "=", 1)
-		}
-		c.Env = append(c.Env, rest)
-	case "EXPOSE":
-		set(&c.ExposedPorts)
-	case "LABEL":
-		if c.Labels == nil {
-			c.Labels = map[string]string{}
-		}
-		name, value, _ := strings.Cut(rest, "=")
-		c.Labels[name] = value
-	case "STOPSIGNAL":
-		c.StopSignal = rest
-	case "USER":
-		c.User = rest
-	case "VOLUME":
-		set(&c.Volumes)
-	case "WORKDIR":
-		c.WorkingDir = rest
-	default:
-		return fmt.Errorf("--change %q: unknown instruction", text)
-	}
+	do(c, rest)
 	return nil
+}
+
+// names adds to a set.
+func names(set map[string]struct{}, list string) map[string]struct{} {
+	if set == nil {
+		set = map[string]struct{}{}
+	}
+	for _, name := range strings.Fields(list) {
+		set[name] = struct{}{}
+	}
+	return set
 }
 
 // words is a JSON array, or a line for a shell.

@@ -44,48 +44,40 @@ func enter(args []string) (int, error) {
 	if caller.UID == 0 {
 		return again(exe, args, idmap.Map{}, caller, "all")
 	}
-	caller.Name = os.Getenv("USER")
-	want, err := idmap.ParseWant("auto", caller)
+	ids, count, err := chooseIDs(&caller)
 	if err != nil {
 		return 0, err
-	}
-	maps := idmap.Host{Helpers: &helper.Finder{}}
-	ids, short, err := maps.Choose(want, caller)
-	if err != nil {
-		return 0, err
-	}
-	count := "many"
-	for _, s := range short {
-		cause := kernel.IDMapCause(string(s.Reason), s.Evidence, kernel.Who{Name: caller.Name, UID: int(caller.UID), GID: int(caller.GID)})
-		fmt.Fprintln(os.Stderr, "sandbox: one id instead of a range, so that all files of an image become yours: "+cause.String())
-		count = "1"
 	}
 	return again(exe, args, ids, caller, count)
 }
 
-func again(exe *os.File, args []string, ids idmap.Map, caller idmap.Caller, count string) (int, error) {
-	env := append(os.Environ(), insideVariable+"="+count)
-	// Where the library would write in /tmp by a name that everybody knows, it gets a directory that is covered where /tmp is shared.
-	var host kernel.Host
-	if dir, _, err := host.RuntimeDir(os.Getenv, int(caller.UID), host.Self().InitialUserns()); err == nil {
-		env = append(env, runVariable+"="+filepath.Join(dir, "images@run")) // no container's name
+// chooseIDs are all that the caller has; count is what the second start is told of them.
+func chooseIDs(caller *idmap.Caller) (ids idmap.Map, count string, err error) {
+	caller.Name = os.Getenv("USER")
+	want, err := idmap.ParseWant("auto", *caller)
+	if err != nil {
+		return ids, "", err
 	}
+	maps := idmap.Host{Helpers: &helper.Finder{}}
+	ids, short, err := maps.Choose(want, *caller)
+	if err != nil || len(short) == 0 {
+		return ids, "many", err
+	}
+	cause := kernel.IDMapCause(string(short[0].Reason), short[0].Evidence, kernel.Who{Name: caller.Name, UID: int(caller.UID), GID: int(caller.GID)})
+	fmt.Fprintln(os.Stderr, "sandbox: one id instead of a range, so that all files of an image become yours: "+cause.String())
+	return ids, "1", nil
+}
+
+func again(exe *os.File, args []string, ids idmap.Map, caller idmap.Caller, count string) (int, error) {
+	env := environment(caller, count)
+	argv := append([]string{"sandbox-image"}, args...)
 	runtime.LockOSThread() // the child ends with this thread, and root's namespace is this thread's
 	if caller.UID == 0 {
-		// The library mounts the store over itself, which is nobody else's concern.
-		if unix.Unshare(unix.CLONE_NEWNS) == nil {
-			if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
-				return 0, err
-			}
-		}
-		return 0, unix.Exec("/proc/self/exe", append([]string{"sandbox-image"}, args...), env)
+		return 0, asRoot(argv, env)
 	}
-	// What the library asks to see that it has namespaces already, and whose.
-	env = append(env, "_CONTAINERS_USERNS_CONFIGURED=done", "_CONTAINERS_ROOTLESS_UID="+strconv.Itoa(int(caller.UID)), "_CONTAINERS_ROOTLESS_GID="+strconv.Itoa(int(caller.GID)))
 	signal.Ignore(unix.SIGINT, unix.SIGQUIT)
 	child, err := userns.Program{
-		File: exe, Args: append([]string{"sandbox-image"}, args...), Env: env, New: unix.CLONE_NEWNS,
-		IDs: ids, Maps: idmap.Host{Helpers: &helper.Finder{}}, Caller: caller,
+		File: exe, Args: argv, Env: env, New: unix.CLONE_NEWNS, IDs: ids, Maps: idmap.Host{Helpers: &helper.Finder{}}, Caller: caller,
 	}.Start()
 	if err != nil {
 		return 0, err
@@ -98,6 +90,31 @@ func again(exe *os.File, args []string, ids idmap.Map, caller idmap.Caller, coun
 		return 128 + int(status.Signal()), nil
 	}
 	return status.ExitStatus(), nil
+}
+
+// environment is that of the second start.
+func environment(caller idmap.Caller, count string) []string {
+	env := append(os.Environ(), insideVariable+"="+count)
+	// Where the library would write in /tmp by a name that everybody knows, it gets a directory that is covered where /tmp is shared.
+	var host kernel.Host
+	if dir, _, err := host.RuntimeDir(os.Getenv, int(caller.UID), host.Self().InitialUserns()); err == nil {
+		env = append(env, runVariable+"="+filepath.Join(dir, "images@run")) // no container's name
+	}
+	if caller.UID == 0 {
+		return env
+	}
+	// What the library asks to see that it has namespaces already, and whose.
+	return append(env, "_CONTAINERS_USERNS_CONFIGURED=done", "_CONTAINERS_ROOTLESS_UID="+strconv.Itoa(int(caller.UID)), "_CONTAINERS_ROOTLESS_GID="+strconv.Itoa(int(caller.GID)))
+}
+
+// asRoot becomes the second start. The library mounts the store over itself, which is nobody else's concern.
+func asRoot(argv, env []string) error {
+	if unix.Unshare(unix.CLONE_NEWNS) == nil {
+		if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
+			return err
+		}
+	}
+	return unix.Exec("/proc/self/exe", argv, env)
 }
 
 // home is the caller's home directory.

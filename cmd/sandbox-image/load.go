@@ -106,19 +106,10 @@ func (s *opened) loadFile(path, typed, name string, quiet bool) (ids []string, e
 		return nil, fmt.Errorf("%s: %w", typed, err)
 	}
 	if isLayout {
-		dir, err := os.MkdirTemp(s.GraphRoot(), ".sandbox-load-")
-		if err != nil {
-			return nil, err
-		}
-		defer os.RemoveAll(dir)
-		if err := unpackLayout(path, dir); err != nil {
-			return nil, fmt.Errorf("%s: %w", typed, err)
-		}
-		id, err := s.loadLayout(dir, name, quiet)
+		id, err := s.loadPacked(path, typed, name, quiet)
 		return []string{id}, err
 	}
-	open := func() (io.ReadCloser, error) { return os.Open(path) }
-	list, err := tarball.LoadManifest(open)
+	list, err := tarball.LoadManifest(func() (io.ReadCloser, error) { return os.Open(path) })
 	if err != nil {
 		return nil, fmt.Errorf("%s is no archive of images: %w", typed, err)
 	}
@@ -139,6 +130,19 @@ func (s *opened) loadFile(path, typed, name string, quiet bool) (ids []string, e
 		fmt.Println("Loaded image: " + firstOf(names, "sha256:"+id))
 	}
 	return ids, nil
+}
+
+// loadPacked is that for an archive of an OCI layout.
+func (s *opened) loadPacked(path, typed, name string, quiet bool) (string, error) {
+	dir, err := os.MkdirTemp(s.GraphRoot(), ".sandbox-load-")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(dir)
+	if err := unpackLayout(path, dir); err != nil {
+		return "", fmt.Errorf("%s: %w", typed, err)
+	}
+	return s.loadLayout(dir, name, quiet)
 }
 
 func firstOf(list []string, other string) string {
@@ -260,23 +264,29 @@ func unpackLayout(path, dir string) error {
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
+		if err == nil && ofLayout(h) {
+			err = unpackFile(r, filepath.Join(dir, filepath.Clean(h.Name)))
+		}
 		if err != nil {
-			return err
-		}
-		name := filepath.Clean(h.Name)
-		hash, isBlob := strings.CutPrefix(name, "blobs/sha256/")
-		if h.Typeflag != tar.TypeReg || name != "oci-layout" && name != "index.json" && !(isBlob && isHash(hash)) {
-			continue
-		}
-		out, err := os.OpenFile(filepath.Join(dir, name), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-		if err != nil {
-			return err
-		}
-		_, err = io.Copy(out, r)
-		if err = errors.Join(err, out.Close()); err != nil {
 			return err
 		}
 	}
+}
+
+// ofLayout says whether an entry of an archive belongs to a layout.
+func ofLayout(h *tar.Header) bool {
+	name := filepath.Clean(h.Name)
+	hash, isBlob := strings.CutPrefix(name, "blobs/sha256/")
+	return h.Typeflag == tar.TypeReg && (name == "oci-layout" || name == "index.json" || isBlob && isHash(hash))
+}
+
+func unpackFile(in io.Reader, path string) error {
+	out, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	return errors.Join(err, out.Close())
 }
 
 func isHash(s string) bool { return len(s) == 64 && strings.Trim(s, "0123456789abcdef") == "" }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -41,54 +42,71 @@ func take(img v1.Image) (*parts, error) {
 	if p.manifest, err = img.RawManifest(); err != nil {
 		return nil, fmt.Errorf("manifest: %w", err)
 	}
-	if p.configData, err = img.RawConfigFile(); err != nil {
-		return nil, fmt.Errorf("configuration: %w", err)
-	}
-	name, err := img.ConfigName()
-	if err != nil {
-		return nil, fmt.Errorf("configuration: %w", err)
-	}
-	p.config = digest.FromBytes(p.configData)
-	if p.config.String() != name.String() {
-		return nil, fmt.Errorf("the configuration is %s, and the manifest says %s", p.config, name)
-	}
-	var config image.Config
-	if err := json.Unmarshal(p.configData, &config); err != nil {
-		return nil, fmt.Errorf("configuration: %w", err)
-	}
-	if config.OS != "" && config.OS != "linux" {
-		return nil, fmt.Errorf("the image is for %q, and this is linux", config.OS)
-	}
-	p.created = config.Created
-	layers, err := img.Layers()
+	config, err := p.takeConfig(img)
 	if err != nil {
 		return nil, err
 	}
-	switch {
-	case len(layers) == 0:
-		return nil, errors.New("the image has no layers")
-	case len(layers) > maxLayers:
-		return nil, fmt.Errorf("the image has %d layers, of which the kernel takes at most %d", len(layers), maxLayers)
-	case len(layers) != len(config.RootFS.DiffIDs):
-		return nil, fmt.Errorf("the manifest has %d layers, and the configuration %d", len(layers), len(config.RootFS.DiffIDs))
+	layers, err := img.Layers()
+	if err = cmp.Or(err, count(len(layers), len(config.RootFS.DiffIDs))); err != nil {
+		return nil, err
 	}
 	for i, l := range layers {
-		d := digest.Digest(config.RootFS.DiffIDs[i])
-		if err := d.Validate(); err != nil || d.Algorithm() != digest.SHA256 {
-			return nil, fmt.Errorf("configuration: %q is no digest of a layer", config.RootFS.DiffIDs[i])
-		}
-		p.diffs = append(p.diffs, d)
-		b := blob{Layer: l}
-		if b.size, err = l.Size(); err == nil {
-			var h v1.Hash
-			h, err = l.Digest()
-			b.digest = digest.Digest(h.String())
-		}
-		if err != nil {
+		if err := p.takeLayer(l, config.RootFS.DiffIDs[i]); err != nil {
 			return nil, fmt.Errorf("layer %d: %w", i, err)
 		}
-		p.layers = append(p.layers, b)
 	}
 	p.chain = chainIDs(p.diffs)
 	return p, nil
+}
+
+func (p *parts) takeConfig(img v1.Image) (config image.Config, err error) {
+	if p.configData, err = img.RawConfigFile(); err != nil {
+		return config, fmt.Errorf("configuration: %w", err)
+	}
+	name, err := img.ConfigName()
+	if err != nil {
+		return config, fmt.Errorf("configuration: %w", err)
+	}
+	if p.config = digest.FromBytes(p.configData); p.config.String() != name.String() {
+		return config, fmt.Errorf("the configuration is %s, and the manifest says %s", p.config, name)
+	}
+	if err := json.Unmarshal(p.configData, &config); err != nil {
+		return config, fmt.Errorf("configuration: %w", err)
+	}
+	if config.OS != "" && config.OS != "linux" {
+		return config, fmt.Errorf("the image is for %q, and this is linux", config.OS)
+	}
+	p.created = config.Created
+	return config, nil
+}
+
+// count compares how many layers there are with how many the configuration says.
+func count(layers, said int) error {
+	switch {
+	case layers == 0:
+		return errors.New("the image has no layers")
+	case layers > maxLayers:
+		return fmt.Errorf("the image has %d layers, of which the kernel takes at most %d", layers, maxLayers)
+	case layers != said:
+		return fmt.Errorf("the manifest has %d layers, and the configuration %d", layers, said)
+	}
+	return nil
+}
+
+func (p *parts) takeLayer(l v1.Layer, diff string) error {
+	d := digest.Digest(diff)
+	if err := d.Validate(); err != nil || d.Algorithm() != digest.SHA256 {
+		return fmt.Errorf("%q is no digest of a layer", diff)
+	}
+	size, err := l.Size()
+	if err != nil {
+		return err
+	}
+	hash, err := l.Digest()
+	if err != nil {
+		return err
+	}
+	p.diffs = append(p.diffs, d)
+	p.layers = append(p.layers, blob{l, digest.Digest(hash.String()), size})
+	return nil
 }

@@ -14,38 +14,46 @@ type requirement struct {
 	Type string `json:"type"`
 }
 
-// allowed says whether the caller's policy lets an image of a transport in. What it demands and cannot be checked here is no
-// permission.
-func allowed(transport, scope string) error {
-	var policy struct {
-		Default    []requirement                       `json:"default"`
-		Transports map[string]map[string][]requirement `json:"transports"`
-	}
-	path := ""
-	for _, p := range []string{filepath.Join(home(), ".config/containers/policy.json"), "/etc/containers/policy.json"} {
-		data, err := os.ReadFile(p)
+// policy is such a file.
+type policy struct {
+	path       string
+	Default    []requirement                       `json:"default"`
+	Transports map[string]map[string][]requirement `json:"transports"`
+}
+
+// readPolicy is the caller's, or the host's; nil where nobody has said anything.
+func readPolicy() (*policy, error) {
+	for _, path := range []string{filepath.Join(home(), ".config/containers/policy.json"), "/etc/containers/policy.json"} {
+		data, err := os.ReadFile(path)
 		if errors.Is(err, os.ErrNotExist) {
 			continue
 		}
+		p := &policy{path: path}
 		if err == nil {
-			err = json.Unmarshal(data, &policy)
+			err = json.Unmarshal(data, p)
 		}
 		if err != nil {
-			return fmt.Errorf("%s: %w", p, err)
+			return nil, fmt.Errorf("%s: %w", path, err)
 		}
-		path = p
-		break
+		return p, nil
 	}
-	if path == "" {
-		return nil // nobody has said anything
+	return nil, nil
+}
+
+// allowed says whether the caller's policy lets an image of a transport in. What it demands and cannot be checked here is no
+// permission.
+func allowed(transport, scope string) error {
+	p, err := readPolicy()
+	if err != nil || p == nil {
+		return err
 	}
-	for _, r := range requirementsFor(policy.Transports[transport], policy.Default, scope) {
+	for _, r := range requirementsFor(p.Transports[transport], p.Default, scope) {
 		switch r.Type {
 		case "insecureAcceptAnything":
 		case "reject":
-			return fmt.Errorf("%s: %s rejects it", scope, path)
+			return fmt.Errorf("%s: %s rejects it", scope, p.path)
 		default:
-			return fmt.Errorf("%s: %s demands %q, which is not checked here: skopeo copy checks it, into the same store", scope, path, r.Type)
+			return fmt.Errorf("%s: %s demands %q, which is not checked here: skopeo copy checks it, into the same store", scope, p.path, r.Type)
 		}
 	}
 	return nil

@@ -91,13 +91,18 @@ func (s *opened) pull(typed string, o options, f pullFlags) (string, error) {
 			return "", err
 		}
 	}
-	if from, err := archiveOf(typed); from != nil || err != nil {
-		if err != nil {
-			return "", err
-		}
+	from, err := archiveOf(typed)
+	switch {
+	case err != nil:
+		return "", err
+	case from != nil:
 		return s.loadOne(*from, f.quiet)
 	}
-	name := strings.TrimPrefix(strings.TrimPrefix(typed, "docker:"), "//")
+	return s.pullOne(strings.TrimPrefix(strings.TrimPrefix(typed, "docker:"), "//"), o, f.quiet)
+}
+
+// pullOne is that from the first registry that has it.
+func (s *opened) pullOne(name string, o options, quiet bool) (string, error) {
 	names := s.regs.Remote(name)
 	if host, _, ok := strings.Cut(name, "/"); ok && (strings.ContainsAny(host, ".:") || host == "localhost") {
 		names = s.regs.Candidates(name)
@@ -107,15 +112,14 @@ func (s *opened) pull(typed string, o options, f pullFlags) (string, error) {
 		if err := allowed("docker", full); err != nil {
 			return "", err
 		}
-		if !f.quiet {
+		if !quiet {
 			fmt.Fprintf(os.Stderr, "Trying to pull %s...\n", full)
 		}
 		img, err := remoteImage(s.regs, full, o)
-		if err != nil {
-			all = errors.Join(all, err)
-			continue
+		if err == nil {
+			return s.store(img, []string{full}, quiet)
 		}
-		return s.store(img, []string{full}, f.quiet)
+		all = errors.Join(all, err)
 	}
 	return "", oneLine(all)
 }

@@ -26,23 +26,31 @@ func imageCaller(r *lifecycle.Runtime) image.Caller {
 	return image.Caller{UID: r.Caller.UID, Home: home, Env: os.Getenv}
 }
 
-// ofImages are what the lifecycle has to know of images: where containers have what they change, and that one has ended.
-func ofImages(r *lifecycle.Runtime) (room func() string, letGo func(string)) {
-	var store *image.Store
-	open := func() bool {
-		if store == nil {
-			store, _ = image.Open(imageCaller(r)) // what is wrong with it, a start has told
-		}
-		return store != nil
+// imageStore is the caller's store, read once.
+func (a *app) imageStore(r *lifecycle.Runtime) (*image.Store, error) {
+	if a.store != nil {
+		return a.store, nil
 	}
+	store, err := image.Open(imageCaller(r))
+	if err == nil {
+		a.store = store
+	}
+	return store, err
+}
+
+// ofImages are what the lifecycle has to know of images: where containers have what they change, and that one has ended. What is
+// wrong with the store, a start has told.
+func (a *app) ofImages(r *lifecycle.Runtime) (room func() string, letGo func(string)) {
 	room = func() string {
-		if !open() {
+		store, err := a.imageStore(r)
+		if err != nil {
 			return ""
 		}
 		return store.RoomPath()
 	}
 	letGo = func(name string) {
-		if !open() {
+		store, err := a.imageStore(r)
+		if err != nil {
 			return
 		}
 		if _, err := store.LetGo(name); err != nil {
@@ -93,11 +101,7 @@ func (h *holder) end() error {
 }
 
 // goFrom makes the container one of an image, which has been found: nothing is made yet.
-func (f *runFlags) goFrom(r *lifecycle.Runtime, o *lifecycle.Options) error {
-	store, err := image.Open(imageCaller(r))
-	if err != nil {
-		return err
-	}
+func (f *runFlags) goFrom(r *lifecycle.Runtime, store *image.Store, o *lifecycle.Options) error {
 	img, err := f.find(r, store)
 	if err != nil {
 		return err

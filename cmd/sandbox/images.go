@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -82,25 +83,9 @@ func (a *app) images(cmd *cobra.Command) {
 
 // listImages are the images of the store, the newest first.
 func (a *app) listImages(args []string, all bool) ([]shownImage, error) {
-	r, err := a.runtime()
-	if err != nil {
-		return nil, err
-	}
-	store, err := image.Open(imageCaller(r))
-	if err != nil {
-		return nil, err
-	}
-	found, err := store.Images()
-	if err == nil && len(args) == 1 {
-		var one *image.Image
-		one, err = store.Find(args[0])
-		found = []*image.Image{one}
-	}
-	if errors.Is(err, image.ErrUnknown) {
-		return []shownImage{}, nil
-	}
-	if err != nil {
-		return nil, err
+	store, found, err := a.findImages(args)
+	if err != nil || len(found) == 0 {
+		return []shownImage{}, err
 	}
 	sizes, err := store.Sizes()
 	if err != nil {
@@ -114,17 +99,41 @@ func (a *app) listImages(args []string, all bool) ([]shownImage, error) {
 		}
 	}
 	for _, i := range found {
-		if !all && len(args) == 0 && between(i, found, configs) {
-			continue
+		if all || len(args) > 0 || !between(i, found, configs) {
+			list = append(list, shown(i, configs[i.ID], sizes))
 		}
-		created := i.Created
-		if c := configs[i.ID]; c != nil && !c.Created.IsZero() {
-			created = c.Created
-		}
-		list = append(list, shownImage{i.ID, i.Names, i.Digest, created, created.Unix(), sizes.Of(i), i.ReadOnly})
 	}
 	slices.SortStableFunc(list, func(a, b shownImage) int { return b.Created.Compare(a.Created) })
 	return list, nil
+}
+
+// findImages are those that were typed, or all.
+func (a *app) findImages(args []string) (*image.Store, []*image.Image, error) {
+	r, err := a.runtime()
+	if err != nil {
+		return nil, nil, err
+	}
+	store, err := a.imageStore(r)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(args) == 0 {
+		found, err := store.Images()
+		return store, found, err
+	}
+	one, err := store.Find(args[0])
+	if errors.Is(err, image.ErrUnknown) {
+		return store, nil, nil
+	}
+	return store, []*image.Image{one}, err
+}
+
+func shown(i *image.Image, c *image.Config, sizes *image.Sizes) shownImage {
+	created := i.Created
+	if c != nil && !c.Created.IsZero() {
+		created = c.Created
+	}
+	return shownImage{i.ID, i.Names, i.Digest, created, created.Unix(), sizes.Of(i), i.ReadOnly}
 }
 
 // between says whether an image has no name, and another one was made of it: a step of a build.
@@ -150,28 +159,32 @@ func printImages(list []shownImage, quiet, whole, digests bool) error {
 		_, _ = fmt.Fprint(w, head) // the end tells
 	}
 	for _, i := range list {
-		id := i.ID[:12]
-		if whole {
-			id = "sha256:" + i.ID
-		}
-		if quiet {
-			_, _ = fmt.Fprintln(w, id)
-			continue
-		}
-		names := i.Names
-		if len(names) == 0 {
-			names = []string{"<none>:<none>"}
-		}
-		for _, name := range names {
-			at := strings.LastIndex(name, ":")
-			repo, tag := name[:max(at, 0)], name[at+1:]
-			if digests {
-				tag += "\t" + i.Digest
-			}
-			_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", printable.Text(repo), printable.Text(tag), id, ago(i.Created), decimal(i.Size))
-		}
+		printImage(w, i, quiet, whole, digests)
 	}
 	return w.Flush()
+}
+
+func printImage(w io.Writer, i shownImage, quiet, whole, digests bool) {
+	id := i.ID[:12]
+	if whole {
+		id = "sha256:" + i.ID
+	}
+	if quiet {
+		_, _ = fmt.Fprintln(w, id)
+		return
+	}
+	names := i.Names
+	if len(names) == 0 {
+		names = []string{"<none>:<none>"}
+	}
+	for _, name := range names {
+		at := strings.LastIndex(name, ":")
+		repo, tag := printable.Text(name[:max(at, 0)]), printable.Text(name[at+1:])
+		if digests {
+			tag += "\t" + i.Digest
+		}
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", repo, tag, id, ago(i.Created), decimal(i.Size))
+	}
 }
 
 // ago is a time as podman tells it.

@@ -17,7 +17,7 @@ func (a *app) oneImage(typed string) (*image.Image, *image.Config, *image.Sizes,
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	store, err := image.Open(imageCaller(r))
+	store, err := a.imageStore(r)
 	if err != nil {
 		return nil, nil, nil, err
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
+	"sandbox/pkg/image"
 	"sandbox/pkg/lifecycle"
 	"sandbox/pkg/network"
 )
@@ -88,6 +89,7 @@ type app struct {
 	debug, systemdCgroup                            bool
 	helpers                                         programs
 
+	store    *image.Store
 	verb     string
 	warnings []string // for the log
 
@@ -138,7 +140,7 @@ func (a *app) runtime() (*lifecycle.Runtime, error) {
 		a.introduce(r)
 	}
 	r.Warn, r.Kernel.Exe, r.CgroupManager = a.warn, a.exe.path, a.cgroupManager
-	r.Layers, r.LetGo = ofImages(r)
+	r.Layers, r.LetGo = a.ofImages(r)
 	r.Helpers.Given, r.Helpers.Exe = a.helpers, a.exe.path
 	if r.Notice != nil {
 		r.Warn(r.Notice.String())

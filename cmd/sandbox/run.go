@@ -284,7 +284,11 @@ func (a *app) wished(r *lifecycle.Runtime, f *runFlags, form form, args []string
 	var unknown error
 	r.Helpers.Shared = sharing(w, caller, &unknown)
 	if form == formImage {
-		if err = f.goFrom(r, &o); err != nil {
+		store, err := a.imageStore(r)
+		if err == nil {
+			err = f.goFrom(r, store, &o)
+		}
+		if err != nil {
 			return o, err
 		}
 	}

@@ -67,7 +67,7 @@ func (a *app) knownImage(word string) (whole string, known bool, err error) {
 	if err != nil {
 		return "", false, err
 	}
-	store, err := image.Open(imageCaller(r))
+	store, err := a.imageStore(r)
 	if err != nil {
 		return "", false, nil //nolint:nilerr // then it has none
 	}

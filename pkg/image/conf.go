@@ -1,6 +1,7 @@
 package image
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -48,6 +49,9 @@ type settings struct {
 type configured struct {
 	graph, images, driver string
 	others                []string // read-only ones, that are looked into last
+
+	private string // rootless_storage_path
+	named   bool   // graphroot was said
 }
 
 // configuration reads all that says where a caller's store is. podman before 6 reads one file, 6 one and the drop-ins of all
@@ -55,48 +59,48 @@ type configured struct {
 func (c Caller) configuration() (configured, error) {
 	conf := configured{graph: "/var/lib/containers/storage", driver: c.Env("STORAGE_DRIVER")}
 	if c.UID != 0 {
-		data := c.Env("XDG_DATA_HOME")
-		if data == "" {
-			data = filepath.Join(c.Home, ".local/share")
-		}
-		conf.graph = filepath.Join(data, "containers/storage")
+		conf.graph = filepath.Join(cmp.Or(c.Env("XDG_DATA_HOME"), filepath.Join(c.Home, ".local/share")), "containers/storage")
 	}
 	files, err := c.files()
 	if err != nil {
 		return conf, err
 	}
-	private, named := "", false
 	for _, file := range files {
 		var s settings
 		if _, err := toml.DecodeFile(file, &s); err != nil {
 			return conf, fmt.Errorf("%s: %w", file, err)
 		}
-		st := &s.Storage
-		if st.Driver != "" && c.Env("STORAGE_DRIVER") == "" {
-			conf.driver = st.Driver
-		}
-		if graph := c.expand(st.Graph); graph != "" && (c.UID == 0 || own(file) || own(graph)) {
-			conf.graph, named = graph, true
-		}
-		if st.OldPrivate != "" && c.UID != 0 {
-			private = c.expand(st.OldPrivate)
-		}
-		if st.Images != "" {
-			conf.images = c.expand(st.Images)
-		}
-		for _, other := range st.Options.Others {
-			if path, ok := other.(string); ok {
-				conf.others = append(conf.others, c.expand(path))
-			}
-		}
+		conf.take(c, file, &s)
 	}
-	if private != "" && !named {
-		conf.graph = private
+	if conf.private != "" && !conf.named {
+		conf.graph = conf.private
 	}
 	if conf.driver == "overlay2" {
 		conf.driver = "overlay"
 	}
 	return conf, nil
+}
+
+// take adds what one file says.
+func (conf *configured) take(c Caller, file string, s *settings) {
+	st := &s.Storage
+	if st.Driver != "" && c.Env("STORAGE_DRIVER") == "" {
+		conf.driver = st.Driver
+	}
+	if graph := c.expand(st.Graph); graph != "" && (c.UID == 0 || own(file) || own(graph)) {
+		conf.graph, conf.named = graph, true
+	}
+	if st.OldPrivate != "" && c.UID != 0 {
+		conf.private = c.expand(st.OldPrivate)
+	}
+	if st.Images != "" {
+		conf.images = c.expand(st.Images)
+	}
+	for _, other := range st.Options.Others {
+		if path, ok := other.(string); ok {
+			conf.others = append(conf.others, c.expand(path))
+		}
+	}
 }
 
 // own says whether a file is the caller's: before podman 6 a graphroot of the system's files was root's, and an ordinary user's
@@ -125,10 +129,7 @@ func (c Caller) files() ([]string, error) {
 	if only := c.Env("CONTAINERS_STORAGE_CONF"); only != "" {
 		return nonEmpty(only, override), nil
 	}
-	home := c.Env("XDG_CONFIG_HOME")
-	if home == "" {
-		home = filepath.Join(c.Home, ".config")
-	}
+	home := cmp.Or(c.Env("XDG_CONFIG_HOME"), filepath.Join(c.Home, ".config"))
 	kind := []string{".rootless.conf.d", ".rootless.conf.d/" + strconv.FormatUint(uint64(c.UID), 10)}
 	if c.UID == 0 {
 		kind = []string{".rootful.conf.d"}
@@ -140,14 +141,20 @@ func (c Caller) files() ([]string, error) {
 			files = []string{stem + ".conf"}
 		}
 		drops = append(drops, stem+".conf.d")
-		if dir != home {
-			for _, k := range kind {
+		for _, k := range kind {
+			if dir != home {
 				drops = append(drops, stem+k)
 			}
 		}
 	}
+	more, err := dropIns(drops)
+	return append(append(files, more...), nonEmpty(override)...), err
+}
+
+// dropIns are the files of such directories.
+func dropIns(dirs []string) (files []string, err error) {
 	byName := map[string]string{}
-	for _, dir := range drops {
+	for _, dir := range dirs {
 		entries, err := os.ReadDir(dir)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
@@ -161,7 +168,7 @@ func (c Caller) files() ([]string, error) {
 	for _, name := range slices.Sorted(maps.Keys(byName)) {
 		files = append(files, byName[name])
 	}
-	return append(files, nonEmpty(override)...), nil
+	return files, nil
 }
 
 func nonEmpty(list ...string) []string {

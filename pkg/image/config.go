@@ -3,6 +3,7 @@ package image
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -50,10 +51,8 @@ type History struct {
 // Raw is the image's configuration as it was pulled.
 func (i *Image) Raw() ([]byte, error) {
 	key := "sha256:" + i.ID
-	for _, name := range i.Data {
-		if name == key {
-			return i.data(key, maxConfig)
-		}
+	if slices.Contains(i.Data, key) {
+		return i.data(key, maxConfig)
 	}
 	// The id of an image of which parts were pulled is not its configuration's: the manifest says which that is.
 	manifest, err := i.data("manifest", maxConfig)

@@ -98,28 +98,32 @@ func (s *Store) containers(change func([]json.RawMessage) (list []json.RawMessag
 	}
 	lock.Lock()
 	defer lock.Unlock()
+	changed, err := rewrite(file, change)
+	if err == nil && changed {
+		_, err = lock.RecordWrite() // others read it again then
+	}
+	return err
+}
+
+// rewrite is what is done under the lock.
+func rewrite(file string, change func([]json.RawMessage) ([]json.RawMessage, bool)) (changed bool, err error) {
 	data, err := read(file, maxList)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+		return false, err
 	}
 	list := []json.RawMessage{}
 	if len(data) > 0 {
 		if err := json.Unmarshal(data, &list); err != nil {
-			return fmt.Errorf("%s: %w", file, err)
+			return false, fmt.Errorf("%s: %w", file, err)
 		}
 	}
-	list, changed := change(list)
-	if !changed {
-		return nil
+	if list, changed = change(list); !changed {
+		return false, nil
 	}
-	if data, err = json.Marshal(list); err != nil {
-		return err
+	if data, err = json.Marshal(list); err == nil {
+		err = replace(file, data)
 	}
-	if err := replace(file, data); err != nil {
-		return err
-	}
-	_, err = lock.RecordWrite() // others read it again then
-	return err
+	return true, err
 }
 
 // replace writes a file as a whole: after a crash it is the old or the new one.

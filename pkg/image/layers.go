@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -48,13 +49,7 @@ func (i *Image) Layers(s *Store) (Layers, error) {
 
 // overlayLayers are those of the layer top. homes are the directories of the driver, the image's own first.
 func overlayLayers(homes []string, top string) (l Layers, err error) {
-	at := -1
-	for n, home := range homes {
-		if isDir(filepath.Join(home, top, "diff")) == nil {
-			at = n
-			break
-		}
-	}
+	at := slices.IndexFunc(homes, func(home string) bool { return isDir(filepath.Join(home, top, "diff")) == nil })
 	if at < 0 {
 		return l, fmt.Errorf("layer %s is not in %s: the image is damaged, `podman system check` or pulling it again mends that", top[:12], homes[0])
 	}
@@ -62,22 +57,11 @@ func overlayLayers(homes []string, top string) (l Layers, err error) {
 	if _, err := os.Stat(filepath.Join(own, ".has-mount-program")); err == nil {
 		l.Foreign = true
 	}
-	link, err := read(filepath.Join(own, top, "link"), 1<<10)
+	names, err := shortNames(own, top)
 	if err != nil {
 		return l, err
 	}
-	lower, err := read(filepath.Join(own, top, "lower"), maxLayers*64)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return l, err
-	}
-	short := []string{"l/" + strings.TrimSpace(string(link))}
-	if len(lower) > 0 {
-		short = append(short, strings.Split(strings.TrimSpace(string(lower)), ":")...)
-	}
-	if len(short) > maxLayers {
-		return l, fmt.Errorf("%d layers, of which the kernel takes at most %d", len(short), maxLayers)
-	}
-	for _, name := range short {
+	for _, name := range names {
 		if !isLink(name) {
 			return l, fmt.Errorf("layer %s: %q is no name of a layer", top[:12], name)
 		}
@@ -88,6 +72,26 @@ func overlayLayers(homes []string, top string) (l Layers, err error) {
 		l.Dirs = append(l.Dirs, dir)
 	}
 	return l, nil
+}
+
+// shortNames are those of a layer and of all below it.
+func shortNames(home, top string) ([]string, error) {
+	link, err := read(filepath.Join(home, top, "link"), 1<<10)
+	if err != nil {
+		return nil, err
+	}
+	lower, err := read(filepath.Join(home, top, "lower"), maxLayers*64)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	names := []string{"l/" + strings.TrimSpace(string(link))}
+	if len(lower) > 0 {
+		names = append(names, strings.Split(strings.TrimSpace(string(lower)), ":")...)
+	}
+	if len(names) > maxLayers {
+		return nil, fmt.Errorf("%d layers, of which the kernel takes at most %d", len(names), maxLayers)
+	}
+	return names, nil
 }
 
 // layerDir is the directory that a short name leads to, by that name: l/NAME is a link to ../LAYER/diff.

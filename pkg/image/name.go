@@ -3,6 +3,7 @@ package image
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -29,42 +30,70 @@ func (s *Store) Find(name string) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
+	if i := s.own(all, name); i != nil {
+		return i, nil
+	}
 	reg, err := s.caller.Registries()
 	if err != nil {
 		return nil, err
 	}
 	for _, candidate := range reg.Candidates(name) {
-		for _, i := range all {
-			if i.named(candidate) {
-				return i, nil
-			}
+		if i := called(all, candidate); i != nil {
+			return i, nil
 		}
 	}
-	byID := matching(all, func(i *Image) bool {
-		return strings.HasPrefix(i.ID, strings.TrimPrefix(name, "sha256:"))
-	})
-	if len(byID) == 0 { // of another registry
-		short, _ := tagged(name)
-		byID = matching(all, func(i *Image) bool {
-			for _, n := range i.Names {
-				if strings.HasSuffix(n, "/"+short) {
-					return true
-				}
-			}
-			return false
-		})
+	found := matching(all, func(i *Image) bool { return strings.HasPrefix(i.ID, strings.TrimPrefix(name, "sha256:")) })
+	if len(found) == 0 { // of another registry
+		found = ending(all, name)
 	}
-	switch len(byID) {
+	return only(name, found)
+}
+
+// only is the one image that was found.
+func only(name string, found []*Image) (*Image, error) {
+	switch len(found) {
 	case 0:
 		return nil, fmt.Errorf("%s: %w", name, ErrUnknown)
 	case 1:
-		return byID[0], nil
+		return found[0], nil
 	}
 	a := &Ambiguous{Name: name}
-	for _, i := range byID {
+	for _, i := range found {
 		a.IDs = append(a.IDs, i.ID[:12])
 	}
 	return nil, a
+}
+
+// own is the image that a name means whatever the registries' configuration says, nil where that decides: reading it costs as much
+// as a start. One of this machine comes before others; where one image alone has a name that ends so, no other can be meant.
+func (s *Store) own(all []*Image, name string) *Image {
+	for _, candidate := range (&Registries{}).Candidates(name) {
+		if i := called(all, candidate); i != nil {
+			return i
+		}
+	}
+	if found := ending(all, name); len(found) == 1 {
+		return found[0]
+	}
+	return nil
+}
+
+// called is the image with a whole name, nil for none.
+func called(all []*Image, name string) *Image {
+	for _, i := range all {
+		if i.named(name) {
+			return i
+		}
+	}
+	return nil
+}
+
+// ending are the images of which a name ends with what was typed, in whatever registry.
+func ending(all []*Image, name string) []*Image {
+	short, _ := tagged(name)
+	return matching(all, func(i *Image) bool {
+		return slices.ContainsFunc(i.Names, func(n string) bool { return strings.HasSuffix(n, "/"+short) })
+	})
 }
 
 func matching(all []*Image, want func(*Image) bool) (found []*Image) {

@@ -1,9 +1,11 @@
 package image
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -35,6 +37,18 @@ type Mirror struct {
 	From     string `toml:"pull-from-mirror"` // all, digest-only or tag-only
 }
 
+// registryFile is one file of it; [registries.search] is that of version 1.
+type registryFile struct {
+	Search  *[]string         `toml:"unqualified-search-registries"`
+	Aliases map[string]string `toml:"aliases"`
+	List    []Registry        `toml:"registry"`
+	Old     struct {
+		Search struct {
+			Registries []string `toml:"registries"`
+		} `toml:"search"`
+	} `toml:"registries"`
+}
+
 // Registries reads it: the caller's file or else the host's, what lies in the directories beside them, and the aliases that
 // podman has written down.
 func (c Caller) Registries() (*Registries, error) {
@@ -44,38 +58,32 @@ func (c Caller) Registries() (*Registries, error) {
 		return nil, err
 	}
 	for _, file := range files {
-		var one struct {
-			Search  *[]string         `toml:"unqualified-search-registries"`
-			Aliases map[string]string `toml:"aliases"`
-			List    []Registry        `toml:"registry"`
-			Old     struct {
-				Search struct {
-					Registries []string `toml:"registries"`
-				} `toml:"search"`
-			} `toml:"registries"`
-		}
+		var one registryFile
 		if _, err := toml.DecodeFile(file, &one); errors.Is(err, fs.ErrNotExist) {
 			continue
 		} else if err != nil {
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}
-		switch {
-		case one.Search != nil:
-			r.Search = *one.Search
-		case one.Old.Search.Registries != nil:
-			r.Search = one.Old.Search.Registries
-		}
-		for short, whole := range one.Aliases {
-			r.Aliases[short] = whole
-		}
-		for _, reg := range one.List {
-			r.add(reg)
-		}
+		r.take(&one)
 	}
 	if len(r.Search) == 0 {
 		r.Search = []string{"docker.io"}
 	}
 	return r, nil
+}
+
+// take adds what one file says.
+func (r *Registries) take(one *registryFile) {
+	switch {
+	case one.Search != nil:
+		r.Search = *one.Search
+	case one.Old.Search.Registries != nil:
+		r.Search = one.Old.Search.Registries
+	}
+	maps.Copy(r.Aliases, one.Aliases)
+	for _, reg := range one.List {
+		r.add(reg)
+	}
 }
 
 // add takes an entry, which replaces an earlier one of the same prefix.
@@ -110,10 +118,7 @@ func (r *Registry) holds(name string) bool {
 }
 
 func (c Caller) registryFiles() ([]string, error) {
-	home := c.Env("XDG_CONFIG_HOME")
-	if home == "" {
-		home = filepath.Join(c.Home, ".config")
-	}
+	home := cmp.Or(c.Env("XDG_CONFIG_HOME"), filepath.Join(c.Home, ".config"))
 	own, system := filepath.Join(home, "containers/registries.conf"), filepath.Join(c.hostRoot, "/etc/containers/registries.conf")
 	files := []string{system}
 	if _, err := os.Stat(own); err == nil {
@@ -129,9 +134,6 @@ func (c Caller) registryFiles() ([]string, error) {
 		}
 		files = append(files, drops...)
 	}
-	cache := c.Env("XDG_CACHE_HOME")
-	if cache == "" {
-		cache = filepath.Join(c.Home, ".cache")
-	}
+	cache := cmp.Or(c.Env("XDG_CACHE_HOME"), filepath.Join(c.Home, ".cache"))
 	return append(files, filepath.Join(cache, "containers/short-name-aliases.conf")), nil
 }

@@ -42,21 +42,22 @@ func (p place) sizes(to map[string]Layer) error {
 		return err
 	}
 	defer unlock()
-	data, err := read(file, maxList)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && len(data) == 0 {
-		return nil
-	}
-	var list []Layer
-	if err == nil {
-		err = json.Unmarshal(data, &list)
-	}
-	if err != nil {
-		return fmt.Errorf("%s: %w", file, err)
-	}
+	list, err := layerList(file)
 	for _, l := range list {
 		to[l.ID] = l
 	}
-	return nil
+	return err
+}
+
+func layerList(file string) (list []Layer, err error) {
+	data, err := read(file, maxList)
+	if err != nil || len(data) == 0 {
+		return nil, err
+	}
+	if err := json.Unmarshal(data, &list); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return list, nil
 }
 
 // Chain are an image's layers, the topmost first.

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -162,22 +161,52 @@ func fileName(name string) string {
 
 // read reads a regular file with a bound, in bytes.
 func read(path string, limit int64) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+	// Without os.File, which would set up the poller for one read.
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil, err
+		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
 	}
-	defer f.Close()
-	switch st, err := f.Stat(); {
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	switch err := unix.Fstat(fd, &st); {
 	case err != nil:
-		return nil, err
-	case !st.Mode().IsRegular():
+		return nil, &fs.PathError{Op: "stat", Path: path, Err: err}
+	case st.Mode&unix.S_IFMT != unix.S_IFREG:
 		return nil, fmt.Errorf("%s: want a regular file", path)
+	case st.Size > limit:
+		return nil, tooLarge(path, limit)
 	}
-	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	data, err := readAll(fd, make([]byte, 0, st.Size+1), limit)
 	if err == nil && int64(len(data)) > limit {
-		err = fmt.Errorf("%s is too large: at most %d bytes are read", path, limit)
+		err = tooLarge(path, limit)
 	}
-	return data, err
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	return data, nil
+}
+
+// readAll reads to the end, or more than the limit, for a file may grow.
+func readAll(fd int, data []byte, limit int64) ([]byte, error) {
+	for {
+		n, err := unix.Read(fd, data[len(data):cap(data)])
+		switch {
+		case errors.Is(err, unix.EINTR):
+			continue
+		case err != nil || n == 0:
+			return data, err
+		}
+		if data = data[:len(data)+n]; int64(len(data)) > limit {
+			return data, nil
+		}
+		if len(data) == cap(data) {
+			data = append(data, 0)[:len(data)]
+		}
+	}
+}
+
+func tooLarge(path string, limit int64) error {
+	return fmt.Errorf("%s is too large: at most %d bytes are read", path, limit)
 }
 
 // hex64 says whether something is written as an id is: it becomes a part of paths.

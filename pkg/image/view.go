@@ -62,23 +62,17 @@ func (v *View) Empty(path string) bool {
 		return errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR)
 	}
 	defer closeAll(at)
-	hidden := map[string]bool{}
+	removed := map[string]bool{}
 	for _, dir := range at {
-		fd, err := unix.Open(byFD(dir), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0) // opens nothing else
-		if err != nil {
-			return errors.Is(err, unix.ENOTDIR)
-		}
-		f := os.NewFile(uintptr(fd), path)
-		names, err := f.Readdirnames(0)
-		f.Close()
+		names, err := namesIn(dir)
 		if err != nil {
 			return errors.Is(err, unix.ENOTDIR)
 		}
 		for _, name := range names {
 			switch {
-			case hidden[name]:
+			case removed[name]:
 			case whiteout(dir, name):
-				hidden[name] = true
+				removed[name] = true
 			default:
 				return false
 			}
@@ -87,102 +81,133 @@ func (v *View) Empty(path string) bool {
 	return true
 }
 
+// namesIn opens nothing but a directory.
+func namesIn(dir int) ([]string, error) {
+	fd, err := unix.Open(byFD(dir), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	f := os.NewFile(uintptr(fd), "directory")
+	defer f.Close()
+	return f.Readdirnames(0)
+}
+
+// trail is a way through the layers: the directories that are one at each of its names.
+type trail struct{ stack [][]int }
+
+// back goes up to so many names, and lets go of the others.
+func (t *trail) back(n int) {
+	for len(t.stack) > n {
+		closeAll(t.stack[len(t.stack)-1])
+		t.stack = t.stack[:len(t.stack)-1]
+	}
+}
+
+func (t *trail) top() []int { return t.stack[len(t.stack)-1] }
+
 // walk goes a path, and returns the directories that are one there, the topmost first, or the one file.
 func (v *View) walk(path string) ([]int, error) {
-	stack := [][]int{v.roots}
+	t := &trail{[][]int{v.roots}}
+	defer t.back(1)
 	left, links := strings.Split(path, "/"), 0
-	back := func(n int) {
-		for len(stack) > n {
-			closeAll(stack[len(stack)-1])
-			stack = stack[:len(stack)-1]
-		}
-	}
-	defer func() { back(1) }()
 	for len(left) > 0 {
-		name := left[0]
-		left = left[1:]
-		switch name {
-		case "", ".":
-			continue
-		case "..":
-			back(max(len(stack)-1, 1))
-			continue
-		}
-		next, target, err := step(stack[len(stack)-1], name)
+		target, err := t.step(left[0])
 		if err != nil {
 			return nil, err
 		}
+		left = left[1:]
 		if target == "" {
-			stack = append(stack, next)
 			continue
 		}
 		if links++; links > maxLinks {
 			return nil, unix.ELOOP
 		}
 		if filepath.IsAbs(target) {
-			back(1)
+			t.back(1)
 		}
 		left = append(strings.Split(target, "/"), left...)
 	}
-	top := stack[len(stack)-1]
-	found := make([]int, 0, len(top))
-	for _, fd := range top {
-		own, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3)
-		if err != nil {
-			closeAll(found)
-			return nil, err
-		}
-		found = append(found, own)
-	}
-	return found, nil
+	return duplicates(t.top())
 }
 
-// step is one name on from directories that are one. A link comes back as what it says.
-func step(dirs []int, name string) (next []int, target string, err error) {
+// step goes one name on; what a link says comes back.
+func (t *trail) step(name string) (target string, err error) {
+	switch name {
+	case "", ".":
+		return "", nil
+	case "..":
+		t.back(max(len(t.stack)-1, 1))
+		return "", nil
+	}
+	next, target, err := below(t.top(), name)
+	if err == nil && target == "" {
+		t.stack = append(t.stack, next)
+	}
+	return target, err
+}
+
+func duplicates(fds []int) (own []int, err error) {
+	for _, fd := range fds {
+		one, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3)
+		if err != nil {
+			closeAll(own)
+			return nil, err
+		}
+		own = append(own, one)
+	}
+	return own, nil
+}
+
+// below is what directories that are one have under a name. A link comes back as what it says.
+func below(dirs []int, name string) (next []int, target string, err error) {
 	for _, dir := range dirs {
 		fd, err := unix.Openat(dir, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-		switch {
-		case err == unix.ENOENT:
+		if errors.Is(err, unix.ENOENT) {
 			continue
-		case err != nil:
-			closeAll(next)
-			return nil, "", err
 		}
 		var st unix.Stat_t
-		if err := unix.Fstat(fd, &st); err != nil {
-			unix.Close(fd)
+		if err == nil {
+			if err = unix.Fstat(fd, &st); err != nil {
+				unix.Close(fd)
+			}
+		}
+		if err != nil {
 			closeAll(next)
 			return nil, "", err
 		}
-		kind := st.Mode & unix.S_IFMT
-		switch {
-		case kind == unix.S_IFDIR:
-			next = append(next, fd)
-			if opaque(fd) {
+		if st.Mode&unix.S_IFMT != unix.S_IFDIR {
+			if len(next) > 0 { // a file below a directory is covered by it
+				unix.Close(fd)
 				return next, "", nil
 			}
-			continue
-		case len(next) > 0: // a file below a directory is covered by it
-			unix.Close(fd)
-			return next, "", nil
-		case isWhiteout(&st):
-			unix.Close(fd)
-			return nil, "", unix.ENOENT
-		case kind == unix.S_IFLNK:
-			defer unix.Close(fd)
-			buf := make([]byte, unix.PathMax)
-			n, err := unix.Readlinkat(fd, "", buf)
-			if n == 0 && err == nil {
-				err = unix.ENOENT
-			}
-			return nil, string(buf[:max(n, 0)]), err
+			return fileBelow(fd, &st)
 		}
-		return []int{fd}, "", nil
+		if next = append(next, fd); opaque(fd) {
+			break
+		}
 	}
 	if len(next) == 0 {
 		return nil, "", unix.ENOENT
 	}
 	return next, "", nil
+}
+
+// fileBelow is what is no directory.
+func fileBelow(fd int, st *unix.Stat_t) (file []int, target string, err error) {
+	switch {
+	case isWhiteout(st):
+		unix.Close(fd)
+		return nil, "", unix.ENOENT
+	case st.Mode&unix.S_IFMT != unix.S_IFLNK:
+		return []int{fd}, "", nil
+	}
+	defer unix.Close(fd)
+	buf := make([]byte, unix.PathMax)
+	n, err := unix.Readlinkat(fd, "", buf)
+	if n == 0 && err == nil {
+		err = unix.ENOENT
+	}
+	return nil, string(buf[:max(n, 0)]), err
 }
 
 // isWhiteout says whether a file is overlayfs's mark for one that a layer removes: a character device 0:0.

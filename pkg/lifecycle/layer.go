@@ -118,8 +118,11 @@ const wipeVariable = "SANDBOX_WIPE"
 // WipeHere is what such a process does.
 func WipeHere() error { return wipe(".", os.Getenv(wipeVariable)) }
 
-// wipe removes a layer in a room, and nothing that is not in it, whatever is exchanged meanwhile. overlayfs has left a directory
-// there that not even its owner may look into.
+// closedDirs are directories of a layer that not even their owner may change: the root of an image may be read-only, and overlayfs
+// leaves some of its own.
+var closedDirs = []string{"/diff", "/work/work", "/work/work/incompat", "/work/work/incompat/volatile"}
+
+// wipe removes a layer in a room, and nothing that is not in it, whatever is exchanged meanwhile.
 func wipe(room, name string) error {
 	if err := spec.ValidID(name); err != nil {
 		return err
@@ -129,9 +132,11 @@ func wipe(room, name string) error {
 		return err
 	}
 	defer at.Close()
-	if work, err := at.Beneath(name + "/work/work"); err == nil { // behind no link
-		_ = os.Chmod(work.Name(), 0o700)
-		work.Close()
+	for _, closed := range closedDirs {
+		if dir, err := at.Beneath(name + closed); err == nil { // behind no link
+			_ = os.Chmod(dir.Name(), 0o700)
+			dir.Close()
+		}
 	}
 	dir, err := os.OpenRoot(at.Name())
 	if err != nil {
