@@ -70,6 +70,7 @@ func command() *cobra.Command {
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.AddCommand(pullCommand(), loadCommand(), importCommand(), rmiCommand(), tagCommand(), untagCommand())
+	root.AddCommand(pullCommand(), loadCommand(), importCommand(), rmiCommand(), tagCommand(), untagCommand(),
+		saveCommand(), pushCommand(), loginCommand(), logoutCommand(), pruneCommand())
 	return root
 }

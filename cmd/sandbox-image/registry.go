@@ -79,28 +79,36 @@ type options struct {
 }
 
 func (o options) pullFrom(at where) (v1.Image, error) {
+	ref, how, err := o.reach(at)
+	if err != nil {
+		return nil, err
+	}
+	return remote.Image(ref, append(how, remote.WithPlatform(*o.platform), remote.WithRetryBackoff(remote.Backoff{Duration: time.Second, Factor: 2, Steps: 3}))...)
+}
+
+// reach is how a registry is spoken to.
+func (o options) reach(at where) (name.Reference, []remote.Option, error) {
 	insecure := at.insecure
 	if o.tlsVerify != nil {
 		insecure = !*o.tlsVerify
 	}
-	var how []name.Option
+	how := []name.Option{name.StrictValidation}
 	if insecure {
 		how = append(how, name.Insecure)
 	}
-	ref, err := name.ParseReference(at.name, append(how, name.StrictValidation)...)
+	ref, err := name.ParseReference(at.name, how...)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	client, err := newTransport(ref.Context().RegistryStr(), insecure)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	who, err := o.auth(ref.Context())
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return remote.Image(ref, remote.WithAuth(who), remote.WithTransport(client), remote.WithPlatform(*o.platform), remote.WithJobs(atOnce),
-		remote.WithUserAgent("sandbox"), remote.WithRetryBackoff(remote.Backoff{Duration: time.Second, Factor: 2, Steps: 3}))
+	return ref, []remote.Option{remote.WithAuth(who), remote.WithTransport(client), remote.WithJobs(atOnce), remote.WithUserAgent("sandbox")}, nil
 }
 
 // auth is who the caller is to a registry: as typed, or as a file says.

@@ -7,12 +7,14 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	digest "github.com/opencontainers/go-digest"
 	"go.podman.io/storage"
 	"go.podman.io/storage/pkg/archive"
 	"go.podman.io/storage/types"
+	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/image"
 )
@@ -46,11 +48,23 @@ func openStore() (*opened, error) {
 	if single() {
 		options.GraphDriverOptions = append(options.GraphDriverOptions, found.Driver+".ignore_chown_errors=true")
 	}
-	s, err := storage.GetStore(options)
+	s, err := getStore(options)
 	if err != nil {
 		return nil, fmt.Errorf("open the store %s: %w", found.Graph, err)
 	}
 	return &opened{s, found, regs}, nil
+}
+
+// getStore opens it. What a killed pull has left is removed then, and its process that unpacks may not have noticed yet that
+// nobody waits for it.
+func getStore(options storage.StoreOptions) (s storage.Store, err error) {
+	for range 40 {
+		if s, err = storage.GetStore(options); !errors.Is(err, unix.ENOTEMPTY) && !errors.Is(err, unix.EEXIST) {
+			break
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	return s, err
 }
 
 // put takes an image in, and gives it a name.
@@ -72,8 +86,8 @@ func (s *opened) put(img v1.Image, names []string, p *progress) (id string, err 
 	}}
 	_, err = s.CreateImage(id, nil, top, "{}", options)
 	if errors.Is(err, storage.ErrDuplicateID) {
-		err = nil
-		for _, d := range options.BigData[1:] {
+		err = nil // it is there, perhaps by somebody who was killed before he had written the rest
+		for _, d := range options.BigData {
 			of := d.Digest
 			err = errors.Join(err, s.SetImageBigData(id, d.Key, d.Data, func([]byte) (digest.Digest, error) { return of, nil }))
 		}

@@ -26,17 +26,47 @@ const imageProgram = "sandbox-image"
 func (a *app) byHelper(cmd *cobra.Command) {
 	cmd.DisableFlagParsing = true
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		a.status = 125
-		r, err := a.runtime()
-		if err != nil {
-			return err
+		return a.become(cmd.Name(), args)
+	}
+}
+
+func (a *app) become(verb string, args []string) error {
+	a.status = 125
+	r, err := a.runtime()
+	if err != nil {
+		return err
+	}
+	p, err := findImageProgram(&r.Helpers)
+	if err != nil {
+		return err
+	}
+	argv := append([]string{imageProgram, image.Protocol, verb}, args...)
+	return fmt.Errorf("start %s: %w", p.Path, unix.Exec(p.Here(), argv, os.Environ()))
+}
+
+// imageGroup are the commands under podman's other names for them.
+func (a *app) imageGroup(cmd *cobra.Command) {
+	cmd.DisableFlagParsing = true
+	own := map[string]func(*cobra.Command){"ls": a.images, "list": a.images, "inspect": a.inspect, "history": a.history}
+	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		if len(args) == 1 && (args[0] == "--help" || args[0] == "-h") {
+			return cmd.Help()
 		}
-		p, err := findImageProgram(&r.Helpers)
-		if err != nil {
-			return err
+		if len(args) == 0 || strings.HasPrefix(args[0], "-") {
+			return &usageError{errors.New("image takes a command: ls, inspect, history, pull, push, load, save, import, tag, untag, rm or prune"), 125}
 		}
-		argv := append([]string{imageProgram, image.Protocol, cmd.Name()}, args...)
-		return fmt.Errorf("start %s: %w", p.Path, unix.Exec(p.Here(), argv, os.Environ()))
+		build := own[args[0]]
+		if build == nil {
+			verb := args[0]
+			if verb == "rm" {
+				verb = "rmi"
+			}
+			return a.become(verb, args[1:])
+		}
+		c := &cobra.Command{Use: args[0], SilenceErrors: true, SilenceUsage: true}
+		build(c)
+		c.SetArgs(args[1:])
+		return c.Execute()
 	}
 }
 

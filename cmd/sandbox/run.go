@@ -2,8 +2,10 @@ package main
 
 import (
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -257,11 +259,23 @@ func isDirectory(word string) bool {
 	return strings.Contains(word, "/") && err == nil
 }
 
-// inBundle says whether the working directory is meant as a bundle. What is wrong with
-// its config.json is told when it is read.
+// inBundle says whether the working directory is meant as a bundle: many programs have a config.json, without the key that every
+// runtime asks for (config.md, "Specification version"). What is wrong with one is told when it is read.
 func inBundle() bool {
-	_, err := os.Lstat(spec.ConfigName)
-	return err == nil
+	if _, err := os.Lstat(spec.ConfigName); err != nil {
+		return false
+	}
+	f, err := os.OpenFile(spec.ConfigName, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+	if err != nil {
+		return true
+	}
+	defer f.Close()
+	const most = 8 << 20 // bytes, as of what is read later
+	var config struct {
+		Version json.RawMessage `json:"ociVersion"`
+	}
+	err = json.NewDecoder(io.LimitReader(f, most)).Decode(&config)
+	return err != nil || config.Version != nil
 }
 
 // wished makes options of the flags of all forms but the bundle.

@@ -18,13 +18,11 @@ var elsewhere = map[string]string{
 	"wait":       "`sandbox run` without -d waits, and its exit status is the command's",
 	"cp":         "`sandbox run -v DIR` shares a directory, and `sandbox exec ID cat FILE` prints a file",
 	"build":      "`buildah bud` and `podman build` build images, in the store that `sandbox run IMAGE` looks into",
-	"push":       "`podman push` and `skopeo copy` send images of the same store",
-	"image":      "`sandbox images` lists them; pull, rmi, inspect, history, tag and load are commands of their own",
 	"checkpoint": "checkpoints are not there yet; `sandbox pause ID` stops all processes for a while",
 }
 
 // alike are further names for the same.
-var alike = map[string]string{"save": "push", "commit": "build", "restore": "checkpoint", "container": "info"}
+var alike = map[string]string{"commit": "build", "restore": "checkpoint", "container": "info"}
 
 // known refuses a command that does not exist, also when only its help is asked
 // for: podman takes a help without error for support.

@@ -113,8 +113,10 @@ func (p *place) test(ctx context.Context, t test, skip string, patience time.Dur
 		arg = "^TestScripts$/^(" + t.name + ")$"
 	}
 	if t.unit == "" {
-		if err := p.make(ctx, p.program(), "build", "./cmd/sandbox"); err != nil {
-			return nil, err
+		for program, source := range map[string]string{p.program(): "./cmd/sandbox", p.program() + "-image": "./cmd/sandbox-image"} {
+			if err := p.make(ctx, program, "build", source); err != nil {
+				return nil, err
+			}
 		}
 	} else {
 		dir, program, arg = filepath.Join(p.src, t.unit), p.unit(t.unit), t.name

@@ -207,6 +207,53 @@ func TestConfig(t *testing.T) {
 	}
 }
 
+// TestHold: a container is written down beside what others wrote, and theirs stays as it is.
+func TestHold(t *testing.T) {
+	c, dir := caller(t)
+	images(t, dir, Image{ID: id("a"), Names: []string{"localhost/a:latest"}})
+	others := `{"id":"x","flags":{"Volatile":true},"unknown":[1,2]}`
+	write(t, dir, map[string]string{"graph/overlay-images/" + id("a") + "/=x": "", "graph/overlay-containers/containers.json": "[" + others + "]"})
+	s, err := Open(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i, err := s.Find("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := func() (all []map[string]any) {
+		data, err := os.ReadFile(dir + "/graph/overlay-containers/containers.json")
+		if err == nil {
+			err = json.Unmarshal(data, &all)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(data), others) {
+			t.Errorf("what others wrote is %s", data)
+		}
+		return all
+	}
+	if err := s.Hold(i, "one"); err != nil {
+		t.Fatal(err)
+	}
+	if all := list(); len(all) != 2 || all[1]["image"] != i.ID || all[1]["layer"] == i.Top {
+		t.Errorf("written down: %v", all)
+	}
+	if was, err := s.LetGo("two"); was || err != nil {
+		t.Errorf("another one: %v, %v", was, err)
+	}
+	if was, err := s.LetGo("one"); !was || err != nil || len(list()) != 1 {
+		t.Errorf("let go: %v, %v", was, err)
+	}
+	if err := os.RemoveAll(dir + "/graph/overlay-images/" + id("a")); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Hold(i, "three"); !errors.Is(err, ErrUnknown) || len(list()) != 1 {
+		t.Errorf("an image that is gone: %v", err)
+	}
+}
+
 // TestView: what overlayfs would show, and nothing outside of the layers.
 func TestView(t *testing.T) {
 	dir := t.TempDir()

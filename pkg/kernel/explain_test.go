@@ -251,7 +251,7 @@ func TestExplain(t *testing.T) {
 // made by name.
 func TestEveryCauseHasACase(t *testing.T) {
 	seen := map[Code]bool{
-		ProcMissing: true, NetworkNone: true, NetworkSeen: true, NotSupported: true, CapsMissing: true, CgroupController: true, CgroupSystemd: true, CgroupDisabled: true, CgroupDevices: true, LandlockOld: true, DoorGroup: true, // no errno: New
+		ProcMissing: true, NetworkNone: true, NetworkSeen: true, NotSupported: true, CapsMissing: true, CgroupController: true, CgroupSystemd: true, CgroupDisabled: true, CgroupDevices: true, LandlockOld: true, DoorGroup: true, ImageProgramMissing: true, // no errno: New
 		RuntimeFallback: true, RuntimeForeign: true, // runtimedir_test.go
 		IDMapNoRange: true, IDMapRange: true, IDMapNoHelper: true, IDMapHelper: true, IDMapNoNew: true, // idmap_test.go
 		IDMapBounding: true, IDMapNosuid: true, IDMapOutside: true,

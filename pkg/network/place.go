@@ -59,7 +59,11 @@ func treeOf(s *specs.Spec, paths handle.Set, bundle, name string) (*tree, string
 		switch m.Type {
 		case "tmpfs":
 			path = ""
-		case "bind", "", "none":
+		case "bind":
+			if ofCover(s, m.Source) {
+				path = "" // it shows only then what it has
+			}
+		case "", "none":
 		default:
 			return nil, "", fmt.Errorf("it would be in the %s of %s", m.Type, at)
 		}
@@ -76,6 +80,11 @@ func treeOf(s *specs.Spec, paths handle.Set, bundle, name string) (*tree, string
 		return nil, "", nil // another id's, which the child can become
 	}
 	return t, name, err
+}
+
+// ofCover says whether a bind's source is in a root that a mount makes, as an image's layers do.
+func ofCover(s *specs.Spec, source string) bool {
+	return len(s.Mounts) > 0 && filepath.Clean("/"+s.Mounts[0].Destination) == "/" && strings.HasPrefix(source, s.Root.Path+"/")
 }
 
 // mapped says whether an owner is one inside, whose rights the child has.
