@@ -19,9 +19,7 @@ func pushCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "push [flags] IMAGE [DESTINATION]", Short: "Push an image to a registry", Args: cobra.RangeArgs(1, 2)}
 	fs := cmd.Flags()
 	fs.BoolVarP(&f.quiet, "quiet", "q", false, "say nothing")
-	fs.BoolVar(&f.tlsVerify, "tls-verify", true, "insist on HTTPS with a certificate that is known")
-	fs.StringVar(&f.authFile, "authfile", "", "`FILE` with credentials")
-	fs.StringVar(&f.creds, "creds", "", "`USER:PASSWORD` for the registry")
+	f.add(fs)
 	fs.StringVar(&digestFile, "digestfile", "", "write the manifest's digest to `FILE`")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		f.policy = "always"

@@ -149,6 +149,20 @@ func TestConfiguration(t *testing.T) {
 	}
 }
 
+// find opens a caller's store and an image in it.
+func find(t *testing.T, c Caller, name string) (*Store, *Image) {
+	t.Helper()
+	s, err := Open(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i, err := s.Find(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, i
+}
+
 func TestLayers(t *testing.T) {
 	c, dir := caller(t)
 	g := dir + "/graph/overlay/"
@@ -157,14 +171,7 @@ func TestLayers(t *testing.T) {
 		t.Fatal(err)
 	}
 	images(t, dir, Image{ID: id("a"), Names: []string{"localhost/a:latest"}, Top: id("2")})
-	s, err := Open(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	i, err := s.Find("a")
-	if err != nil {
-		t.Fatal(err)
-	}
+	s, i := find(t, c, "a")
 	l, err := i.Layers(s)
 	if err != nil || !slices.Equal(l.Dirs, []string{g + "l/BBB2", g + "l/AAA1"}) {
 		t.Errorf("%+v, %v", l, err)
@@ -187,14 +194,7 @@ func TestConfig(t *testing.T) {
 	key := "sha256:" + id("a")
 	images(t, dir, Image{ID: id("a"), Names: []string{"localhost/a:latest"}, Data: []string{key}})
 	write(t, dir, map[string]string{"graph/overlay-images/" + id("a") + "/" + fileName(key): `{"os":"linux","config":{"Env":["A=1","SECRET","*","=x","B=","C=\u0000"],"Cmd":["x"]}}`})
-	s, err := Open(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	i, err := s.Find("a")
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, i := find(t, c, "a")
 	conf, err := i.Config()
 	if err != nil || !slices.Equal(conf.Config.Env, []string{"A=1", "B="}) || conf.Config.Cmd[0] != "x" {
 		t.Errorf("%+v, %v", conf, err)
@@ -213,14 +213,7 @@ func TestHold(t *testing.T) {
 	images(t, dir, Image{ID: id("a"), Names: []string{"localhost/a:latest"}})
 	others := `{"id":"x","flags":{"Volatile":true},"unknown":[1,2]}`
 	write(t, dir, map[string]string{"graph/overlay-images/" + id("a") + "/=x": "", "graph/overlay-containers/containers.json": "[" + others + "]"})
-	s, err := Open(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	i, err := s.Find("a")
-	if err != nil {
-		t.Fatal(err)
-	}
+	s, i := find(t, c, "a")
 	list := func() (all []map[string]any) {
 		data, err := os.ReadFile(dir + "/graph/overlay-containers/containers.json")
 		if err == nil {

@@ -120,7 +120,10 @@ func WipeHere() error { return wipe(".", os.Getenv(wipeVariable)) }
 
 // closedDirs are directories of a layer that not even their owner may change: the root of an image may be read-only, and overlayfs
 // leaves some of its own.
-var closedDirs = []string{"/diff", "/work/work", "/work/work/incompat", "/work/work/incompat/volatile"}
+var closedDirs = []string{"/diff", scratch, scratch + "/incompat", scratch + "/incompat/volatile"}
+
+// scratch is what overlayfs makes in its workdir, which is beside the layer's files and has the same name.
+const scratch = "/work" + "/work"
 
 // wipe removes a layer in a room, and nothing that is not in it, whatever is exchanged meanwhile.
 func wipe(room, name string) error {

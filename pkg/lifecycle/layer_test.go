@@ -19,7 +19,7 @@ func TestWipeLink(t *testing.T) {
 	must(os.WriteFile(key, nil, 0o600))
 	must(os.MkdirAll(filepath.Join(room, "x/work"), 0o700))
 	must(os.Mkdir(filepath.Join(room, "x/diff"), 0o500))
-	must(os.Symlink(key, filepath.Join(room, "x/work/work")))
+	must(os.Symlink(key, filepath.Join(room, "x", scratch)))
 	must(wipe(room, "x"))
 	if info, err := os.Stat(key); err != nil || info.Mode() != 0o600 {
 		t.Errorf("the key: %v, %v, want 0600", info.Mode(), err)
