@@ -9,7 +9,6 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"sandbox/pkg/image"
 )
@@ -28,7 +27,8 @@ type registryFlags struct {
 	authFile, creds string
 }
 
-func (f *registryFlags) add(fs *pflag.FlagSet) {
+func (f *registryFlags) add(cmd *cobra.Command) {
+	fs := cmd.Flags()
 	fs.BoolVar(&f.tlsVerify, "tls-verify", true, "insist on HTTPS with a certificate that is known")
 	fs.StringVar(&f.authFile, "authfile", "", "`FILE` with credentials (default $XDG_RUNTIME_DIR/containers/auth.json, then ~/.docker/config.json)")
 	fs.StringVar(&f.creds, "creds", "", "`USER:PASSWORD` for the registry")
@@ -43,7 +43,7 @@ func pullCommand() *cobra.Command {
 	fs.StringVar(&f.arch, "arch", "", "the image for `ARCH`")
 	fs.StringVar(&f.os, "os", "", "the image for `OS`")
 	fs.StringVar(&f.variant, "variant", "", "the image for `VARIANT` of the architecture")
-	f.add(fs)
+	f.add(cmd)
 	fs.StringVar(&f.policy, "policy", "always", "`WHEN` always, missing, newer or never")
 	fs.Int64Var(&maxSize, "max-size", maxSize, "how many `BYTES` one layer may unpack to")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

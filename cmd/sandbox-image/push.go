@@ -19,7 +19,7 @@ func pushCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "push [flags] IMAGE [DESTINATION]", Short: "Push an image to a registry", Args: cobra.RangeArgs(1, 2)}
 	fs := cmd.Flags()
 	fs.BoolVarP(&f.quiet, "quiet", "q", false, "say nothing")
-	f.add(fs)
+	f.add(cmd)
 	fs.StringVar(&digestFile, "digestfile", "", "write the manifest's digest to `FILE`")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		f.policy = "always"
