@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"errors"
+	"iter"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -13,7 +14,16 @@ import (
 type Table struct {
 	host   Host
 	mounts []mount
+	byID   map[int]*mount
+	on     map[point]*mount // by where they lie; of several the first
+	tops   []*mount         // those that lie on none of the table
 	err    error
+}
+
+// point is where a mount lies: on which other one, and the path there.
+type point struct {
+	parent int
+	path   string
 }
 
 // Place is a path, and the id of the mount that it led to (statx(2), stx_mnt_id; Linux 5.8). Directories may have been
@@ -39,8 +49,27 @@ func (t *Table) Err() error { return t.err }
 func (t *Table) Again() {
 	data, err := proc.ReadFile(t.host.proc("self/mountinfo"))
 	t.mounts, t.err = parseMountinfo(string(data)), nil
+	t.index()
 	if errors.Is(err, proc.ErrTooLarge) {
 		t.err = err
+	}
+}
+
+// index makes a question about a mount cost no walk through all of the others: a host may have thousands.
+func (t *Table) index() {
+	t.byID, t.on, t.tops = make(map[int]*mount, len(t.mounts)), make(map[point]*mount, len(t.mounts)), nil
+	for i := range t.mounts {
+		t.byID[t.mounts[i].id] = &t.mounts[i]
+	}
+	for i := range t.mounts {
+		m := &t.mounts[i]
+		at := point{m.parent, m.point}
+		switch {
+		case t.holder(m) == nil:
+			t.tops = append(t.tops, m)
+		case t.on[at] == nil:
+			t.on[at] = m
+		}
 	}
 }
 
@@ -48,7 +77,8 @@ func (t *Table) Again() {
 // no Kernels.
 func (t *Table) Plain() bool {
 	seen := make(map[string]bool, len(t.mounts))
-	for _, m := range t.mounts {
+	for i := range t.mounts {
+		m := &t.mounts[i]
 		if m.kernels() {
 			if !m.usual() {
 				return false
@@ -82,14 +112,18 @@ func (t *Table) Views(homes []Place, shared Place) (views []Place, over []string
 		if !ok {
 			return []Place{{Path: home.Path}}, nil
 		}
-		for _, m := range t.mounts {
-			if m.dev != own.dev || m.id == own.id || m.source != own.source && strings.HasPrefix(m.fstype, "nfs") || t.inPlace(&m, *own) {
+		for i := range t.mounts {
+			m := &t.mounts[i]
+			if m.dev != own.dev || m.id == own.id || m.source != own.source && strings.HasPrefix(m.fstype, "nfs") {
 				continue // NFS has one file system for all that a server gives, and calls each part "/"
 			}
 			view, whole := m.point, under(inFS, m.root)
 			if whole {
 				view = m.shows(inFS)
 			} else if home.Whole || !under(m.root, inFS) || !home.All && cwd != nil && cwd.dev == m.dev && under(m.root, inCwd) {
+				continue
+			}
+			if t.inPlace(m, own) {
 				continue
 			}
 			if at := t.at(view); at == nil || at.id != m.id {
@@ -106,11 +140,9 @@ func (t *Table) Views(homes []Place, shared Place) (views []Place, over []string
 
 // inFS is the mount of a place, nil for one that is not in the table, and the path in its file system.
 func (t *Table) inFS(p Place) (own *mount, path string, ok bool) {
-	i := slices.IndexFunc(t.mounts, func(m mount) bool { return uint64(m.id) == p.Mount })
-	if i < 0 {
+	if own = t.byID[int(p.Mount)]; own == nil {
 		return nil, "", false
 	}
-	own = &t.mounts[i]
 	ok = p.Path != "" && under(p.Path, own.point)
 	return own, filepath.Join(own.root, strings.TrimPrefix(p.Path, strings.TrimSuffix(own.point, "/"))), ok
 }
@@ -124,10 +156,11 @@ func (m *mount) shows(inFS string) string {
 // an automounter's would mount what it has.
 func (t *Table) Below(path string) (places []Place) {
 	times := make(map[string]int, len(t.mounts))
-	for _, m := range t.mounts {
-		times[m.dev]++
+	for i := range t.mounts {
+		times[t.mounts[i].dev]++
 	}
-	for _, m := range t.mounts {
+	for i := range t.mounts {
+		m := &t.mounts[i]
 		if m.point == path || filepath.Dir(m.point) != path || times[m.dev] < 2 || m.kernels() || m.fstype == "autofs" {
 			continue
 		}
@@ -140,9 +173,9 @@ func (t *Table) Below(path string) (places []Place) {
 
 // inPlace says whether a mount, and those between, show in another one what that has there itself, as the working directory
 // of a sandbox does around this one: what it lies over is what it shows.
-func (t *Table) inPlace(c *mount, m mount) bool {
+func (t *Table) inPlace(c, m *mount) bool {
 	for c != nil && c.id != m.id {
-		up := t.holder(*c)
+		up := t.holder(c)
 		if up == nil || up.dev != c.dev || c.root != filepath.Join(up.root, strings.TrimPrefix(c.point, strings.TrimSuffix(up.point, "/"))) {
 			return false
 		}
@@ -152,14 +185,13 @@ func (t *Table) inPlace(c *mount, m mount) bool {
 }
 
 // stacked says whether another mount lies over all of a mount, whatever is renamed: its holder is that mount itself.
-func (t *Table) stacked(m mount) bool {
-	return slices.ContainsFunc(t.mounts, func(c mount) bool { return c.parent == m.id && c.id != m.id && c.point == m.point })
-}
+func (t *Table) stacked(m *mount) bool { return t.on[point{m.id, m.point}] != nil }
 
 // Kernels returns the places, besides /proc, /sys and /dev, of file systems through which the kernel is told things, a
 // chroot's /proc say. What lies in one of them, or that another mount lies over, is none; over is as with Views.
 func (t *Table) Kernels() (places []Place, over []string) {
-	for _, m := range t.mounts {
+	for i := range t.mounts {
+		m := &t.mounts[i]
 		if !m.kernels() || m.usual() {
 			continue
 		}
@@ -177,10 +209,10 @@ func (t *Table) Kernels() (places []Place, over []string) {
 }
 
 // kernels says whether it is a file system through which the kernel is told things.
-func (m mount) kernels() bool { return slices.Contains(kernelTypes, m.fstype) }
+func (m *mount) kernels() bool { return slices.Contains(kernelTypes, m.fstype) }
 
 // usual says whether it lies where the kernel's file systems have their places, which are root's.
-func (m mount) usual() bool {
+func (m *mount) usual() bool {
 	return slices.ContainsFunc(kernelDirs, func(dir string) bool { return under(m.point, dir) }) && (m.point == shm || !under(m.point, shm))
 }
 
@@ -193,42 +225,49 @@ func (m *mount) place() string {
 }
 
 // at is the mount that a path leads to, as the table has it, nil where it does not say. It goes the kernel's way: from the
-// root over each mount that it comes to.
+// mount in which all paths begin, or where that is not shown, as in a chroot, the first on the way, over each that it comes to.
 func (t *Table) at(path string) (here *mount) {
-	for next := t.first(path); next != nil; next = t.over(here.id, path) {
+	for _, m := range t.tops {
+		if under(path, m.point) && (here == nil || len(m.point) < len(here.point)) {
+			here = m
+		}
+	}
+	for next := here; next != nil; next = t.over(here.id, path) {
 		here = next
 	}
 	return here
 }
 
-// first is the mount in which all paths begin, or where that is not shown, as in a chroot, the first on the way.
-func (t *Table) first(path string) (first *mount) {
-	for i, m := range t.mounts {
-		if under(path, m.point) && (m.parent == m.id || t.holder(m) == nil) && (first == nil || len(m.point) < len(first.point)) {
-			first = &t.mounts[i]
-		}
-	}
-	return first
-}
-
-// over is the first mount on the way to a path that lies in a mount, or over it.
-func (t *Table) over(in int, path string) (first *mount) {
-	for i, m := range t.mounts {
-		if m.parent == in && m.id != in && under(path, m.point) && (first == nil || len(m.point) < len(first.point)) {
-			first = &t.mounts[i]
-		}
-	}
-	return first
-}
-
-// holder is the mount on which another one lies, nil where that is not in the table.
-func (t *Table) holder(m mount) *mount {
-	for i := range t.mounts {
-		if t.mounts[i].id == m.parent && m.parent != m.id {
-			return &t.mounts[i]
+// over is the first mount on the way to a path that lies in a mount, or over it, nil for none.
+func (t *Table) over(in int, path string) *mount {
+	for dir := range ways(path) {
+		if m := t.on[point{in, dir}]; m != nil {
+			return m
 		}
 	}
 	return nil
+}
+
+// ways are the directories on the way to a path, from "/" on, and the path.
+func ways(path string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for i, c := range []byte(path) {
+			if c == '/' && !yield(path[:max(i, 1)]) {
+				return
+			}
+		}
+		if path != "/" {
+			yield(path)
+		}
+	}
+}
+
+// holder is the mount on which another one lies, nil where that is not in the table.
+func (t *Table) holder(m *mount) *mount {
+	if m.parent == m.id {
+		return nil
+	}
+	return t.byID[m.parent]
 }
 
 // kernelDirs are where the kernel's file systems have their usual places, which are root's.

@@ -27,7 +27,7 @@ func ReadFile(path string) ([]byte, error) {
 		if len(data) >= maxRead {
 			return nil, &os.PathError{Op: "read", Path: path, Err: ErrTooLarge}
 		}
-		data = slices.Grow(data, 2048)
+		data = slices.Grow(data, max(2048, len(data)))
 		n, err := unix.Read(fd, data[len(data):cap(data)])
 		switch {
 		case err == unix.EINTR:
