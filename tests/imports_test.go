@@ -70,7 +70,7 @@ var table = map[string]rule{
 	},
 	"pkg/image": { // which layers an image is: what a start can afford to link
 		own:  []string{"handle"},
-		libs: []string{"go.podman.io/storage/pkg/lockfile", "github.com/BurntSushi/toml"},
+		libs: []string{"github.com/pelletier/go-toml/v2"},
 		never: map[string]string{
 			"lifecycle":                              "an image is found before there is a container",
 			"go.podman.io/storage":                   "it costs every start a millisecond; sandbox-image has it",

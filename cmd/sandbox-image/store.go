@@ -13,6 +13,7 @@ import (
 	digest "github.com/opencontainers/go-digest"
 	"go.podman.io/storage"
 	"go.podman.io/storage/pkg/archive"
+	"go.podman.io/storage/pkg/lockfile"
 	"go.podman.io/storage/types"
 	"golang.org/x/sys/unix"
 
@@ -26,9 +27,23 @@ type opened struct {
 	regs  *image.Registries
 }
 
+// lockShared takes a lock by the library that has the others.
+func lockShared(path string, readOnly bool) (func(), error) {
+	get := lockfile.GetLockFile
+	if readOnly {
+		get = lockfile.GetROLockFile // a process has one kind of each
+	}
+	l, err := get(path)
+	if err != nil {
+		return nil, err
+	}
+	l.RLock()
+	return l.Unlock, nil
+}
+
 // openStore opens the caller's store, and makes it where there is none.
 func openStore() (*opened, error) {
-	who := image.Caller{UID: uid(), Home: home(), Env: os.Getenv, Writes: true}
+	who := image.Caller{UID: uid(), Home: home(), Env: os.Getenv, Lock: lockShared}
 	found, err := image.Open(who)
 	if err != nil {
 		return nil, err

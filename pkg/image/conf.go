@@ -12,7 +12,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/BurntSushi/toml"
+	"github.com/pelletier/go-toml/v2"
 	"golang.org/x/sys/unix"
 )
 
@@ -22,8 +22,9 @@ type Caller struct {
 	Home string
 	// Env is the environment: CONTAINERS_STORAGE_CONF, STORAGE_DRIVER and XDG directories are asked of it.
 	Env func(string) string
-	// Writes: the process writes to the store too, by the library that podman uses.
-	Writes bool
+	// Lock takes a lock of the store that others may have at the same time. It is that of go.podman.io/storage in a process which
+	// uses that: the locks of one would be given up by what the other does. An additional store is readOnly. Nil is our own.
+	Lock func(path string, readOnly bool) (unlock func(), err error)
 
 	hostRoot string // before the files of the host that are read; tests point it at a folder
 }
@@ -67,8 +68,8 @@ func (c Caller) configuration() (configured, error) {
 	}
 	for _, file := range files {
 		var s settings
-		if _, err := toml.DecodeFile(file, &s); err != nil {
-			return conf, fmt.Errorf("%s: %w", file, err)
+		if err := decode(file, &s); err != nil {
+			return conf, err
 		}
 		conf.take(c, file, &s)
 	}
@@ -79,6 +80,23 @@ func (c Caller) configuration() (configured, error) {
 		conf.driver = "overlay"
 	}
 	return conf, nil
+}
+
+// decode reads a file of TOML. What it has besides is not an error: the files are podman's.
+func decode(file string, into any) error {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	if err := toml.Unmarshal(data, into); err != nil {
+		var at *toml.DecodeError
+		if errors.As(err, &at) {
+			line, _ := at.Position()
+			return fmt.Errorf("%s, line %d: %w", file, line, err)
+		}
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	return nil
 }
 
 // take adds what one file says.

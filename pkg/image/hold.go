@@ -2,18 +2,16 @@ package image
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"time"
-
-	"go.podman.io/storage/pkg/lockfile"
 )
 
 // A container's layers are the store's, and would be gone while it runs if somebody removed the image. So a container that runs
@@ -31,10 +29,13 @@ type container struct {
 	Flags    map[string]any `json:"flags"`
 }
 
-// containerID is the id under which a container is known to the store.
+// containerID is the id under which a container is known to the store: 64 hexadecimal digits of its name. Nobody but the owner of
+// both names any, so that there is no need of a hash by which no two could be made alike, which is 0.03 ms of every start.
 func containerID(name string) string {
-	sum := sha256.Sum256([]byte("sandbox/" + name))
-	return hex.EncodeToString(sum[:])
+	first, second := fnv.New128a(), fnv.New128a()
+	first.Write([]byte("sandbox/" + name))
+	second.Write([]byte(name + "/sandbox"))
+	return hex.EncodeToString(second.Sum(first.Sum(nil)))
 }
 
 // Hold writes down that a container uses an image. [ErrUnknown] is one that is gone by now.
@@ -89,20 +90,7 @@ func (s *Store) containersFile() string {
 func (s *Store) containers(change func([]json.RawMessage) (list []json.RawMessage, changed bool)) error {
 	file := s.containersFile()
 	dir := filepath.Dir(file)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	lock, err := lockfile.GetLockFile(filepath.Join(dir, "containers.lock"))
-	if err != nil {
-		return err
-	}
-	lock.Lock()
-	defer lock.Unlock()
-	changed, err := rewrite(file, change)
-	if err == nil && changed {
-		_, err = lock.RecordWrite() // others read it again then
-	}
-	return err
+	return changing(filepath.Join(dir, "containers.lock"), func() (bool, error) { return rewrite(file, change) })
 }
 
 // rewrite is what is done under the lock.

@@ -3,15 +3,12 @@ package image
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-
-	"github.com/BurntSushi/toml"
 )
 
 // Registries is what containers-registries.conf(5) says.
@@ -59,10 +56,10 @@ func (c Caller) Registries() (*Registries, error) {
 	}
 	for _, file := range files {
 		var one registryFile
-		if _, err := toml.DecodeFile(file, &one); errors.Is(err, fs.ErrNotExist) {
+		if err := decode(file, &one); errors.Is(err, fs.ErrNotExist) {
 			continue
 		} else if err != nil {
-			return nil, fmt.Errorf("%s: %w", file, err)
+			return nil, err
 		}
 		r.take(&one)
 	}

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"go.podman.io/storage/pkg/lockfile"
 	"golang.org/x/sys/unix"
 )
 
@@ -28,7 +27,7 @@ type Store struct {
 type place struct {
 	dir, driver string
 	readOnly    bool
-	writes      bool // the process also writes there
+	shared      func(path string, readOnly bool) (unlock func(), err error) // takes a lock
 }
 
 // drivers are those whose layers can be read, the better one first.
@@ -42,11 +41,15 @@ func Open(c Caller) (*Store, error) {
 	}
 	s := &Store{Graph: conf.graph, caller: c}
 	s.Driver = driverOf(conf.graph, conf.driver)
+	shared := c.Lock
+	if shared == nil {
+		shared = lockShared
+	}
 	for _, dir := range nonEmpty(conf.images, conf.graph) {
-		s.places = append(s.places, place{dir: dir, driver: driverOf(dir, conf.driver), writes: c.Writes})
+		s.places = append(s.places, place{dir: dir, driver: driverOf(dir, conf.driver), shared: shared})
 	}
 	for _, dir := range conf.others {
-		s.places = append(s.places, place{dir: dir, driver: driverOf(dir, conf.driver), readOnly: true})
+		s.places = append(s.places, place{dir: dir, driver: driverOf(dir, conf.driver), shared: shared, readOnly: true})
 	}
 	return s, nil
 }
@@ -130,19 +133,11 @@ func (p place) images() ([]*Image, error) {
 // lock keeps others from changing what is read meanwhile. A store on a file system that cannot be written to has nobody who
 // could.
 func (p place) lock(path string) (unlock func(), err error) {
-	get := lockfile.GetROLockFile
-	if p.writes {
-		get = lockfile.GetLockFile // a process has one kind of a lock
-	}
-	l, err := get(path)
+	unlock, err = p.shared(path, p.readOnly)
 	if errors.Is(err, unix.EROFS) || p.readOnly && (errors.Is(err, unix.EACCES) || errors.Is(err, unix.ENOENT)) {
 		return func() {}, nil
 	}
-	if err != nil {
-		return nil, err
-	}
-	l.RLock()
-	return l.Unlock, nil
+	return unlock, err
 }
 
 // data is what the store keeps of an image under a name.
