@@ -61,8 +61,8 @@ var table = map[string]rule{
 		},
 	},
 	"cmd/sandbox-image": { // whatever writes the store of images or speaks to a registry; a program of its own, so that no start pays for it
-		own:  []string{"image", "idmap", "userns", "kernel", "helper", "printable"},
-		libs: []string{cobra, "go.podman.io/storage", "github.com/google/go-containerregistry", "github.com/opencontainers/go-digest", "github.com/vbauerster/mpb"},
+		own:  []string{"image", "idmap", "userns", "kernel", "helper", "printable", "handle", "outfile"},
+		libs: []string{cobra, "go.podman.io/storage", "github.com/google/go-containerregistry", "github.com/opencontainers/go-digest", "github.com/vbauerster/mpb", "github.com/sirupsen/logrus"},
 		never: map[string]string{
 			"lifecycle": "an image is in the store before there is a container",
 			"cgroup2":   "an image is in the store before there is a container",

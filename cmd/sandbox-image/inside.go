@@ -20,6 +20,9 @@ import (
 // insideVariable says to the second start of this program that it is in the user namespace, and how many ids that has.
 const insideVariable = "SANDBOX_IMAGE_IDS"
 
+// rootlessVariable says to the library who the caller is outside; root has none.
+const rootlessVariable = "_CONTAINERS_ROOTLESS_UID"
+
 // runVariable says where what is lost at the next boot may lie.
 const runVariable = "SANDBOX_IMAGE_RUN"
 
@@ -104,7 +107,7 @@ func environment(caller idmap.Caller, count string) []string {
 		return env
 	}
 	// What the library asks to see that it has namespaces already, and whose.
-	return append(env, "_CONTAINERS_USERNS_CONFIGURED=done", "_CONTAINERS_ROOTLESS_UID="+strconv.Itoa(int(caller.UID)), "_CONTAINERS_ROOTLESS_GID="+strconv.Itoa(int(caller.GID)))
+	return append(env, "_CONTAINERS_USERNS_CONFIGURED=done", rootlessVariable+"="+strconv.Itoa(int(caller.UID)), "_CONTAINERS_ROOTLESS_GID="+strconv.Itoa(int(caller.GID)))
 }
 
 // asRoot becomes the second start. The library mounts the store over itself, which is nobody else's concern.
@@ -127,7 +130,7 @@ func home() string {
 
 // uid is the caller's id on the host.
 func uid() uint32 {
-	if id, err := strconv.ParseUint(os.Getenv("_CONTAINERS_ROOTLESS_UID"), 10, 32); err == nil {
+	if id, err := strconv.ParseUint(os.Getenv(rootlessVariable), 10, 32); err == nil {
 		return uint32(id)
 	}
 	return uint32(os.Getuid())

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
 	"go.podman.io/storage/pkg/reexec"
 
@@ -23,7 +24,15 @@ func main() {
 	if reexec.Init() { // a layer is unpacked by a process of its own, in the layer
 		return
 	}
+	logrus.SetFormatter(plain{})
 	os.Exit(execute(os.Args[1:]))
+}
+
+// plain are the library's own messages as lines of ours.
+type plain struct{}
+
+func (plain) Format(e *logrus.Entry) ([]byte, error) {
+	return []byte("sandbox: " + printable.Text(e.Message) + "\n"), nil
 }
 
 func execute(args []string) int {
@@ -71,6 +80,7 @@ func command() *cobra.Command {
 		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.AddCommand(pullCommand(), loadCommand(), importCommand(), rmiCommand(), tagCommand(), untagCommand(),
-		saveCommand(), pushCommand(), loginCommand(), logoutCommand(), pruneCommand())
+		saveCommand(), pushCommand(), loginCommand(), logoutCommand(), pruneCommand(),
+		commitCommand(), diffCommand(), exportCommand(), volumeCommand(), fillCommand(), usageCommand())
 	return root
 }

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/image"
+	"sandbox/pkg/outfile"
 )
 
 func saveCommand() *cobra.Command {
@@ -29,10 +30,8 @@ func saveCommand() *cobra.Command {
 	cmd.Flags().StringVar(&format, "format", "docker-archive", "`FORMAT` docker-archive, oci-archive or oci-dir")
 	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "accepted for podman's callers")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
-		if output == "" {
-			if _, err := unix.IoctlGetTermios(1, unix.TCGETS); err == nil {
-				return errors.New("refusing to save to a terminal: -o FILE, or > FILE")
-			}
+		if err := noTerminal(output); err != nil {
+			return err
 		}
 		s, err := openStore()
 		if err != nil {
@@ -42,6 +41,14 @@ func saveCommand() *cobra.Command {
 		return s.save(args, output, format)
 	}
 	return cmd
+}
+
+// noTerminal refuses to write an archive to one.
+func noTerminal(output string) error {
+	if _, err := unix.IoctlGetTermios(1, unix.TCGETS); err == nil && output == "" {
+		return errors.New("refusing to write an archive to a terminal: -o FILE, or > FILE")
+	}
+	return nil
 }
 
 // save writes images in one of the formats.
@@ -140,15 +147,18 @@ func into(path string, write func(io.Writer) error) error {
 	if path == "" {
 		return write(os.Stdout)
 	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY|unix.O_NOFOLLOW, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("%s exists already: %w", path, unix.EEXIST)
-	}
+	dir, name, err := outfile.Find(path)
 	if err != nil {
 		return err
 	}
+	defer dir.Close()
+	fd, err := unix.Openat(int(dir.Fd()), name, unix.O_CREAT|unix.O_EXCL|unix.O_WRONLY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return &fs.PathError{Op: "create", Path: path, Err: err}
+	}
+	f := os.NewFile(uintptr(fd), path)
 	if err = errors.Join(write(f), f.Close()); err != nil {
-		os.Remove(path)
+		err = errors.Join(err, unix.Unlinkat(int(dir.Fd()), name, 0))
 	}
 	return err
 }

@@ -29,7 +29,7 @@ var lists = []string{"require", "cap-add", "cap-drop"}
 // takesID are the commands whose first word is a container, and in which states that is of use; none means any.
 var takesID = map[string][]string{
 	"start": {"created"}, "state": nil, "exec": {"running"}, "kill": {"created", "running"}, "delete": nil, "pause": {"running"}, "resume": {"paused"},
-	"update": {"created", "running", "paused"}, "events": {"created", "running", "paused"}, "stats": {"running", "paused"}, "ps": {"running", "paused"}, "port": {"created", "running", "paused"},
+	"update": {"created", "running", "paused"}, "events": {"created", "running", "paused"}, "stats": {"running", "paused"}, "ps": {"running", "paused"}, "port": {"created", "running", "paused"}, "diff": nil, "commit": nil, "export": nil,
 }
 
 var someSignals = []string{"TERM", "KILL", "INT", "HUP", "QUIT", "USR1", "USR2", "STOP", "CONT", "WINCH"}

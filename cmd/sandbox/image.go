@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"time"
@@ -126,7 +125,10 @@ func (f *runFlags) goFrom(r *lifecycle.Runtime, store *image.Store, o *lifecycle
 		Name: img.Called(), Dir: f.layer.dir, Layers: lay.Dirs, Files: view,
 		Entrypoint: p.Entrypoint, Cmd: p.Cmd, Env: p.Env, User: p.User, Workdir: p.WorkingDir, Volumes: slices.Sorted(maps.Keys(p.Volumes)),
 	}
-	f.layer.mode = lay.RootMode()
+	f.layer.mode, f.layer.image = lay.RootMode(), img.ID
+	if f.publishAll {
+		f.expose(p.ExposedPorts)
+	}
 	return nil
 }
 
@@ -135,6 +137,8 @@ type layer struct {
 	room *handle.Handle // nil: the container's own directory
 	dir  string         // in it
 	mode uint32         // of the root
+	// image is the id of what is below it
+	image string
 }
 
 // changes decides on that: beside the store, or in the container's own directory where that is read-only or cannot carry an
@@ -152,6 +156,7 @@ func (f *runFlags) changes(r *lifecycle.Runtime, store *image.Store, img *image.
 		return err
 	}
 	f.layer.room, f.layer.dir, o.Layer.Name = room, filepath.Join(room.Path, name), name
+	o.Layer.Image = img.ID
 	f.held = &holder{hold: func() error { return store.Hold(img, name) }}
 	return nil
 }
@@ -202,21 +207,13 @@ func (f *runFlags) find(r *lifecycle.Runtime, store *image.Store) (*image.Image,
 
 // pullImage has the other program pull it. What it says of that goes to standard error.
 func (f *runFlags) pullImage(r *lifecycle.Runtime) error {
-	p, err := findImageProgram(&r.Helpers)
-	if err != nil {
-		return err
-	}
-	args := []string{image.Protocol, "pull", "--policy", "always"}
+	args := []string{"pull", "--policy", "always"}
 	if f.platform != "" {
 		args = append(args, "--platform", f.platform)
 	}
-	c := exec.Command(p.Here(), append(args, f.image)...)
-	c.Stderr = os.Stderr
-	var status *exec.ExitError
-	if err := c.Run(); errors.As(err, &status) {
-		return fmt.Errorf("image %s cannot be pulled", f.image)
-	} else if err != nil {
-		return fmt.Errorf("start %s: %w", p.Path, err)
+	status, err := runImageProgram(r, nil, append(args, f.image)...)
+	if err == nil && status != 0 {
+		err = fmt.Errorf("image %s cannot be pulled", f.image)
 	}
-	return nil
+	return err
 }

@@ -47,13 +47,13 @@ func (a *app) become(verb string, args []string) error {
 // imageGroup are the commands under podman's other names for them.
 func (a *app) imageGroup(cmd *cobra.Command) {
 	cmd.DisableFlagParsing = true
-	own := map[string]func(*cobra.Command){"ls": a.images, "list": a.images, "inspect": a.inspect, "history": a.history}
+	own := map[string]func(*cobra.Command){"ls": a.images, "list": a.images, "inspect": a.inspect, "history": a.history, "tree": a.imageTree, "diff": a.diff}
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		if len(args) == 1 && (args[0] == "--help" || args[0] == "-h") {
 			return cmd.Help()
 		}
 		if len(args) == 0 || strings.HasPrefix(args[0], "-") {
-			return &usageError{errors.New("image takes a command: ls, inspect, history, pull, push, load, save, import, tag, untag, rm or prune"), 125}
+			return &usageError{errors.New("image takes a command: ls, inspect, history, tree, diff, pull, push, load, save, import, tag, untag, rm or prune"), 125}
 		}
 		build := own[args[0]]
 		if build == nil {

@@ -60,7 +60,7 @@ func TestVerbs(t *testing.T) {
 		}
 	}
 	for name, says := range map[string]string{"run": "", "ls": "", "help": "", "__complete": "", "stat": "did you mean start or state", "pausee": "did you mean pause", "nothing-like": `unknown command "nothing-like"; "sandbox`,
-		"stop": "`sandbox kill ID`", "logs": "output is not kept", "commit": "buildah bud", "restore": "checkpoints are not there yet"} {
+		"stop": "`sandbox kill ID`", "logs": "output is not kept", "build": "buildah bud", "restore": "checkpoints are not there yet"} {
 		err := (&app{}).known(name, nil)
 		if (err == nil) != (says == "") || err != nil && !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v", name, err)

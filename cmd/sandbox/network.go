@@ -2,7 +2,10 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -13,8 +16,9 @@ import (
 
 // networkFlags are podman's.
 type networkFlags struct {
-	mode once
-	net  lifecycle.Network
+	mode       once
+	net        lifecycle.Network
+	publishAll bool
 }
 
 // once is a flag that can be given one time: a container has one network.
@@ -34,6 +38,7 @@ func (n *networkFlags) add(f *pflag.FlagSet) {
 	w := &n.net
 	f.Var(&n.mode, "network", "network: `MODE` slirp4netns[:OPTIONS], pasta[:OPTIONS], none, host, ns:PATH or container:ID (default: the first that works here)")
 	f.VarP(each(&w.Publish), "publish", "p", "publish a port: `[IP:][HOST]:CONTAINER[/udp]`, /tcp,udp, or ranges")
+	f.BoolVarP(&n.publishAll, "publish-all", "P", false, "publish all ports that the image exposes, on ports of the host that are free")
 	f.Var(each(&w.Names.DNS), "dns", "ask the DNS server at `ADDRESS`; none leaves /etc/resolv.conf as it is")
 	f.Var(each(&w.Names.Search), "dns-search", "search names in `DOMAIN`")
 	f.Var(each(&w.Names.Options), "dns-option", "resolver `OPTION`")
@@ -44,6 +49,18 @@ func (n *networkFlags) add(f *pflag.FlagSet) {
 	f.Var(each(&w.Names.Options), "dns-opt", "the same as --dns-option")
 	for _, name := range []string{"net", "dns-opt"} {
 		_ = f.MarkHidden(name)
+	}
+}
+
+// expose publishes what an image exposes and nobody has published, where a port is free.
+func (n *networkFlags) expose(exposed map[string]struct{}) {
+	for _, port := range slices.Sorted(maps.Keys(exposed)) {
+		inside := strings.TrimSuffix(port, "/tcp")
+		if !slices.ContainsFunc(n.net.Publish, func(p string) bool {
+			return strings.TrimSuffix(p[strings.LastIndexByte(p, ':')+1:], "/tcp") == inside
+		}) {
+			n.net.Publish = append(n.net.Publish, inside)
+		}
 	}
 }
 

@@ -296,6 +296,10 @@ func (a *app) wished(r *lifecycle.Runtime, f *runFlags, form form, args []string
 	o.Paths = caller.Paths
 	var unknown error
 	r.Helpers.Shared = sharing(w, caller, &unknown)
+	w.Volume = a.volumes(r, f)
+	if f.publishAll && form != formImage {
+		return o, &usageError{errors.New("--publish-all: only an image says which ports it exposes; --publish publishes one"), 125}
+	}
 	if form == formImage {
 		store, err := a.imageStore(r)
 		if err == nil {

@@ -22,7 +22,7 @@ var elsewhere = map[string]string{
 }
 
 // alike are further names for the same.
-var alike = map[string]string{"commit": "build", "restore": "checkpoint", "container": "info"}
+var alike = map[string]string{"restore": "checkpoint", "container": "info"}
 
 // known refuses a command that does not exist, also when only its help is asked
 // for: podman takes a help without error for support.

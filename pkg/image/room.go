@@ -83,6 +83,16 @@ func MakeLayer(room *handle.Handle, name string, mode uint32) (upper *handle.Han
 	return upper, nil
 }
 
+// Changed opens what a container has changed, by the name of its layer.
+func (s *Store) Changed(name string) (*handle.Handle, error) {
+	room, err := handle.OpenOwn(s.RoomPath())
+	if err != nil {
+		return nil, err
+	}
+	defer room.Close()
+	return room.Beneath(filepath.Join(filepath.Base(name), "diff"))
+}
+
 // RootMode is the mode of the image's root directory.
 func (l Layers) RootMode() uint32 {
 	var st unix.Stat_t

@@ -17,6 +17,12 @@ type Layer struct {
 	Size   int64  `json:"diff-size"` // bytes, unpacked
 }
 
+// Usage is what files take that are in no image, in bytes, by the names of containers' layers and of volumes.
+type Usage struct {
+	Layers  map[string]int64 `json:"layers"`
+	Volumes map[string]int64 `json:"volumes"`
+}
+
 // Sizes tells how large images are.
 type Sizes struct{ layers map[string]Layer }
 

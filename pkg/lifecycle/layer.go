@@ -21,9 +21,36 @@ import (
 // there is its name alone: the record may lie in a directory that others could write to, and the place of layers is the caller's.
 type Layer struct {
 	// Name is that in [Runtime.Layers], "" for a layer that lies in the container's own directory, as [state.Changes].
-	Name string
+	Name  string
+	Image string // the id of the image
 	// Make makes it; own is the container's directory. What is left of it after an error is removed.
 	Make func(own *handle.Handle) error
+}
+
+// noted is what is written down of it.
+type noted struct {
+	Name  string `json:"name"`
+	Image string `json:"image"`
+}
+
+// layerOf is what was written down of a container's layer.
+func layerOf(d *state.Dir) (n noted, ok bool) {
+	ok = json.Unmarshal([]byte(d.Link(state.LayerLink)), &n) == nil && spec.ValidID(n.Name) == nil
+	return n, ok
+}
+
+// LayerOf is a container's layer, by its name in [Runtime.Layers], and the id of the image below it.
+func (r *Runtime) LayerOf(id string) (name, image string, err error) {
+	d, _, err := r.Root.Find(id)
+	if err != nil {
+		return "", "", err
+	}
+	defer d.Close()
+	n, ok := layerOf(d)
+	if !ok {
+		return "", "", fmt.Errorf("container %s changes no image in the store of images: its root is a directory, or what it changes lies beside its state", id)
+	}
+	return n.Name, n.Image, nil
 }
 
 // open makes the layer, which is written down before.
@@ -32,7 +59,7 @@ func (l *Layer) open(d *state.Dir) error {
 		return nil
 	}
 	if l.Name != "" {
-		if err := d.Note(state.LayerLink, l.Name); err != nil {
+		if err := d.Note(state.LayerLink, noted{l.Name, l.Image}); err != nil {
 			return err
 		}
 	}
@@ -54,14 +81,14 @@ func (r *Runtime) leaveLayer(d *state.Dir) {
 	if err != nil {
 		r.Warn("remove what the container has changed: " + err.Error())
 	}
-	var name string
-	if json.Unmarshal([]byte(d.Link(state.LayerLink)), &name) != nil || spec.ValidID(name) != nil || r.Layers == nil {
+	layer, ok := layerOf(d)
+	if !ok || r.Layers == nil {
 		return
 	}
-	r.LetGo(name)
+	r.LetGo(layer.Name)
 	room, err := handle.OpenOwn(r.Layers())
 	if err == nil {
-		err = r.wipeIn(room, name)
+		err = r.wipeIn(room, layer.Name)
 		room.Close()
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -53,7 +53,7 @@ func TestVolumeErrors(t *testing.T) {
 		"":                      "incorrect volume format",
 		":/x":                   "incorrect volume format",
 		"/a:/b:ro:x":            "incorrect volume format",
-		"data:/x":               "for a directory here write ./data",
+		"a/b:/x":                "a directory here is ./a/b",
 		"/a:b":                  `invalid container path "b", must be an absolute path`,
 		"/a:ro,foo":             `invalid container path "ro,foo", must be an absolute path`,
 		"/a:ro,rw":              `invalid container path "ro,rw"`,
@@ -101,9 +101,10 @@ func TestMountFlag(t *testing.T) {
 		}
 	}
 	for v, want := range map[string]string{
-		"":                                     "named volumes do not exist yet",
-		"dst=/x":                               "named volumes do not exist yet",
-		"type=volume,src=a,dst=/x":             "named volumes do not exist yet",
+		"":                          "the path inside is missing",
+		"dst=/x":                    "type volume needs src=NAME",
+		"type=volume,src=/a,dst=/x": "type volume needs src=NAME",
+
 		"type=image,src=a,dst=/x":              "type image is not supported yet",
 		"type=foo,dst=/x":                      `invalid filesystem type "foo"`,
 		"type=bind,dst=/x":                     "type bind needs src=HOST-DIR",

@@ -45,7 +45,7 @@ func parseMount(v string) (mountWish, error) {
 	case "overlay":
 		w.overlay = true
 	case "volume", "":
-		return w, fmt.Errorf("named volumes do not exist yet: want type=bind,src=HOST-DIR,dst=DIR or type=tmpfs,dst=DIR")
+		w.kind = "volume"
 	case "image":
 		return w, fmt.Errorf("type image is not supported yet")
 	default:
@@ -58,6 +58,11 @@ func parseMount(v string) (mountWish, error) {
 	}
 	if err := destination(w.destination); err != nil {
 		return w, err
+	}
+	if w.kind == "volume" {
+		if w.named, w.source = w.source, ""; w.named == "" || strings.Contains(w.named, "/") {
+			return w, fmt.Errorf("type volume needs src=NAME; for a directory here write type=bind,src=DIR")
+		}
 	}
 	if (w.kind == "bind" || w.overlay) && (w.source == "" || strings.IndexByte(w.source, 0) >= 0) {
 		return w, fmt.Errorf("type %s needs src=HOST-DIR", w.kind)

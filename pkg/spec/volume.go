@@ -16,6 +16,8 @@ import (
 // volume is what -v or --mount says, before anything has been looked at.
 type volume struct {
 	source, destination string
+	named               string // a volume's name, in place of the source
+	noCopy              bool   // what the image has in its place is not copied into a new one
 	overlay             bool
 	upper, work         string
 	relabel             bool
@@ -82,6 +84,9 @@ func (b *builder) volumeFlag(v string) (specs.Mount, error) {
 	if err != nil {
 		return specs.Mount{}, err
 	}
+	if vol.named != "" && vol.destination == "" {
+		return specs.Mount{}, fmt.Errorf("volume %s has no place in the container, %[1]s:/DIR; a directory here is ./%[1]s", vol.named)
+	}
 	if vol.destination == "" { // -v DIR is -v DIR:DIR
 		vol.destination = b.abs(vol.source)
 	}
@@ -97,8 +102,12 @@ func parseVolume(v string) (volume, error) {
 		return vol, fmt.Errorf("incorrect volume format, should be host-dir[:ctr-dir[:option]]")
 	case strings.IndexByte(vol.source, 0) >= 0:
 		return vol, fmt.Errorf("NUL byte in %q", vol.source)
+	case vol.source[0] != '/' && vol.source[0] != '.' && strings.Contains(vol.source, "/"):
+		return vol, fmt.Errorf("%q is no name of a volume: a directory here is ./%[1]s", vol.source)
 	case vol.source[0] != '/' && vol.source[0] != '.':
-		return vol, fmt.Errorf("named volumes do not exist yet: for a directory here write ./%s", vol.source)
+		vol.named, vol.source = vol.source, ""
+	}
+	switch {
 	case len(parts) == 1:
 		return vol, nil
 	}
@@ -151,7 +160,8 @@ func (v *volume) option(word string) error {
 		return fmt.Errorf("option U is not supported: it would give your files to other ids: use --userns keep-id")
 	case "idmap":
 		return fmt.Errorf("option idmap is not supported yet")
-	case "copy", "nocopy": // about named volumes; podman accepts them for directories, too
+	case "copy", "nocopy": // podman accepts them for directories, too
+		v.noCopy = key == "nocopy"
 	case "upperdir":
 		v.upper = value
 	case "workdir":
@@ -223,6 +233,9 @@ func (w *Wish) sources() (paths []string) {
 
 // bind looks at the source and makes the mount.
 func (b *builder) bind(v volume) (specs.Mount, error) {
+	if err := b.resolve(&v); err != nil {
+		return specs.Mount{}, err
+	}
 	source := b.abs(v.source)
 	h, err := b.typed(v.source)
 	if err != nil {
@@ -239,6 +252,18 @@ func (b *builder) bind(v volume) (specs.Mount, error) {
 	}
 	options, err := mountOptions(v.words, bindDefaults())
 	return specs.Mount{Destination: v.destination, Type: "bind", Source: source, Options: options}, err
+}
+
+// resolve finds a named volume.
+func (b *builder) resolve(v *volume) (err error) {
+	switch {
+	case v.named == "":
+		return nil
+	case b.wish.Volume == nil:
+		return fmt.Errorf("there are no named volumes here: a directory is ./%s", v.named)
+	}
+	v.source, err = b.wish.Volume(v.named, v.destination, !v.noCopy)
+	return err
 }
 
 func (b *builder) overlay(v volume, source *handle.Handle) (specs.Mount, error) {

@@ -28,10 +28,13 @@ type Wish struct {
 	GroupAdd                []string
 
 	Volumes, Mounts, Tmpfs []string
-	Devices                []string
-	ReadOnly               bool
-	Cow                    bool // the working directory (or the whole Rootfs) is copy-on-write
-	Protect, NoProtect     []string
+	// Volume finds a named volume, which is made where there is none; place is where it is to be, and copies that what the root
+	// has there is copied into a new one. Nil: there are none.
+	Volume             func(name, place string, copies bool) (dir string, err error) `json:"-"`
+	Devices            []string
+	ReadOnly           bool
+	Cow                bool // the working directory (or the whole Rootfs) is copy-on-write
+	Protect, NoProtect []string
 
 	CapAdd, CapDrop, Ulimits, SecurityOpt, Annotations []string
 

@@ -18,7 +18,7 @@ const (
 	SpecFile   = "spec.json"  // what it was made from, which few verbs need; written before RecordFile
 	PidLink    = "pid"        // a link to "PID BEGIN BOOT", of an init too: leads to the process without the record, which may be damaged
 	groupLink  = "group"      // a link to the cgroup2.Placement as JSON: what is made before there is a record can be removed
-	LayerLink  = "layer"      // a link to the name of what the container changes of an image's layers, as JSON
+	LayerLink  = "layer"      // a link to what the container changes of an image's layers, as JSON
 	Changes    = "changes"    // a directory of what the container changes of an image's layers, where the store cannot have it
 	ShareLink  = "share"      // a link to the groups of resctrl that end with the container, as JSON
 	StartFile  = "start"      // the socket on which a created container waits; gone once it was started

@@ -1,0 +1,200 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"go.podman.io/storage/pkg/archive"
+	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/handle"
+	"sandbox/pkg/image"
+	"sandbox/pkg/printable"
+)
+
+// container is one of an image, as far as the store knows it: sandbox says which.
+type container struct {
+	layer, image string // by their names in the store
+}
+
+// flags adds the words that nobody types.
+func (c *container) flags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&c.layer, "layer", "", "what the container has changed")
+	f.StringVar(&c.image, "image", "", "the image of it")
+	_, _ = f.MarkHidden("layer"), f.MarkHidden("image")
+}
+
+// below is the image of it, with the directories of its layers.
+func (c *container) below(s *opened) (*image.Image, []string, error) {
+	img, err := s.find(c.image)
+	if err != nil {
+		return nil, nil, fmt.Errorf("the image that the container is of: %w", err)
+	}
+	layers, err := img.Layers(s.found)
+	return img, layers.Dirs, err
+}
+
+// enter makes what it has changed the working directory: the container may run, and exchange what it likes below that.
+func (c *container) enter(s *opened) error {
+	dir, err := s.found.Changed(c.layer)
+	if err != nil {
+		return fmt.Errorf("what the container has changed: %w", err)
+	}
+	defer dir.Close()
+	return unix.Fchdir(dir.FD)
+}
+
+func diffCommand() *cobra.Command {
+	var c container
+	var format string
+	cmd := &cobra.Command{Use: "diff [flags] ID|IMAGE", Args: cobra.NoArgs}
+	c.flags(cmd)
+	cmd.Flags().StringVar(&format, "format", "", "`FORMAT` json")
+	cmd.RunE = func(*cobra.Command, []string) error {
+		if format != "" && format != "json" {
+			return fmt.Errorf("--format %q: want json", format)
+		}
+		s, err := openStore()
+		if err != nil {
+			return err
+		}
+		defer s.Free()
+		list, err := c.changes(s)
+		if err != nil {
+			return err
+		}
+		return printChanges(list, format)
+	}
+	return cmd
+}
+
+// changes are those of a container, or without one of an image's topmost layer.
+func (c *container) changes(s *opened) ([]archive.Change, error) {
+	img, dirs, err := c.below(s)
+	switch {
+	case err != nil:
+		return nil, err
+	case c.layer == "":
+		return s.Changes("", img.Top)
+	}
+	if err := c.enter(s); err != nil {
+		return nil, err
+	}
+	list, err := archive.OverlayChanges(dirs, ".")
+	return slices.DeleteFunc(list, func(c archive.Change) bool { return slices.Contains(mounted, c.Path) }), err
+}
+
+// mounted are places that a start made to mount something there: as podman does, nobody is told of them.
+var mounted = []string{"/dev", "/etc/hostname", "/etc/hosts", "/etc/mtab", "/etc/resolv.conf", "/proc", "/run", "/run/.containerenv", "/run/secrets", "/sys"}
+
+// changeWords are podman's, by the kind of a change.
+var changeWords = map[archive.ChangeType]string{archive.ChangeModify: "changed", archive.ChangeAdd: "added", archive.ChangeDelete: "deleted"}
+
+func printChanges(list []archive.Change, format string) error {
+	slices.SortFunc(list, func(a, b archive.Change) int { return strings.Compare(a.Path, b.Path) })
+	if format == "json" {
+		byKind := map[string][]string{}
+		for _, c := range list {
+			byKind[changeWords[c.Kind]] = append(byKind[changeWords[c.Kind]], c.Path)
+		}
+		return printJSON(byKind)
+	}
+	for _, c := range list {
+		if _, err := fmt.Printf("%s %s\n", c.Kind, printable.Text(c.Path)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func exportCommand() *cobra.Command {
+	var c container
+	var output string
+	cmd := &cobra.Command{Use: "export [flags] ID", Args: cobra.NoArgs}
+	c.flags(cmd)
+	cmd.Flags().StringVarP(&output, "output", "o", "", "write `FILE` (default: standard output)")
+	cmd.RunE = func(*cobra.Command, []string) error {
+		if err := noTerminal(output); err != nil {
+			return err
+		}
+		s, err := openStore()
+		if err != nil {
+			return err
+		}
+		defer s.Free()
+		_, dirs, err := c.below(s)
+		if err != nil {
+			return err
+		}
+		changed, err := s.found.Changed(c.layer)
+		if err != nil {
+			return fmt.Errorf("what the container has changed: %w", err)
+		}
+		defer changed.Close()
+		return into(output, func(w io.Writer) error { return exportTo(w, s.GraphRoot(), changed, dirs) })
+	}
+	return cmd
+}
+
+// exportTo writes what a container sees as its root: its own layer and those of its image, mounted once more, for reading.
+func exportTo(w io.Writer, graph string, changed *handle.Handle, layers []string) error {
+	root, err := mountAll(graph, changed, layers)
+	if err != nil {
+		return fmt.Errorf("mount what the container sees: %w", err)
+	}
+	defer unix.Close(root)
+	return tarOf(w, root, &archive.TarOptions{Compression: archive.Uncompressed})
+}
+
+// mountAll opens an overlay of directories, the topmost first, that nothing can be written to. It has no place in the end.
+func mountAll(graph string, changed *handle.Handle, layers []string) (root int, err error) {
+	// By descriptors, whose paths are short, so that all fit into the page of options, and have no comma or colon.
+	var lower []string
+	if changed != nil {
+		lower = append(lower, changed.Name())
+	}
+	for _, dir := range layers {
+		fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return -1, &os.PathError{Op: "open", Path: dir, Err: err}
+		}
+		defer unix.Close(fd)
+		lower = append(lower, fmt.Sprintf("/proc/self/fd/%d", fd))
+	}
+	place, err := os.MkdirTemp(graph, ".sandbox-export-")
+	if err != nil {
+		return -1, err
+	}
+	defer os.Remove(place)
+	if len(lower) == 1 { // overlayfs wants two without an upper one
+		lower = append(lower, place)
+	}
+	options := "lowerdir=" + strings.Join(lower, ":")
+	if os.Getenv(rootlessVariable) != "" {
+		options += ",userxattr"
+	}
+	if err := unix.Mount("overlay", place, "overlay", unix.MS_RDONLY|unix.MS_NODEV|unix.MS_NOSUID, options); err != nil {
+		return -1, err
+	}
+	root, err = unix.Open(place, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	return root, errors.Join(err, unix.Unmount(place, unix.MNT_DETACH))
+}
+
+// tarOf writes an archive of a directory. The process goes there: no path leads to it that somebody could exchange.
+func tarOf(w io.Writer, dir int, options *archive.TarOptions) error {
+	if err := unix.Fchdir(dir); err != nil {
+		return err
+	}
+	in, err := archive.TarWithOptions(".", options)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(w, in)
+	return errors.Join(err, in.Close())
+}

@@ -1,0 +1,195 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/opencontainers/go-digest"
+	"github.com/spf13/cobra"
+	"go.podman.io/storage/pkg/archive"
+	"golang.org/x/sys/unix"
+)
+
+// committed is how an image is made of a container.
+type committed struct {
+	container
+	author, message, format string
+	changes                 []string
+	quiet                   bool
+}
+
+func commitCommand() *cobra.Command {
+	var c committed
+	cmd := &cobra.Command{Use: "commit [flags] ID [IMAGE]", Args: cobra.MaximumNArgs(1)}
+	c.flags(cmd)
+	f := cmd.Flags()
+	f.StringVarP(&c.author, "author", "a", "", "")
+	f.StringArrayVarP(&c.changes, "change", "c", nil, "")
+	f.StringVarP(&c.format, "format", "f", "oci", "")
+	f.StringVarP(&c.message, "message", "m", "", "")
+	f.BoolVarP(&c.quiet, "quiet", "q", false, "")
+	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		s, err := openStore()
+		if err != nil {
+			return err
+		}
+		defer s.Free()
+		var names []string
+		if len(args) == 1 {
+			names = []string{whole(args[0])}
+		}
+		id, err := c.commit(s, names)
+		if err == nil {
+			fmt.Println(id)
+		}
+		return err
+	}
+	return cmd
+}
+
+// kinds are the media types of a manifest, a configuration and a layer that is not compressed: what the store has of a layer.
+type kinds struct{ manifest, config, layer types.MediaType }
+
+var formats = map[string]kinds{
+	"oci":    {types.OCIManifestSchema1, types.OCIConfigJSON, types.OCIUncompressedLayer},
+	"docker": {types.DockerManifestSchema2, types.DockerConfigJSON, types.DockerUncompressedLayer},
+}
+
+func (c *committed) commit(s *opened, names []string) (string, error) {
+	kind, ok := formats[c.format]
+	if !ok {
+		return "", fmt.Errorf("--format %q: want oci or docker", c.format)
+	}
+	img, dirs, err := c.below(s)
+	if err != nil {
+		return "", err
+	}
+	base, err := img.Raw()
+	if err != nil {
+		return "", err
+	}
+	config, err := v1.ParseConfigFile(bytes.NewReader(base))
+	if err != nil {
+		return "", fmt.Errorf("the configuration of image %s: %w", img.Called(), err)
+	}
+	layers, err := s.plainLayers(img.Top, kind.layer)
+	if err != nil {
+		return "", err
+	}
+	if len(layers) != len(config.RootFS.DiffIDs) {
+		return "", fmt.Errorf("image %s has %d layers, and its configuration says %d", img.Called(), len(layers), len(config.RootFS.DiffIDs))
+	}
+	own, err := c.spool(s, dirs, kind.layer)
+	if err != nil {
+		return "", fmt.Errorf("archive what the container has changed: %w", err)
+	}
+	defer own.file.Close()
+	if err := c.describe(config); err != nil {
+		return "", err
+	}
+	made, err := assemble(kind, config, append(layers, own))
+	if err != nil {
+		return "", err
+	}
+	return s.store(made, names, c.quiet)
+}
+
+// describe says in a configuration what is new.
+func (c *committed) describe(config *v1.ConfigFile) error {
+	now := v1.Time{Time: time.Now().UTC()}
+	config.Created, config.Author = now, c.author
+	if config.OS == "" {
+		config.OS, config.Architecture = "linux", runtime.GOARCH
+	}
+	config.History = append(config.History, v1.History{Created: now, Author: c.author, Comment: c.message, CreatedBy: "sandbox commit"})
+	for _, text := range c.changes {
+		if err := change(&config.Config, text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// assemble makes an image of layers, the lowest first.
+func assemble(kind kinds, config *v1.ConfigFile, layers []*plainLayer) (v1.Image, error) {
+	made := mutate.ConfigMediaType(mutate.MediaType(empty.Image, kind.manifest), kind.config)
+	config.RootFS = v1.RootFS{Type: "layers"}
+	for _, l := range layers {
+		var err error
+		if made, err = mutate.Append(made, mutate.Addendum{Layer: l, MediaType: l.kind}); err != nil {
+			return nil, err
+		}
+		config.RootFS.DiffIDs = append(config.RootFS.DiffIDs, l.hash)
+	}
+	return mutate.ConfigFile(made, config)
+}
+
+// plainLayer is a layer that is not compressed, so that nothing of it need be read to know what it is called.
+type plainLayer struct {
+	hash v1.Hash
+	size int64
+	kind types.MediaType
+	open func() (io.ReadCloser, error)
+	file *os.File // of one that is new
+}
+
+func (l *plainLayer) Digest() (v1.Hash, error)             { return l.hash, nil }
+func (l *plainLayer) DiffID() (v1.Hash, error)             { return l.hash, nil }
+func (l *plainLayer) Size() (int64, error)                 { return l.size, nil }
+func (l *plainLayer) MediaType() (types.MediaType, error)  { return l.kind, nil }
+func (l *plainLayer) Compressed() (io.ReadCloser, error)   { return l.open() }
+func (l *plainLayer) Uncompressed() (io.ReadCloser, error) { return l.open() }
+
+// plainLayers are a layer of the store and those below it, the lowest first.
+func (s *opened) plainLayers(top string, kind types.MediaType) (list []*plainLayer, err error) {
+	for id := top; id != ""; {
+		layer, err := s.Layer(id)
+		if err != nil {
+			return nil, fmt.Errorf("layer %.12s: %w", id, err)
+		}
+		hash, err := v1.NewHash(layer.UncompressedDigest.String())
+		if err != nil {
+			return nil, fmt.Errorf("layer %.12s: nobody has written down what it holds: %w", id, err)
+		}
+		stored := &storedLayer{s, id, hash}
+		list = append([]*plainLayer{{hash: hash, size: layer.UncompressedSize, kind: kind, open: stored.Uncompressed}}, list...)
+		id = layer.Parent
+	}
+	return list, nil
+}
+
+// spool archives what the container has changed in a file that has no name, as whoever unpacks it expects it: what it has
+// removed as empty files with such names, and nothing that was put there for one id alone.
+func (c *committed) spool(s *opened, layers []string, kind types.MediaType) (*plainLayer, error) {
+	f, err := os.OpenFile(s.GraphRoot(), unix.O_TMPFILE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	changed, err := s.found.Changed(c.layer)
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	defer changed.Close()
+	sum := digest.SHA256.Digester()
+	err = tarOf(io.MultiWriter(f, sum.Hash()), changed.FD, &archive.TarOptions{
+		Compression: archive.Uncompressed, WhiteoutFormat: archive.OverlayWhiteoutFormat, WhiteoutData: layers,
+		ExcludePatterns: []string{"etc/apt/apt.conf.d/99sandbox"},
+	})
+	size, seekErr := f.Seek(0, io.SeekCurrent)
+	if err = errors.Join(err, seekErr); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return &plainLayer{
+		hash: v1.Hash{Algorithm: "sha256", Hex: sum.Digest().Encoded()}, size: size, kind: kind, file: f,
+		open: func() (io.ReadCloser, error) { return os.Open(byDescriptor(f)) },
+	}, nil
+}
