@@ -20,6 +20,7 @@ import (
 // container is one of an image, as far as the store knows it: sandbox says which.
 type container struct {
 	layer, image string // by their names in the store
+	keep         string // the caller's ids in it, where those are not 0:0 (image.Keeper)
 }
 
 // flags adds the words that nobody types.
@@ -27,7 +28,10 @@ func (c *container) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&c.layer, "layer", "", "what the container has changed")
 	f.StringVar(&c.image, "image", "", "the image of it")
-	_, _ = f.MarkHidden("layer"), f.MarkHidden("image")
+	f.StringVar(&c.keep, "keep", "", "the caller's ids in it")
+	for _, name := range []string{"layer", "image", "keep"} {
+		_ = f.MarkHidden(name)
+	}
 }
 
 // below is the image of it, with the directories of its layers.
@@ -36,8 +40,21 @@ func (c *container) below(s *opened) (*image.Image, []string, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("the image that the container is of: %w", err)
 	}
-	layers, err := img.Layers(s.found)
+	keeper, err := image.ParseKeeper(c.keep)
+	if err != nil {
+		return nil, nil, err
+	}
+	layers, _, err := img.LayersFor(s.found, keeper)
 	return img, layers.Dirs, err
+}
+
+// owners are how those of the container's files are numbered here.
+func (c *container) owners() (*archive.TarOptions, error) {
+	keeper, err := image.ParseKeeper(c.keep)
+	if err != nil || keeper == nil {
+		return &archive.TarOptions{Compression: archive.Uncompressed}, err
+	}
+	return shifted(keeper)
 }
 
 // enter makes what it has changed the working directory: the container may run, and exchange what it likes below that.
@@ -137,19 +154,18 @@ func exportCommand() *cobra.Command {
 			return fmt.Errorf("what the container has changed: %w", err)
 		}
 		defer changed.Close()
-		return into(output, func(w io.Writer) error { return exportTo(w, s.GraphRoot(), changed, dirs) })
+		options, err := c.owners()
+		if err != nil {
+			return err
+		}
+		root, err := mountAll(s.GraphRoot(), changed, dirs)
+		if err != nil {
+			return fmt.Errorf("mount what the container sees: %w", err)
+		}
+		defer unix.Close(root)
+		return into(output, func(w io.Writer) error { return tarOf(w, root, options) })
 	}
 	return cmd
-}
-
-// exportTo writes what a container sees as its root: its own layer and those of its image, mounted once more, for reading.
-func exportTo(w io.Writer, graph string, changed *handle.Handle, layers []string) error {
-	root, err := mountAll(graph, changed, layers)
-	if err != nil {
-		return fmt.Errorf("mount what the container sees: %w", err)
-	}
-	defer unix.Close(root)
-	return tarOf(w, root, &archive.TarOptions{Compression: archive.Uncompressed})
 }
 
 // mountAll opens an overlay of directories, the topmost first, that nothing can be written to. It has no place in the end.
@@ -167,18 +183,18 @@ func mountAll(graph string, changed *handle.Handle, layers []string) (root int, 
 		defer unix.Close(fd)
 		lower = append(lower, fmt.Sprintf("/proc/self/fd/%d", fd))
 	}
-	place, err := os.MkdirTemp(graph, ".sandbox-export-")
-	if err != nil {
-		return -1, err
-	}
-	defer os.Remove(place)
-	if len(lower) == 1 { // overlayfs wants two without an upper one
-		lower = append(lower, place)
+	if len(lower) == 1 { // overlayfs wants two
+		return unix.Open(layers[0], unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	}
 	options := "lowerdir=" + strings.Join(lower, ":")
 	if os.Getenv(rootlessVariable) != "" {
 		options += ",userxattr"
 	}
+	place, err := os.MkdirTemp(graph, ".sandbox-export-")
+	if err != nil {
+		return -1, err
+	}
+	defer os.Remove(place)
 	if err := unix.Mount("overlay", place, "overlay", unix.MS_RDONLY|unix.MS_NODEV|unix.MS_NOSUID, options); err != nil {
 		return -1, err
 	}

@@ -179,11 +179,13 @@ func (c *committed) spool(s *opened, layers []string, kind types.MediaType) (*pl
 		return nil, errors.Join(err, f.Close())
 	}
 	defer changed.Close()
+	options, err := c.owners()
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	options.WhiteoutFormat, options.WhiteoutData, options.ExcludePatterns = archive.OverlayWhiteoutFormat, layers, []string{"etc/apt/apt.conf.d/99sandbox"}
 	sum := digest.SHA256.Digester()
-	err = tarOf(io.MultiWriter(f, sum.Hash()), changed.FD, &archive.TarOptions{
-		Compression: archive.Uncompressed, WhiteoutFormat: archive.OverlayWhiteoutFormat, WhiteoutData: layers,
-		ExcludePatterns: []string{"etc/apt/apt.conf.d/99sandbox"},
-	})
+	err = tarOf(io.MultiWriter(f, sum.Hash()), changed.FD, options)
 	size, seekErr := f.Seek(0, io.SeekCurrent)
 	if err = errors.Join(err, seekErr); err != nil {
 		return nil, errors.Join(err, f.Close())

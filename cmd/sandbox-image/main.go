@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync/atomic"
 
 	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
@@ -31,7 +32,11 @@ func main() {
 // plain are the library's own messages as lines of ours.
 type plain struct{}
 
+// complaints counts them: what it cannot read, it leaves out of an archive, and says so here only.
+var complaints atomic.Int64
+
 func (plain) Format(e *logrus.Entry) ([]byte, error) {
+	complaints.Add(1)
 	return []byte("sandbox: " + printable.Text(e.Message) + "\n"), nil
 }
 
@@ -81,6 +86,6 @@ func command() *cobra.Command {
 	}
 	root.AddCommand(pullCommand(), loadCommand(), importCommand(), rmiCommand(), tagCommand(), untagCommand(),
 		saveCommand(), pushCommand(), loginCommand(), logoutCommand(), pruneCommand(),
-		commitCommand(), diffCommand(), exportCommand(), volumeCommand(), fillCommand(), usageCommand())
+		commitCommand(), diffCommand(), exportCommand(), volumeCommand(), fillCommand(), usageCommand(), shiftCommand())
 	return root
 }

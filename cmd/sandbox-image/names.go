@@ -121,7 +121,7 @@ func (s *opened) remove(args []string, force, ignore bool) error {
 	if failed != nil {
 		return &exitError{oneLine(failed), status}
 	}
-	return nil
+	return s.dropShifted()
 }
 
 func (s *opened) removeOne(img *image.Image, typed string, force bool) error {

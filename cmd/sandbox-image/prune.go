@@ -44,7 +44,7 @@ func (s *opened) prune(all bool) error {
 			removed += gone
 		}
 		if removed == 0 {
-			return nil
+			return s.dropShifted()
 		}
 	}
 }

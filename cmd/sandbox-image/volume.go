@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"go.podman.io/storage/pkg/archive"
 	"go.podman.io/storage/pkg/chrootarchive"
+	"go.podman.io/storage/pkg/idtools"
 	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/image"
@@ -168,11 +169,15 @@ func volumeRemove() *cobra.Command {
 func fillCommand() *cobra.Command {
 	var c container
 	cmd := withStore("fill NAME PLACE", "", cobra.ExactArgs(2), func(s *opened, args []string) error {
-		_, dirs, err := c.below(s)
+		img, err := s.find(c.image)
 		if err != nil {
 			return err
 		}
-		root, err := mountAll(s.GraphRoot(), nil, dirs)
+		layers, err := img.Layers(s.found)
+		if err != nil {
+			return err
+		}
+		root, err := mountAll(s.GraphRoot(), nil, layers.Dirs)
 		if err != nil {
 			return err
 		}
@@ -185,15 +190,21 @@ func fillCommand() *cobra.Command {
 			return &fs.PathError{Op: "open", Path: args[1], Err: err}
 		}
 		defer unix.Close(from)
-		return copyTree(s.found.VolumePath(args[0]), from)
+		options, err := c.owners()
+		if err != nil {
+			return err
+		}
+		return copyTree(s.found.VolumePath(args[0]), from, options)
 	})
 	cmd.Hidden = true
 	c.flags(cmd)
 	return cmd
 }
 
-// copyTree copies what is in a directory, with owners, modes and extended attributes, and the directory's own.
-func copyTree(to string, from int) error {
+// copyTree copies what is in a directory, with owners, modes and extended attributes, and the directory's own. The options say
+// which owners others become.
+func copyTree(to string, from int, options *archive.TarOptions) error {
+	before := complaints.Load()
 	out, in := io.Pipe()
 	done := make(chan error, 1)
 	go func() {
@@ -201,14 +212,21 @@ func copyTree(to string, from int) error {
 		in.CloseWithError(err)
 		done <- err
 	}()
-	err := chrootarchive.UntarUncompressed(out, to, &archive.TarOptions{})
+	err := chrootarchive.UntarUncompressed(out, to, options)
 	out.CloseWithError(err)
 	if err = errors.Join(err, <-done); err != nil {
 		return err
+	}
+	if complaints.Load() != before {
+		return errors.New("not all of it could be read")
 	}
 	var st unix.Stat_t
 	if err := unix.Fstat(from, &st); err != nil {
 		return err
 	}
-	return errors.Join(os.Lchown(to, int(st.Uid), int(st.Gid)), unix.Chmod(to, st.Mode&0o7777))
+	owner, err := idtools.NewIDMappingsFromMaps(options.UIDMaps, options.GIDMaps).ToHost(idtools.IDPair{UID: int(st.Uid), GID: int(st.Gid)})
+	if err != nil {
+		return err
+	}
+	return errors.Join(os.Lchown(to, owner.UID, owner.GID), unix.Chmod(to, st.Mode&0o7777))
 }

@@ -104,8 +104,8 @@ func (a *app) aboutContainer(id string) (*lifecycle.Runtime, []string, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	layer, img, err := r.LayerOf(id)
-	return r, []string{"--layer=" + layer, "--image=" + img}, err
+	n, err := r.LayerOf(id)
+	return r, []string{"--layer=" + n.Name, "--image=" + n.Image, "--keep=" + n.Keep}, err
 }
 
 // typedFlags are the flags of a command as they were typed, but for some, and the end of them.

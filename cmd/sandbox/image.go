@@ -9,6 +9,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/opencontainers/runtime-spec/specs-go"
+
 	"sandbox/pkg/handle"
 	"sandbox/pkg/image"
 	"sandbox/pkg/lifecycle"
@@ -100,7 +102,7 @@ func (h *holder) end() error {
 }
 
 // goFrom makes the container one of an image, which has been found: nothing is made yet.
-func (f *runFlags) goFrom(r *lifecycle.Runtime, store *image.Store, o *lifecycle.Options) error {
+func (f *runFlags) goFrom(r *lifecycle.Runtime, store *image.Store, ids spec.IDs, o *lifecycle.Options) error {
 	img, err := f.find(r, store)
 	if err != nil {
 		return err
@@ -109,7 +111,8 @@ func (f *runFlags) goFrom(r *lifecycle.Runtime, store *image.Store, o *lifecycle
 	if err != nil {
 		return err
 	}
-	lay, err := img.Layers(store)
+	f.layer.keep = f.keeps(r, ids)
+	lay, err := f.layers(r, store, img)
 	if err != nil {
 		return err
 	}
@@ -132,13 +135,52 @@ func (f *runFlags) goFrom(r *lifecycle.Runtime, store *image.Store, o *lifecycle
 	return nil
 }
 
+// keeps are the caller's ids in the container, where an ordinary user has a range of ids and is not root there.
+func (f *runFlags) keeps(r *lifecycle.Runtime, ids spec.IDs) *image.Keeper {
+	uid, many := insideID(ids.UID, r.Caller.UID)
+	gid, more := insideID(ids.GID, r.Caller.GID)
+	if r.Caller.UID == 0 || !many || !more || uid == 0 && gid == 0 {
+		return nil
+	}
+	return &image.Keeper{UID: uid, GID: gid}
+}
+
+// insideID is what an id of the host is in a map; many says whether that has others too.
+func insideID(mapped []specs.LinuxIDMapping, id uint32) (inside uint32, many bool) {
+	for _, m := range mapped {
+		if id >= m.HostID && id-m.HostID < m.Size {
+			inside = m.ContainerID + id - m.HostID
+		}
+	}
+	return inside, len(mapped) > 1
+}
+
+// layers are those of the image. Where other ids are kept they are copied once, which is said.
+func (f *runFlags) layers(r *lifecycle.Runtime, store *image.Store, img *image.Image) (image.Layers, error) {
+	lay, there, err := img.LayersFor(store, f.layer.keep)
+	if err != nil || there {
+		return lay, err
+	}
+	sizes, err := store.Sizes()
+	if err != nil {
+		return lay, err
+	}
+	r.Warn(fmt.Sprintf("image %s is copied once, %s: with --userns %s its files have other owners", img.Called(), decimal(sizes.Of(img)), f.wish.Userns))
+	status, err := runImageProgram(r, nil, "shift", "--image="+img.ID, "--keep="+f.layer.keep.String())
+	if err == nil && status != 0 {
+		err = fmt.Errorf("image %s cannot be copied", img.Called())
+	}
+	return lay, err
+}
+
 // layer is where the container is to have what it changes.
 type layer struct {
 	room *handle.Handle // nil: the container's own directory
 	dir  string         // in it
 	mode uint32         // of the root
-	// image is the id of what is below it
+	// image is the id of what is below it, keep the caller's ids in the container
 	image string
+	keep  *image.Keeper
 }
 
 // changes decides on that: beside the store, or in the container's own directory where that is read-only or cannot carry an
@@ -156,7 +198,7 @@ func (f *runFlags) changes(r *lifecycle.Runtime, store *image.Store, img *image.
 		return err
 	}
 	f.layer.room, f.layer.dir, o.Layer.Name = room, filepath.Join(room.Path, name), name
-	o.Layer.Image = img.ID
+	o.Layer.Image, o.Layer.Keep = img.ID, f.layer.keep.String()
 	f.held = &holder{hold: func() error { return store.Hold(img, name) }}
 	return nil
 }

@@ -300,20 +300,20 @@ func (a *app) wished(r *lifecycle.Runtime, f *runFlags, form form, args []string
 	if f.publishAll && form != formImage {
 		return o, &usageError{errors.New("--publish-all: only an image says which ports it exposes; --publish publishes one"), 125}
 	}
-	if form == formImage {
-		store, err := a.imageStore(r)
-		if err == nil {
-			err = f.goFrom(r, store, &o)
-		}
-		if err != nil {
-			return o, err
-		}
-	}
 	ids, contract, err := r.ChooseIDs(w.Userns, w.Tree)
 	if err = cmp.Or(unknown, err); err != nil {
 		return o, err
 	}
 	o.Contract = contract
+	if form == formImage {
+		store, err := a.imageStore(r)
+		if err == nil {
+			err = f.goFrom(r, store, ids, &o)
+		}
+		if err != nil {
+			return o, err
+		}
+	}
 	var notices []spec.Notice
 	if o.Spec, notices, err = w.Spec(caller, ids); kernel.FilesRefused() {
 		// What could not be looked at may be what is to be hidden.

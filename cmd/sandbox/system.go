@@ -97,11 +97,11 @@ func (a *app) usage(r *lifecycle.Runtime, store *image.Store, containers []lifec
 	active := map[string]bool{}
 	made := used{Type: "Containers"}
 	for _, c := range containers {
-		layer, img, err := r.LayerOf(c.ID)
+		n, err := r.LayerOf(c.ID)
 		if err == nil {
-			active[img] = true
+			active[n.Image] = true
 		}
-		made.add(disk.Layers[layer], c.Status != state.Stopped)
+		made.add(disk.Layers[n.Name], c.Status != state.Stopped)
 	}
 	images, err := imageUsage(store, active)
 	volumes := used{Type: "Local Volumes"}

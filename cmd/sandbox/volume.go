@@ -27,7 +27,7 @@ func (a *app) volumes(r *lifecycle.Runtime, f *runFlags) func(name, place string
 		if i := f.wish.Image; !fresh || !copies || i == nil || i.Files.Empty(place) {
 			return path, nil
 		}
-		status, err := runImageProgram(r, nil, "fill", "--image="+f.layer.image, "--", name, place)
+		status, err := runImageProgram(r, nil, "fill", "--image="+f.layer.image, "--keep="+f.layer.keep.String(), "--", name, place)
 		if err == nil && status != 0 {
 			err = errors.New("what the image has there cannot be copied into the volume")
 		}

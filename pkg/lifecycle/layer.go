@@ -23,34 +23,36 @@ type Layer struct {
 	// Name is that in [Runtime.Layers], "" for a layer that lies in the container's own directory, as [state.Changes].
 	Name  string
 	Image string // the id of the image
+	Keep  string // the caller's ids in it (image.Keeper), for whoever reads its files
 	// Make makes it; own is the container's directory. What is left of it after an error is removed.
 	Make func(own *handle.Handle) error
 }
 
-// noted is what is written down of it.
-type noted struct {
+// LayerNote is what is written down of it.
+type LayerNote struct {
 	Name  string `json:"name"`
 	Image string `json:"image"`
+	Keep  string `json:"keep,omitempty"`
 }
 
 // layerOf is what was written down of a container's layer.
-func layerOf(d *state.Dir) (n noted, ok bool) {
+func layerOf(d *state.Dir) (n LayerNote, ok bool) {
 	ok = json.Unmarshal([]byte(d.Link(state.LayerLink)), &n) == nil && spec.ValidID(n.Name) == nil
 	return n, ok
 }
 
-// LayerOf is a container's layer, by its name in [Runtime.Layers], and the id of the image below it.
-func (r *Runtime) LayerOf(id string) (name, image string, err error) {
+// LayerOf is what was written down of a container's layer.
+func (r *Runtime) LayerOf(id string) (n LayerNote, err error) {
 	d, _, err := r.Root.Find(id)
 	if err != nil {
-		return "", "", err
+		return n, err
 	}
 	defer d.Close()
 	n, ok := layerOf(d)
 	if !ok {
-		return "", "", fmt.Errorf("container %s changes no image in the store of images: its root is a directory, or what it changes lies beside its state", id)
+		return n, fmt.Errorf("container %s changes no image in the store of images: its root is a directory, or what it changes lies beside its state", id)
 	}
-	return n.Name, n.Image, nil
+	return n, nil
 }
 
 // open makes the layer, which is written down before.
@@ -59,7 +61,7 @@ func (l *Layer) open(d *state.Dir) error {
 		return nil
 	}
 	if l.Name != "" {
-		if err := d.Note(state.LayerLink, noted{l.Name, l.Image}); err != nil {
+		if err := d.Note(state.LayerLink, LayerNote{l.Name, l.Image, l.Keep}); err != nil {
 			return err
 		}
 	}

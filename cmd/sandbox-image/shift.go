@@ -1,0 +1,136 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"go.podman.io/storage/pkg/archive"
+	"go.podman.io/storage/pkg/idtools"
+	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/image"
+)
+
+// shiftCommand is for sandbox alone: it makes the copy of an image for containers in which the caller has another id.
+func shiftCommand() *cobra.Command {
+	var c container
+	cmd := withStore("shift", "", cobra.NoArgs, func(s *opened, _ []string) error {
+		keeper, err := image.ParseKeeper(c.keep)
+		if err != nil || keeper == nil {
+			return errors.Join(errors.New("whose ids are kept?"), err)
+		}
+		img, err := s.find(c.image)
+		if err != nil {
+			return err
+		}
+		layers, err := img.Layers(s.found)
+		if err != nil {
+			return err
+		}
+		return s.shift(img.ID, keeper, layers.Dirs)
+	})
+	cmd.Hidden = true
+	c.flags(cmd)
+	return cmd
+}
+
+// shift makes it in a directory of another name, so that it is there as a whole or not at all.
+func (s *opened) shift(id string, k *image.Keeper, layers []string) error {
+	options, err := shifted(k)
+	if err != nil {
+		return err
+	}
+	room := s.found.ShiftedRoom()
+	if err := os.MkdirAll(room, 0o700); err != nil {
+		return err
+	}
+	temp, err := os.MkdirTemp(room, ".new-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(temp)
+	root, err := mountAll(s.GraphRoot(), nil, layers)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(root)
+	diff := filepath.Join(temp, "diff")
+	if err := os.Mkdir(diff, 0o755); err != nil {
+		return err
+	}
+	if err := copyTree(diff, root, options); err != nil {
+		return fmt.Errorf("copy the image: %w", err)
+	}
+	to := filepath.Dir(s.found.ShiftedPath(id, k))
+	if err := os.Rename(temp, to); err != nil && !errors.Is(err, unix.ENOTEMPTY) && !errors.Is(err, unix.EEXIST) {
+		return err
+	}
+	return nil // of two that were made at once the first is kept
+}
+
+// shifted are the owners of such a container's files as they are numbered here: our 0 is the caller, which is UID there, and the
+// ids below that one follow.
+func shifted(k *image.Keeper) (*archive.TarOptions, error) {
+	uids, err := around("/proc/self/uid_map", int(k.UID))
+	if err != nil {
+		return nil, err
+	}
+	gids, err := around("/proc/self/gid_map", int(k.GID))
+	return &archive.TarOptions{Compression: archive.Uncompressed, UIDMaps: uids, GIDMaps: gids}, err
+}
+
+func around(file string, kept int) ([]idtools.IDMap, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	count := 0 // of ids that we have, from 0 on
+	for line := range strings.Lines(string(data)) {
+		var inside, outside, size int
+		if _, err := fmt.Sscan(line, &inside, &outside, &size); err == nil {
+			count = max(count, inside+size)
+		}
+	}
+	if kept >= count {
+		return nil, fmt.Errorf("%d ids are given to you, and %d is to be kept", count, kept)
+	}
+	maps := []idtools.IDMap{{ContainerID: kept, HostID: 0, Size: 1}}
+	if kept > 0 {
+		maps = append(maps, idtools.IDMap{ContainerID: 0, HostID: 1, Size: kept})
+	}
+	if rest := count - kept - 1; rest > 0 {
+		maps = append(maps, idtools.IDMap{ContainerID: kept + 1, HostID: kept + 1, Size: rest})
+	}
+	return maps, nil
+}
+
+// dropShifted removes the copies of images that are gone.
+func (s *opened) dropShifted() error {
+	room := s.found.ShiftedRoom()
+	entries, err := os.ReadDir(room)
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	}
+	root, err := os.OpenRoot(room)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), ".") || s.Exists(image.ShiftedOf(e.Name())) {
+			continue
+		}
+		if err := root.RemoveAll(e.Name()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
