@@ -153,6 +153,9 @@ func into(path string, write func(io.Writer) error) error {
 	}
 	defer dir.Close()
 	fd, err := unix.Openat(int(dir.Fd()), name, unix.O_CREAT|unix.O_EXCL|unix.O_WRONLY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+	if errors.Is(err, unix.EEXIST) {
+		return fmt.Errorf("%s exists already: %w", path, err)
+	}
 	if err != nil {
 		return &fs.PathError{Op: "create", Path: path, Err: err}
 	}

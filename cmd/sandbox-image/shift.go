@@ -123,7 +123,7 @@ func (s *opened) dropShifted() error {
 	if err != nil {
 		return err
 	}
-	defer root.Close()
+	defer func() { _ = root.Close() }()
 	for _, e := range entries {
 		if strings.HasPrefix(e.Name(), ".") || s.Exists(image.ShiftedOf(e.Name())) {
 			continue
