@@ -28,11 +28,7 @@ func shiftCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		layers, err := img.Layers(s.found)
-		if err != nil {
-			return err
-		}
-		return s.shift(img.ID, keeper, layers.Dirs)
+		return s.shift(img, keeper)
 	})
 	cmd.Hidden = true
 	c.flags(cmd)
@@ -40,7 +36,7 @@ func shiftCommand() *cobra.Command {
 }
 
 // shift makes it in a directory of another name, so that it is there as a whole or not at all.
-func (s *opened) shift(id string, k *image.Keeper, layers []string) error {
+func (s *opened) shift(img *image.Image, k *image.Keeper) error {
 	options, err := shifted(k)
 	if err != nil {
 		return err
@@ -54,11 +50,11 @@ func (s *opened) shift(id string, k *image.Keeper, layers []string) error {
 		return err
 	}
 	defer os.RemoveAll(temp)
-	root, err := mountAll(s.GraphRoot(), nil, layers)
+	root, drop, err := s.mountImage(img)
 	if err != nil {
 		return err
 	}
-	defer unix.Close(root)
+	defer drop()
 	diff := filepath.Join(temp, "diff")
 	if err := os.Mkdir(diff, 0o755); err != nil {
 		return err
@@ -66,11 +62,36 @@ func (s *opened) shift(id string, k *image.Keeper, layers []string) error {
 	if err := copyTree(diff, root, options); err != nil {
 		return fmt.Errorf("copy the image: %w", err)
 	}
-	to := filepath.Dir(s.found.ShiftedPath(id, k))
+	to := filepath.Dir(s.found.ShiftedPath(img.ID, k))
 	if err := os.Rename(temp, to); err != nil && !errors.Is(err, unix.ENOTEMPTY) && !errors.Is(err, unix.EEXIST) {
 		return err
 	}
 	return nil // of two that were made at once the first is kept
+}
+
+// mountImage opens an image as a container would see it, by fuse-overlayfs where that has made the layers.
+func (s *opened) mountImage(img *image.Image) (root int, drop func(), err error) {
+	layers, err := img.Layers(s.found)
+	if err != nil {
+		return -1, nil, err
+	}
+	if !layers.Foreign {
+		root, err = mountAll(s.GraphRoot(), nil, layers.Dirs)
+		return root, func() { unix.Close(root) }, err
+	}
+	place, err := s.MountImage(img.ID, nil, "")
+	if err != nil {
+		return -1, nil, err
+	}
+	root, err = unix.Open(place, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		_, _ = s.UnmountImage(img.ID, true)
+		return -1, nil, err
+	}
+	return root, func() {
+		unix.Close(root)
+		_, _ = s.UnmountImage(img.ID, true) // the mount is in a namespace of ours, and ends with that
+	}, nil
 }
 
 // shifted are the owners of such a container's files as they are numbered here: our 0 is the caller, which is UID there, and the

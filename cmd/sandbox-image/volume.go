@@ -173,15 +173,11 @@ func fillCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		layers, err := img.Layers(s.found)
+		root, drop, err := s.mountImage(img)
 		if err != nil {
 			return err
 		}
-		root, err := mountAll(s.GraphRoot(), nil, layers.Dirs)
-		if err != nil {
-			return err
-		}
-		defer unix.Close(root)
+		defer drop()
 		from, err := unix.Openat2(root, args[1], &unix.OpenHow{Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS})
 		if errors.Is(err, unix.ENOTDIR) {
 			return nil // a file of the image, which the volume covers

@@ -165,8 +165,12 @@ func (f *runFlags) layers(r *lifecycle.Runtime, store *image.Store, img *image.I
 	if err != nil {
 		return lay, err
 	}
-	r.Warn(fmt.Sprintf("image %s is copied once, %s: with --userns %s its files have other owners", img.Called(), decimal(sizes.Of(img)), f.wish.Userns))
-	status, err := runImageProgram(r, nil, "shift", "--image="+img.ID, "--keep="+f.layer.keep.String())
+	keep, why := f.layer.keep, "with --userns "+f.wish.Userns+" its files have other owners"
+	if keep == nil {
+		keep, why = &image.Keeper{}, "fuse-overlayfs made the store, whose layers the kernel does not understand"
+	}
+	r.Warn(fmt.Sprintf("image %s is copied once, %s: %s", img.Called(), decimal(sizes.Of(img)), why))
+	status, err := runImageProgram(r, nil, "shift", "--image="+img.ID, "--keep="+keep.String())
 	if err == nil && status != 0 {
 		err = fmt.Errorf("image %s cannot be copied", img.Called())
 	}

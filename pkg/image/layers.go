@@ -19,7 +19,7 @@ const maxLayers = 500
 // short names that the store has for them, of which 150 fit into the one page of options that mount(2) takes.
 type Layers struct {
 	Dirs []string
-	// Foreign: fuse-overlayfs made the store, whose marks of what a layer removes overlayfs may not know.
+	// Foreign: fuse-overlayfs unpacked them, whose marks of what a layer removes the kernel may not know.
 	Foreign bool
 }
 
@@ -54,7 +54,8 @@ func overlayLayers(homes []string, top string) (l Layers, err error) {
 		return l, fmt.Errorf("layer %s is not in %s: the image is damaged, `podman system check` or pulling it again mends that", top[:12], homes[0])
 	}
 	own := homes[at]
-	if _, err := os.Stat(filepath.Join(own, ".has-mount-program")); err == nil {
+	// The driver writes down whether it needs a program to mount, "true" or "false".
+	if by, err := read(filepath.Join(own, ".has-mount-program"), 16); err == nil && string(by) == "true" {
 		l.Foreign = true
 	}
 	names, err := shortNames(own, top)

@@ -10,7 +10,8 @@ import (
 // The layers of a store have the owners that podman's map gives them: the container's root is the caller. In a container in which
 // the caller keeps another id, as with --userns keep-id, root's files would be the caller's. An ordinary user can have no idmapped
 // mount of them (mount_setattr(2) asks for rights over the file system), so that such a container has a copy of all layers in one,
-// with the owners it wants. It is made once.
+// with the owners it wants. It is made once. So has any container of an image that fuse-overlayfs has unpacked: what its layers say
+// of files that are removed, the kernel may not understand.
 
 // Keeper are the ids that the caller has in such a container; nil is podman's map.
 type Keeper struct{ UID, GID uint32 }
@@ -51,11 +52,13 @@ func ShiftedOf(name string) string {
 
 // LayersFor are an image's for containers in which the caller has those ids; ok says whether they are there already.
 func (i *Image) LayersFor(s *Store, k *Keeper) (l Layers, ok bool, err error) {
-	if k == nil {
-		l, err = i.Layers(s)
+	if l, err = i.Layers(s); err != nil || k == nil && !l.Foreign {
 		return l, true, err
 	}
-	dir := s.ShiftedPath(i.ID, k)
-	_, err = os.Lstat(dir)
-	return Layers{Dirs: []string{dir}}, err == nil, nil
+	if k == nil {
+		k = &Keeper{}
+	}
+	l.Dirs = []string{s.ShiftedPath(i.ID, k)}
+	_, err = os.Lstat(l.Dirs[0])
+	return l, err == nil, nil
 }
