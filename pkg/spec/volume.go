@@ -61,7 +61,7 @@ func (b *builder) mounts() error {
 func (b *builder) add(m specs.Mount) error {
 	m.Destination = filepath.Clean(m.Destination)
 	if m.Destination == "/" {
-		return fmt.Errorf("the root itself cannot be mounted over")
+		return errOverRoot
 	}
 	if i := mountOn(b.theirs, m.Destination); i >= 0 {
 		return fmt.Errorf("%s: duplicate mount destination", m.Destination)
@@ -69,6 +69,8 @@ func (b *builder) add(m specs.Mount) error {
 	b.theirs = append(b.theirs, m)
 	return nil
 }
+
+var errOverRoot = errors.New("the root itself cannot be mounted over")
 
 func mountOn(mounts []specs.Mount, destination string) int {
 	for i, m := range mounts {
@@ -259,6 +261,8 @@ func (b *builder) resolve(v *volume) (err error) {
 	switch {
 	case v.named == "":
 		return nil
+	case filepath.Clean(v.destination) == "/":
+		return errOverRoot
 	case b.wish.Volume == nil:
 		return fmt.Errorf("there are no named volumes here: a directory is ./%s", v.named)
 	}
