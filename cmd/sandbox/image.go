@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -161,6 +162,9 @@ func (f *runFlags) layers(r *lifecycle.Runtime, store *image.Store, img *image.I
 	if err != nil || there {
 		return lay, err
 	}
+	if f.plans {
+		return lay, fmt.Errorf("image %s is not copied yet for --userns %s, and a plan makes nothing: run does", img.Called(), cmp.Or(f.wish.Userns, "auto"))
+	}
 	sizes, err := store.Sizes()
 	if err != nil {
 		return lay, err
@@ -240,6 +244,10 @@ func (f *runFlags) find(r *lifecycle.Runtime, store *image.Store) (*image.Image,
 	img, err := store.Find(f.image)
 	missing := errors.Is(err, image.ErrUnknown)
 	switch {
+	case missing && f.plans:
+		return nil, fmt.Errorf("%w in %s, and a plan pulls nothing", err, store.Graph)
+	case f.plans:
+		return img, err
 	case missing && f.pull == "never":
 		return nil, fmt.Errorf("%w in %s, and --pull=never", err, store.Graph)
 	case !missing && (err != nil || f.pull == "missing" || f.pull == "never"):

@@ -30,6 +30,7 @@ flags and forms of "sandbox run"; with a bundle the ID may be left out.`
 		if f.name == "" {
 			f.name = "ID"
 		}
+		f.plans = true
 		r, o, err := a.prepare(cmd, &f, args)
 		if err != nil {
 			return err

@@ -29,6 +29,7 @@ type runFlags struct {
 	name                          string
 	detach, keep, rm, interactive bool
 	init                          bool
+	plans                         bool // nothing is made: no volume, no image pulled or copied
 	own                           ownTerminal
 	entrypoint                    string
 	image, pull, platform         string

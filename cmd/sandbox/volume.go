@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -18,12 +19,18 @@ func (a *app) volumes(r *lifecycle.Runtime, f *runFlags) func(name, place string
 		if err != nil {
 			return "", err
 		}
+		path := store.VolumePath(name)
+		if f.plans {
+			if _, err := os.Lstat(path); err != nil || !image.VolumeName(name) {
+				return "", fmt.Errorf("volume %s is not there, and a plan makes nothing: sandbox volume create %[1]s", name)
+			}
+			return path, nil
+		}
 		fresh, unlock, err := store.Volume(name)
 		if err != nil {
 			return "", err
 		}
 		defer unlock()
-		path := store.VolumePath(name)
 		if i := f.wish.Image; !fresh || !copies || i == nil || i.Files.Empty(place) {
 			return path, nil
 		}
