@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"go.podman.io/storage/pkg/archive"
+	"go.podman.io/storage/pkg/idtools"
 	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/handle"
@@ -49,10 +50,10 @@ func (c *container) below(s *opened) (*image.Image, []string, error) {
 }
 
 // owners are how those of the container's files are numbered here.
-func (c *container) owners() (*archive.TarOptions, error) {
+func (c *container) owners() (*idtools.IDMappings, error) {
 	keeper, err := image.ParseKeeper(c.keep)
 	if err != nil || keeper == nil {
-		return &archive.TarOptions{Compression: archive.Uncompressed}, err
+		return &idtools.IDMappings{}, err
 	}
 	return shifted(keeper)
 }
@@ -94,16 +95,15 @@ func diffCommand() *cobra.Command {
 // changes are those of a container, or without one of an image's topmost layer.
 func (c *container) changes(s *opened) ([]archive.Change, error) {
 	img, dirs, err := c.below(s)
-	switch {
-	case err != nil:
-		return nil, err
-	case c.layer == "":
-		return s.Changes("", img.Top)
-	}
-	if err := c.enter(s); err != nil {
+	if err != nil {
 		return nil, err
 	}
-	list, err := archive.OverlayChanges(dirs, ".")
+	var list []archive.Change
+	if c.layer == "" {
+		list, err = s.Changes("", img.Top)
+	} else if err = c.enter(s); err == nil {
+		list, err = archive.OverlayChanges(dirs, ".")
+	}
 	return slices.DeleteFunc(list, func(c archive.Change) bool { return slices.Contains(mounted, c.Path) }), err
 }
 
@@ -154,7 +154,7 @@ func exportCommand() *cobra.Command {
 			return fmt.Errorf("what the container has changed: %w", err)
 		}
 		defer changed.Close()
-		options, err := c.owners()
+		ids, err := c.owners()
 		if err != nil {
 			return err
 		}
@@ -163,7 +163,7 @@ func exportCommand() *cobra.Command {
 			return fmt.Errorf("mount what the container sees: %w", err)
 		}
 		defer unix.Close(root)
-		return into(output, func(w io.Writer) error { return tarOf(w, root, options) })
+		return into(output, func(w io.Writer) error { return (&archiver{ids: ids}).archive(w, root) })
 	}
 	return cmd
 }
@@ -200,17 +200,4 @@ func mountAll(graph string, changed *handle.Handle, layers []string) (root int, 
 	}
 	root, err = unix.Open(place, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	return root, errors.Join(err, unix.Unmount(place, unix.MNT_DETACH))
-}
-
-// tarOf writes an archive of a directory. The process goes there: no path leads to it that somebody could exchange.
-func tarOf(w io.Writer, dir int, options *archive.TarOptions) error {
-	if err := unix.Fchdir(dir); err != nil {
-		return err
-	}
-	in, err := archive.TarWithOptions(".", options)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(w, in)
-	return errors.Join(err, in.Close())
 }

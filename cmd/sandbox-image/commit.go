@@ -15,7 +15,6 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/opencontainers/go-digest"
 	"github.com/spf13/cobra"
-	"go.podman.io/storage/pkg/archive"
 	"golang.org/x/sys/unix"
 )
 
@@ -38,15 +37,15 @@ func commitCommand() *cobra.Command {
 	f.StringVarP(&c.message, "message", "m", "", "")
 	f.BoolVarP(&c.quiet, "quiet", "q", false, "")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		names, err := allWhole(args)
+		if err != nil {
+			return err
+		}
 		s, err := openStore()
 		if err != nil {
 			return err
 		}
 		defer s.Free()
-		var names []string
-		if len(args) == 1 {
-			names = []string{whole(args[0])}
-		}
 		id, err := c.commit(s, names)
 		if err == nil {
 			fmt.Println(id)
@@ -69,7 +68,7 @@ func (c *committed) commit(s *opened, names []string) (string, error) {
 	if !ok {
 		return "", fmt.Errorf("--format %q: want oci or docker", c.format)
 	}
-	img, dirs, err := c.below(s)
+	img, _, err := c.below(s)
 	if err != nil {
 		return "", err
 	}
@@ -88,7 +87,7 @@ func (c *committed) commit(s *opened, names []string) (string, error) {
 	if len(layers) != len(config.RootFS.DiffIDs) {
 		return "", fmt.Errorf("image %s has %d layers, and its configuration says %d", img.Called(), len(layers), len(config.RootFS.DiffIDs))
 	}
-	own, err := c.spool(s, dirs, kind.layer)
+	own, err := c.spool(s, kind.layer)
 	if err != nil {
 		return "", fmt.Errorf("archive what the container has changed: %w", err)
 	}
@@ -167,9 +166,8 @@ func (s *opened) plainLayers(top string, kind types.MediaType) (list []*plainLay
 	return list, nil
 }
 
-// spool archives what the container has changed in a file that has no name, as whoever unpacks it expects it: what it has
-// removed as empty files with such names, and nothing that was put there for one id alone.
-func (c *committed) spool(s *opened, layers []string, kind types.MediaType) (*plainLayer, error) {
+// spool archives what the container has changed in a file that has no name.
+func (c *committed) spool(s *opened, kind types.MediaType) (*plainLayer, error) {
 	f, err := os.OpenFile(s.GraphRoot(), unix.O_TMPFILE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
@@ -179,13 +177,13 @@ func (c *committed) spool(s *opened, layers []string, kind types.MediaType) (*pl
 		return nil, errors.Join(err, f.Close())
 	}
 	defer changed.Close()
-	options, err := c.owners()
+	ids, err := c.owners()
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	options.WhiteoutFormat, options.WhiteoutData, options.ExcludePatterns = archive.OverlayWhiteoutFormat, layers, []string{"etc/apt/apt.conf.d/99sandbox"}
 	sum := digest.SHA256.Digester()
-	err = tarOf(io.MultiWriter(f, sum.Hash()), changed.FD, options)
+	made := &archiver{ids: ids, upper: true, except: []string{"etc/apt/apt.conf.d/99sandbox"}} // what one id alone has needed
+	err = made.archive(io.MultiWriter(f, sum.Hash()), changed.FD)
 	size, seekErr := f.Seek(0, io.SeekCurrent)
 	if err = errors.Join(err, seekErr); err != nil {
 		return nil, errors.Join(err, f.Close())

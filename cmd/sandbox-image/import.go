@@ -41,6 +41,10 @@ func importCommand() *cobra.Command {
 
 // importTar makes an image of FILE [NAME].
 func (s *opened) importTar(args []string, message string, changes []string, quiet bool) (string, error) {
+	as, err := allWhole(args[1:])
+	if err != nil {
+		return "", err
+	}
 	path, drop, err := plainArchive(args[0], s.GraphRoot())
 	if err != nil {
 		return "", err
@@ -49,10 +53,6 @@ func (s *opened) importTar(args []string, message string, changes []string, quie
 	img, err := fromTar(path, message, changes)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", args[0], err)
-	}
-	var as []string
-	if len(args) == 2 {
-		as = []string{whole(args[1])}
 	}
 	return s.store(img, as, quiet)
 }

@@ -120,7 +120,10 @@ func (s *opened) loadFile(path, typed, name string, quiet bool) (ids []string, e
 		}
 		names := d.RepoTags
 		if name != "" {
-			names = []string{whole(name)}
+			names = []string{name}
+		}
+		if names, err = allWhole(names); err != nil {
+			return ids, fmt.Errorf("%s: %w", typed, err)
 		}
 		id, err := s.store(img, names, quiet)
 		if err != nil {
@@ -168,7 +171,10 @@ func (s *opened) loadLayout(dir, name string, quiet bool) (string, error) {
 	}
 	var names []string
 	if as != "" {
-		names = []string{whole(as)}
+		names = []string{as}
+	}
+	if names, err = allWhole(names); err != nil {
+		return "", fmt.Errorf("%s: %w", dir, err)
 	}
 	id, err := s.store(img, names, quiet)
 	if err == nil {

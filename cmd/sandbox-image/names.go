@@ -15,15 +15,25 @@ import (
 func tagCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "tag IMAGE NAME...", Short: "Give an image more names", Args: cobra.MinimumNArgs(2)}
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
-		return named(args[0], func(s *opened, img *image.Image) error {
-			var names []string
-			for _, n := range args[1:] {
-				names = append(names, whole(n))
-			}
-			return s.AddNames(img.ID, names)
-		})
+		names, err := allWhole(args[1:])
+		if err != nil {
+			return err
+		}
+		return named(args[0], func(s *opened, img *image.Image) error { return s.AddNames(img.ID, names) })
 	}
 	return cmd
+}
+
+// allWhole are names that are to be given.
+func allWhole(typed []string) (names []string, err error) {
+	for _, t := range typed {
+		name, err := whole(t)
+		if err != nil {
+			return nil, err
+		}
+		names = append(names, name)
+	}
+	return names, nil
 }
 
 func untagCommand() *cobra.Command {

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"go.podman.io/storage/pkg/archive"
 	"go.podman.io/storage/pkg/idtools"
 	"golang.org/x/sys/unix"
 
@@ -37,7 +36,7 @@ func shiftCommand() *cobra.Command {
 
 // shift makes it in a directory of another name, so that it is there as a whole or not at all.
 func (s *opened) shift(img *image.Image, k *image.Keeper) error {
-	options, err := shifted(k)
+	ids, err := shifted(k)
 	if err != nil {
 		return err
 	}
@@ -45,7 +44,19 @@ func (s *opened) shift(img *image.Image, k *image.Keeper) error {
 	if err := os.MkdirAll(room, 0o700); err != nil {
 		return err
 	}
-	temp, err := os.MkdirTemp(room, ".new-")
+	unlock, err := lockRoom(room, unix.LOCK_EX)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	to := filepath.Dir(s.found.ShiftedPath(img.ID, k))
+	if _, err := os.Lstat(to); err == nil {
+		return nil // somebody else has made it meanwhile
+	}
+	if err := dropHalves(room); err != nil {
+		return err
+	}
+	temp, err := os.MkdirTemp(room, half)
 	if err != nil {
 		return err
 	}
@@ -59,14 +70,35 @@ func (s *opened) shift(img *image.Image, k *image.Keeper) error {
 	if err := os.Mkdir(diff, 0o755); err != nil {
 		return err
 	}
-	if err := copyTree(diff, root, options); err != nil {
+	if err := copyTree(diff, root, ids); err != nil {
 		return fmt.Errorf("copy the image: %w", err)
 	}
-	to := filepath.Dir(s.found.ShiftedPath(img.ID, k))
-	if err := os.Rename(temp, to); err != nil && !errors.Is(err, unix.ENOTEMPTY) && !errors.Is(err, unix.EEXIST) {
-		return err
+	return os.Rename(temp, to)
+}
+
+// half is how the names of copies begin that are being made, or were when somebody was killed.
+const half = ".new-"
+
+// lockRoom lets one at a time make a copy.
+func lockRoom(room string, how int) (unlock func(), err error) {
+	fd, err := unix.Open(room, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
 	}
-	return nil // of two that were made at once the first is kept
+	if err := unix.Flock(fd, how); err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	return func() { unix.Close(fd) }, nil
+}
+
+// dropHalves removes what was left; the room is locked.
+func dropHalves(room string) error {
+	left, err := filepath.Glob(filepath.Join(room, half+"*"))
+	for _, dir := range left {
+		err = errors.Join(err, os.RemoveAll(dir))
+	}
+	return err
 }
 
 // mountImage opens an image as a container would see it, by fuse-overlayfs where that has made the layers.
@@ -96,13 +128,13 @@ func (s *opened) mountImage(img *image.Image) (root int, drop func(), err error)
 
 // shifted are the owners of such a container's files as they are numbered here: our 0 is the caller, which is UID there, and the
 // ids below that one follow.
-func shifted(k *image.Keeper) (*archive.TarOptions, error) {
+func shifted(k *image.Keeper) (*idtools.IDMappings, error) {
 	uids, err := around("/proc/self/uid_map", int(k.UID))
 	if err != nil {
 		return nil, err
 	}
 	gids, err := around("/proc/self/gid_map", int(k.GID))
-	return &archive.TarOptions{Compression: archive.Uncompressed, UIDMaps: uids, GIDMaps: gids}, err
+	return idtools.NewIDMappingsFromMaps(uids, gids), err
 }
 
 func around(file string, kept int) ([]idtools.IDMap, error) {
@@ -139,6 +171,12 @@ func (s *opened) dropShifted() error {
 			return nil
 		}
 		return err
+	}
+	if unlock, err := lockRoom(room, unix.LOCK_EX|unix.LOCK_NB); err == nil {
+		defer unlock()
+		if err := dropHalves(room); err != nil {
+			return err
+		}
 	}
 	root, err := os.OpenRoot(room)
 	if err != nil {

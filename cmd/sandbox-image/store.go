@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -205,13 +206,23 @@ func chainIDs(diffs []digest.Digest) (ids []string) {
 // find is an image of the store by what somebody typed.
 func (s *opened) find(name string) (*image.Image, error) { return s.found.Find(name) }
 
-// whole is a name that is to be given, with its registry and tag.
-func whole(name string) string {
-	if !strings.Contains(filepath.Base(name), ":") {
-		name += ":latest"
+// isReference is the grammar of names with a registry and a tag (github.com/distribution/reference).
+var isReference = func() *regexp.Regexp {
+	const label, part = `[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?`, `[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*`
+	return regexp.MustCompile(`^(?:` + label + `(?:\.` + label + `)*|\[[0-9a-fA-F:]+\])(?::[0-9]+)?(?:/` + part + `)+:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$`)
+}()
+
+// whole is a name that is to be given, with its registry and tag. An error is what podman could not read in its store either.
+func whole(typed string) (string, error) {
+	full := typed
+	if !strings.Contains(filepath.Base(full), ":") {
+		full += ":latest"
 	}
-	if host, _, ok := strings.Cut(name, "/"); !ok || !strings.ContainsAny(host, ".:") && host != "localhost" {
-		name = "localhost/" + name
+	if host, _, ok := strings.Cut(full, "/"); !ok || !strings.ContainsAny(host, ".:") && host != "localhost" {
+		full = "localhost/" + full
 	}
-	return name
+	if !isReference.MatchString(full) {
+		return "", fmt.Errorf("%q is no name of an image: invalid reference format", typed)
+	}
+	return full, nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"go.podman.io/storage/pkg/directory"
+	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/image"
 )
@@ -38,8 +39,8 @@ func sizesIn(dir, below string) (map[string]int64, error) {
 	}
 	for _, e := range entries {
 		n, err := directory.Size(filepath.Join(dir, e.Name(), below))
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // it has ended
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) {
+			continue // it has ended, or is nothing of ours
 		}
 		if err != nil {
 			return nil, err

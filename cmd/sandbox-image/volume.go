@@ -24,7 +24,7 @@ import (
 func volumeCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "volume COMMAND", Short: "Directories that outlive containers, by names", Args: cobra.NoArgs}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
-	cmd.AddCommand(volumeCreate(), volumeList(), volumeInspect(), volumeRemove())
+	cmd.AddCommand(volumeCreate(), volumeList(), volumeInspect(), volumeRemove(), volumeExists())
 	return cmd
 }
 
@@ -51,11 +51,11 @@ func volumeCreate() *cobra.Command {
 				return fmt.Errorf("volume with name %s already exists", name)
 			}
 		}
-		_, unlock, err := s.found.Volume(name)
+		v, err := s.found.Volume(name)
 		if err != nil {
 			return err
 		}
-		unlock()
+		v.Unlock()
 		fmt.Println(name)
 		return nil
 	})
@@ -72,7 +72,8 @@ type shownVolume struct {
 
 // volumes are those that were typed, or all.
 func (s *opened) volumes(names []string) ([]shownVolume, error) {
-	if len(names) == 0 {
+	all := len(names) == 0
+	if all {
 		entries, err := os.ReadDir(s.found.VolumesPath())
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
@@ -84,13 +85,23 @@ func (s *opened) volumes(names []string) ([]shownVolume, error) {
 	list := make([]shownVolume, 0, len(names))
 	for _, name := range names {
 		path := s.found.VolumePath(name)
-		info, err := os.Lstat(filepath.Dir(path))
-		if !image.VolumeName(name) || err != nil || !info.IsDir() {
-			return nil, fmt.Errorf("no volume with name %q: no such volume", name)
+		info, err := os.Lstat(path)
+		if there := image.VolumeName(name) && err == nil && info.IsDir(); there {
+			list = append(list, shownVolume{name, "local", path, info.ModTime(), "local"})
+		} else if !all {
+			return nil, &exitError{fmt.Errorf("no volume with name %q: no such volume", name), 1}
 		}
-		list = append(list, shownVolume{name, "local", path, info.ModTime(), "local"})
 	}
 	return list, nil
+}
+
+func volumeExists() *cobra.Command {
+	return withStore("exists NAME", "Exit with 0 where a volume is, else with 1", cobra.ExactArgs(1), func(s *opened, args []string) error {
+		if _, err := s.volumes(args); err != nil {
+			os.Exit(1)
+		}
+		return nil
+	})
 }
 
 func volumeList() *cobra.Command {
@@ -142,27 +153,78 @@ func printJSON(value any) error {
 
 func volumeRemove() *cobra.Command {
 	var force bool
-	cmd := withStore("rm [flags] NAME...", "Remove volumes", cobra.MinimumNArgs(1), func(s *opened, args []string) error {
+	var absent []string
+	cmd := withStore("rm [flags] NAME...", "Remove volumes", cobra.ArbitraryArgs, func(s *opened, args []string) error {
+		if len(args)+len(absent) == 0 {
+			return errors.New("volume rm wants the name of a volume")
+		}
+		var failed error
+		for _, name := range absent {
+			if err := s.notOwn(name); !force || !errors.Is(err, errNoVolume) {
+				failed = errors.Join(failed, err)
+			}
+		}
 		for _, name := range args {
-			if _, err := s.volumes([]string{name}); err != nil {
-				if force {
-					continue
-				}
-				return &exitError{err, 1}
+			if err := s.removeVolume(name); err == nil {
+				fmt.Println(name)
+			} else if !force || !errors.Is(err, errNoVolume) {
+				failed = errors.Join(failed, err)
 			}
-			root, err := os.OpenRoot(s.found.VolumesPath())
-			if err == nil {
-				err = errors.Join(root.RemoveAll(name), root.Close())
-			}
-			if err != nil {
-				return err
-			}
-			fmt.Println(name)
+		}
+		if failed != nil {
+			return &exitError{oneLine(failed), 1}
 		}
 		return nil
 	})
+	cmd.Flags().StringArrayVar(&absent, "absent", nil, "said by sandbox: it is not there, or not ours")
+	_ = cmd.Flags().MarkHidden("absent")
 	cmd.Flags().BoolVarP(&force, "force", "f", false, "no error for one that is not there")
 	return cmd
+}
+
+var errNoVolume = errors.New("no such volume")
+
+// notOwn is what is wrong with a volume that is not there, or not ours.
+func (s *opened) notOwn(name string) error {
+	if _, err := s.volumes([]string{name}); err != nil {
+		return fmt.Errorf("no volume with name %q: %w", name, errNoVolume)
+	}
+	return fmt.Errorf("volume %s is podman's, which may have it in a container: podman volume rm %[1]s", name)
+}
+
+// removeVolume removes one of ours, which sandbox has locked.
+func (s *opened) removeVolume(name string) error {
+	if !s.found.OwnVolume(name) {
+		return s.notOwn(name)
+	}
+	root, err := os.OpenRoot(s.found.VolumesPath())
+	if err != nil {
+		return err
+	}
+	return errors.Join(root.RemoveAll(name), root.Close())
+}
+
+// fill copies a directory into a new volume. It is copied beside it first: one that was not copied to its end is copied again.
+func (s *opened) fill(name string, from int, ids *idtools.IDMappings) error {
+	data := s.found.VolumePath(name)
+	stage := filepath.Join(filepath.Dir(data), "_fill")
+	if _, err := os.Lstat(stage); err != nil { // nobody has begun
+		if names, err := os.ReadDir(data); err != nil || len(names) > 0 {
+			return err // somebody has put something there
+		}
+	}
+	if err := errors.Join(os.RemoveAll(stage), os.Mkdir(stage, 0o700)); err != nil {
+		return err
+	}
+	if err := copyTree(stage, from, ids); err != nil {
+		return errors.Join(err, os.RemoveAll(stage))
+	}
+	entries, err := os.ReadDir(stage)
+	for _, e := range entries {
+		to := filepath.Join(data, e.Name())
+		err = errors.Join(err, os.RemoveAll(to), os.Rename(filepath.Join(stage, e.Name()), to))
+	}
+	return errors.Join(err, likeIt(data, from, ids), os.Remove(stage))
 }
 
 // fillCommand is for sandbox alone, which has the volume locked.
@@ -186,41 +248,42 @@ func fillCommand() *cobra.Command {
 			return &fs.PathError{Op: "open", Path: args[1], Err: err}
 		}
 		defer unix.Close(from)
-		options, err := c.owners()
+		ids, err := c.owners()
 		if err != nil {
 			return err
 		}
-		return copyTree(s.found.VolumePath(args[0]), from, options)
+		return s.fill(args[0], from, ids)
 	})
 	cmd.Hidden = true
 	c.flags(cmd)
 	return cmd
 }
 
-// copyTree copies what is in a directory, with owners, modes and extended attributes, and the directory's own. The options say
-// which owners others become.
-func copyTree(to string, from int, options *archive.TarOptions) error {
-	before := complaints.Load()
+// copyTree copies what is in a directory, with owners, modes and extended attributes, and the directory's own. ids are how owners are
+// numbered there.
+func copyTree(to string, from int, ids *idtools.IDMappings) error {
 	out, in := io.Pipe()
 	done := make(chan error, 1)
 	go func() {
-		err := tarOf(in, from, &archive.TarOptions{Compression: archive.Uncompressed})
+		err := (&archiver{}).archive(in, from)
 		in.CloseWithError(err)
 		done <- err
 	}()
-	err := chrootarchive.UntarUncompressed(out, to, options)
+	err := chrootarchive.UntarUncompressed(out, to, &archive.TarOptions{UIDMaps: ids.UIDs(), GIDMaps: ids.GIDs()})
 	out.CloseWithError(err)
 	if err = errors.Join(err, <-done); err != nil {
 		return err
 	}
-	if complaints.Load() != before {
-		return errors.New("not all of it could be read")
-	}
+	return likeIt(to, from, ids)
+}
+
+// likeIt gives a directory the owner and the mode of another.
+func likeIt(to string, from int, ids *idtools.IDMappings) error {
 	var st unix.Stat_t
 	if err := unix.Fstat(from, &st); err != nil {
 		return err
 	}
-	owner, err := idtools.NewIDMappingsFromMaps(options.UIDMaps, options.GIDMaps).ToHost(idtools.IDPair{UID: int(st.Uid), GID: int(st.Gid)})
+	owner, err := ids.ToHost(idtools.IDPair{UID: int(st.Uid), GID: int(st.Gid)})
 	if err != nil {
 		return err
 	}

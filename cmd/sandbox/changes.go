@@ -7,9 +7,11 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/image"
 	"sandbox/pkg/lifecycle"
@@ -39,17 +41,33 @@ func (a *app) commit(cmd *cobra.Command) {
 			return a.become("commit", append(about, typed...))
 		}
 		if *pause {
-			if err := r.Pause(args[0]); err != nil {
+			resume, err := a.pauseFor(r, args[0])
+			if err != nil {
 				return err
 			}
-			defer func() {
-				if err := r.Resume(args[0]); err != nil {
-					a.warn("resume the container: " + err.Error())
-				}
-			}()
+			defer resume()
 		}
 		return a.commitTo(r, *iidfile, append(about, typed...))
 	}
+}
+
+// pauseFor stops a container that runs until resume is called. Signals end the other program, and this one goes on to that.
+func (a *app) pauseFor(r *lifecycle.Runtime, id string) (resume func(), err error) {
+	s, err := r.State(id)
+	if err != nil || s.Status != state.Running {
+		return func() {}, err
+	}
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT)
+	if err := r.Pause(id); err != nil {
+		return nil, err
+	}
+	return func() {
+		if err := r.Resume(id); err != nil {
+			a.warn("resume the container: " + err.Error())
+		}
+		signal.Stop(signals)
+	}, nil
 }
 
 // commitTo waits for the other program, and writes down the id that it prints.
@@ -66,22 +84,29 @@ func (a *app) commitTo(r *lifecycle.Runtime, iidfile string, args []string) erro
 	return outfile.Replace(iidfile, bytes.TrimSpace(id.Bytes()), 0o644)
 }
 
-func (a *app) diff(cmd *cobra.Command) {
+func (a *app) diff(cmd *cobra.Command) { a.diffOf(cmd, a.aboutContainer) }
+
+// imageDiff is `image diff`, for which a name is an image's.
+func (a *app) imageDiff(cmd *cobra.Command) {
+	a.diffOf(cmd, func(string) (*lifecycle.Runtime, []string, error) { return nil, nil, state.ErrNotExist })
+}
+
+func (a *app) diffOf(cmd *cobra.Command, about func(string) (*lifecycle.Runtime, []string, error)) {
 	cmd.Args = exactly(1)
 	cmd.Flags().String("format", "", "`FORMAT` json")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		_, about, err := a.aboutContainer(args[0])
+		_, what, err := about(args[0])
 		if errors.Is(err, state.ErrNotExist) {
 			img, _, _, unknown := a.oneImage(args[0])
 			if unknown != nil {
 				return fmt.Errorf("%s is neither a container nor an image here", args[0])
 			}
-			about, err = []string{"--image=" + img.ID}, nil
+			what, err = []string{"--image=" + img.ID}, nil
 		}
 		if err != nil {
 			return err
 		}
-		return a.become("diff", append(about, typedFlags(cmd.Flags())...))
+		return a.become("diff", append(what, typedFlags(cmd.Flags())...))
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -130,30 +131,50 @@ func (f *runFlags) goFrom(r *lifecycle.Runtime, store *image.Store, ids spec.IDs
 		Entrypoint: p.Entrypoint, Cmd: p.Cmd, Env: p.Env, User: p.User, Workdir: p.WorkingDir, Volumes: slices.Sorted(maps.Keys(p.Volumes)),
 	}
 	f.layer.mode, f.layer.image = lay.RootMode(), img.ID
+	o.Layer.Owner = rootOwner(r, lay, ids)
 	if f.publishAll {
-		f.expose(p.ExposedPorts)
+		if odd := f.expose(p.ExposedPorts); len(odd) > 0 {
+			r.Warn("not published, though image " + img.Called() + " exposes it: " + strings.Join(odd, ", "))
+		}
 	}
 	return nil
 }
 
 // keeps are the caller's ids in the container, where an ordinary user has a range of ids and is not root there.
 func (f *runFlags) keeps(r *lifecycle.Runtime, ids spec.IDs) *image.Keeper {
-	uid, many := insideID(ids.UID, r.Caller.UID)
-	gid, more := insideID(ids.GID, r.Caller.GID)
+	uid, many, _ := insideID(ids.UID, r.Caller.UID)
+	gid, more, _ := insideID(ids.GID, r.Caller.GID)
 	if r.Caller.UID == 0 || !many || !more || uid == 0 && gid == 0 {
 		return nil
 	}
 	return &image.Keeper{UID: uid, GID: gid}
 }
 
-// insideID is what an id of the host is in a map; many says whether that has others too.
-func insideID(mapped []specs.LinuxIDMapping, id uint32) (inside uint32, many bool) {
+// insideID is what an id of the host is in a map, if it is there; many says whether that has others too.
+func insideID(mapped []specs.LinuxIDMapping, id uint32) (inside uint32, many, found bool) {
 	for _, m := range mapped {
 		if id >= m.HostID && id-m.HostID < m.Size {
-			inside = m.ContainerID + id - m.HostID
+			inside, found = m.ContainerID+id-m.HostID, true
 		}
 	}
-	return inside, len(mapped) > 1
+	return inside, len(mapped) > 1, found
+}
+
+// rootOwner are the user and group of an image's root in a container, nil where that is the caller, or is nobody there.
+func rootOwner(r *lifecycle.Runtime, lay image.Layers, ids spec.IDs) []uint32 {
+	user, group, known := lay.Owner()
+	if !known || user == r.Caller.UID && group == r.Caller.GID {
+		return nil
+	}
+	if !ids.Userns() {
+		return []uint32{user, group}
+	}
+	uid, many, found := insideID(ids.UID, user)
+	gid, more, also := insideID(ids.GID, group)
+	if !many || !more || !found || !also {
+		return nil
+	}
+	return []uint32{uid, gid}
 }
 
 // layers are those of the image. Where other ids are kept they are copied once, which is said.

@@ -47,7 +47,7 @@ func (a *app) become(verb string, args []string) error {
 // imageGroup are the commands under podman's other names for them.
 func (a *app) imageGroup(cmd *cobra.Command) {
 	cmd.DisableFlagParsing = true
-	own := map[string]func(*cobra.Command){"ls": a.images, "list": a.images, "inspect": a.inspect, "history": a.history, "tree": a.imageTree, "diff": a.diff}
+	own := map[string]func(*cobra.Command){"ls": a.images, "list": a.images, "inspect": a.inspect, "history": a.history, "tree": a.imageTree, "diff": a.imageDiff}
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		if len(args) == 1 && (args[0] == "--help" || args[0] == "-h") {
 			return cmd.Help()

@@ -40,6 +40,7 @@ func (a *app) launch(r *lifecycle.Runtime, f *runFlags, o lifecycle.Options) err
 	if err != nil {
 		return a.startError(err)
 	}
+	f.leaveVolumes(false)
 	a.reportLoss(c.Contract)
 	if err := report.write(c); err != nil {
 		a.warn(err.Error()) // it runs

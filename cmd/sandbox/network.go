@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -52,16 +54,47 @@ func (n *networkFlags) add(f *pflag.FlagSet) {
 	}
 }
 
-// expose publishes what an image exposes and nobody has published, where a port is free.
-func (n *networkFlags) expose(exposed map[string]struct{}) {
-	for _, port := range slices.Sorted(maps.Keys(exposed)) {
-		inside := strings.TrimSuffix(port, "/tcp")
-		if !slices.ContainsFunc(n.net.Publish, func(p string) bool {
-			return strings.TrimSuffix(p[strings.LastIndexByte(p, ':')+1:], "/tcp") == inside
-		}) {
-			n.net.Publish = append(n.net.Publish, inside)
+// expose publishes what an image exposes and nobody has published, where a port is free. What is no port, or of a protocol that is
+// not published, comes back: an image says nothing of the host.
+func (n *networkFlags) expose(exposed map[string]struct{}) (odd []string) {
+	var given []inside
+	for _, p := range n.net.Publish {
+		if in, ok := readInside(p[strings.LastIndexByte(p, ':')+1:]); ok {
+			given = append(given, in)
 		}
 	}
+	for _, port := range slices.Sorted(maps.Keys(exposed)) {
+		in, ok := readInside(port)
+		switch {
+		case !ok:
+			odd = append(odd, port)
+		case !slices.ContainsFunc(given, in.isIn):
+			n.net.Publish = append(n.net.Publish, port)
+		}
+	}
+	return odd
+}
+
+// inside are a container's ports as they are written behind the last colon: FIRST[-LAST][/PROTOCOL].
+type inside struct {
+	first, last int
+	proto       string
+}
+
+func readInside(text string) (in inside, ok bool) {
+	ports, proto, _ := strings.Cut(text, "/")
+	from, to, isRange := strings.Cut(ports, "-")
+	if !isRange {
+		to = from
+	}
+	first, err := strconv.ParseUint(from, 10, 16)
+	last, err2 := strconv.ParseUint(to, 10, 16)
+	in = inside{int(first), int(last), cmp.Or(proto, "tcp")}
+	return in, err == nil && err2 == nil && first > 0 && first <= last && (in.proto == "tcp" || in.proto == "udp")
+}
+
+func (in inside) isIn(o inside) bool {
+	return in.proto == o.proto && in.first >= o.first && in.last <= o.last
 }
 
 // joined says whether the network is somebody else's, so that there is nothing to

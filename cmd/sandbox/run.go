@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 	"golang.org/x/sys/unix"
 
+	"sandbox/pkg/image"
 	"sandbox/pkg/kernel"
 	"sandbox/pkg/lifecycle"
 	"sandbox/pkg/spec"
@@ -36,6 +37,7 @@ type runFlags struct {
 	made                          spec.Made
 	held                          *holder
 	layer                         layer
+	volumes                       []*image.Volume
 }
 
 func (r *runFlags) add(f *pflag.FlagSet) {
@@ -124,13 +126,14 @@ func (a *app) run(cmd *cobra.Command) {
 	})
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		r, o, err := a.prepare(cmd, &f, args)
-		if err != nil {
-			return err
+		if err == nil {
+			err = f.dial(&o, f.detach)
 		}
-		if err := f.dial(&o, f.detach); err != nil {
-			return err
+		if err == nil {
+			err = a.launch(r, &f, o)
 		}
-		return a.launch(r, &f, o)
+		f.leaveVolumes(err != nil)
+		return err
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -150,7 +149,7 @@ func (a *app) prune(all, force, volumes bool) error {
 	if err != nil {
 		return err
 	}
-	if !force && !confirmed(all, volumes) {
+	if !force && !confirmed(whatGoes(all, volumes)...) {
 		return nil
 	}
 	if err := pruneContainers(r); err != nil {
@@ -169,17 +168,20 @@ func (a *app) prune(all, force, volumes bool) error {
 	return err
 }
 
-// confirmed asks at standard input.
-func confirmed(all, volumes bool) bool {
+// whatGoes are the words for what a prune removes.
+func whatGoes(all, volumes bool) []string {
 	what := []string{"all ended containers"}
 	if volumes {
 		what = append(what, "all volumes that no container has")
 	}
 	if all {
-		what = append(what, "all images that no container is of")
-	} else {
-		what = append(what, "all images without a name")
+		return append(what, "all images that no container is of")
 	}
+	return append(what, "all images without a name")
+}
+
+// confirmed asks at standard input.
+func confirmed(what ...string) bool {
 	fmt.Printf("This removes %s.\nAre you sure you want to continue? [y/N] ", strings.Join(what, ", "))
 	answer, _ := bufio.NewReader(os.Stdin).ReadString('\n')
 	return slices.Contains([]string{"y", "yes"}, strings.ToLower(strings.TrimSpace(answer)))
@@ -198,27 +200,6 @@ func pruneContainers(r *lifecycle.Runtime) error {
 			return err
 		}
 		fmt.Println(c.ID)
-	}
-	return nil
-}
-
-func (a *app) pruneVolumes(r *lifecycle.Runtime) error {
-	store, err := a.imageStore(r)
-	if err != nil {
-		return err
-	}
-	entries, _ := os.ReadDir(store.VolumesPath()) // there may be none
-	args := []string{"volume", "rm", "--force", "--"}
-	for _, e := range entries {
-		if path := store.VolumePath(e.Name()); len(r.Mounting(path)) == 0 && image.VolumeName(filepath.Base(e.Name())) {
-			args = append(args, e.Name())
-		}
-	}
-	if len(args) == 4 {
-		return nil
-	}
-	if status, err := runImageProgram(r, os.Stdout, args...); err != nil || status != 0 {
-		return errors.Join(err, errors.New("some volumes stay"))
 	}
 	return nil
 }

@@ -102,6 +102,13 @@ func (l Layers) RootMode() uint32 {
 	return st.Mode
 }
 
+// Owner is that of the image's root directory.
+func (l Layers) Owner() (uid, gid uint32, known bool) {
+	var st unix.Stat_t
+	known = len(l.Dirs) > 0 && unix.Stat(l.Dirs[0], &st) == nil
+	return st.Uid, st.Gid, known
+}
+
 // Put writes a file into a layer that nobody has mounted yet. The directories on its way show what the layers below have in them,
 // with the mode that they usually have.
 func Put(upper *handle.Handle, path string, data []byte) error {

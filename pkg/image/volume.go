@@ -11,8 +11,12 @@ import (
 )
 
 // Volumes are directories that outlive containers, by names. They lie where podman has its own (volume_path of
-// containers.conf(5), unless somebody changes it): volumes/NAME/_data in the store. What podman writes down of its volumes
-// besides, in a database, is its own.
+// containers.conf(5), unless somebody changes it): volumes/NAME/_data in the store. Beside that lies what we write down of ours.
+// A volume without it is podman's: it is used, and nothing else.
+
+// volumeMark says that a volume is ours, volumeFresh besides that no container has had it yet: it begins with what the first
+// one's image has in its place.
+const volumeMark, volumeFresh = "sandbox", "sandbox-fresh"
 
 // VolumeName says whether a word names one, as podman has it.
 func VolumeName(word string) bool {
@@ -26,49 +30,149 @@ func (s *Store) VolumesPath() string { return filepath.Join(s.Graph, "volumes") 
 // VolumePath is the directory with what is in one.
 func (s *Store) VolumePath(name string) string { return filepath.Join(s.VolumesPath(), name, "_data") }
 
-// Volume makes a volume unless it is there, and locks it: until unlock nobody else fills it. A volume that has nothing in it is
-// fresh.
-func (s *Store) Volume(name string) (fresh bool, unlock func(), err error) {
-	if !VolumeName(name) {
-		return false, nil, fmt.Errorf("%q is no name of a volume: letters, digits and _.- that begin with a letter or digit", name)
-	}
-	data := s.VolumePath(name)
-	dir := filepath.Dir(data)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return false, nil, err
-	}
-	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return false, nil, &os.PathError{Op: "open", Path: dir, Err: err}
-	}
-	unlock = func() { unix.Close(fd) }
-	for err = unix.EINTR; errors.Is(err, unix.EINTR); {
-		err = unix.Flock(fd, unix.LOCK_EX)
-	}
-	if err == nil {
-		fresh, err = makeData(data)
-	}
-	if err != nil {
-		unlock()
-		return false, nil, fmt.Errorf("volume %s: %w", name, err)
-	}
-	return fresh, unlock, nil
+// OwnVolume says whether a volume is there, and ours.
+func (s *Store) OwnVolume(name string) bool {
+	_, err := os.Lstat(filepath.Join(s.VolumesPath(), name, volumeMark))
+	return err == nil && VolumeName(name)
 }
 
-// makeData makes the directory itself, and says whether nothing is in it. One that we cannot look into has been used.
-func makeData(data string) (empty bool, err error) {
-	switch err := os.Mkdir(data, 0o700); {
-	case err == nil:
-		return true, os.Chmod(data, 0o755)
-	case !errors.Is(err, os.ErrExist):
-		return false, err
-	}
-	if err := isDir(data); err != nil {
-		return false, err
-	}
-	names, err := os.ReadDir(data)
-	if errors.Is(err, os.ErrPermission) {
-		return false, nil
-	}
-	return len(names) == 0, err
+// HasVolume says whether a volume is there, ours or podman's.
+func (s *Store) HasVolume(name string) bool {
+	return VolumeName(name) && isDir(s.VolumePath(name)) == nil
 }
+
+// OwnVolumes are the names of those that are ours.
+func (s *Store) OwnVolumes() (names []string) {
+	entries, _ := os.ReadDir(s.VolumesPath()) // there may be none
+	for _, e := range entries {
+		if s.OwnVolume(e.Name()) {
+			names = append(names, e.Name())
+		}
+	}
+	return names
+}
+
+// Volume is one that is locked.
+type Volume struct {
+	Name  string
+	Fresh bool // ours, and nobody has had it yet
+	Made  bool // by this call
+	dir   string
+	fd    int
+}
+
+// Volume makes a volume, unless it is there, and locks it: nobody fills or removes it meanwhile.
+func (s *Store) Volume(name string) (*Volume, error) {
+	if !VolumeName(name) {
+		return nil, fmt.Errorf("%q is no name of a volume: letters, digits and _.- that begin with a letter or digit", name)
+	}
+	if err := os.MkdirAll(s.VolumesPath(), 0o700); err != nil {
+		return nil, err
+	}
+	v := &Volume{Name: name, dir: filepath.Join(s.VolumesPath(), name)}
+	for range 100 { // one that is removed meanwhile is made again
+		err := v.make()
+		if err == nil {
+			err = v.lock()
+		}
+		if !errors.Is(err, unix.ENOENT) {
+			if err != nil {
+				return nil, fmt.Errorf("volume %s: %w", name, err)
+			}
+			return v, nil
+		}
+	}
+	return nil, fmt.Errorf("volume %s is removed all the time", name)
+}
+
+// make makes it under another name, so that it is there as a whole or not at all.
+func (v *Volume) make() error {
+	if _, err := os.Lstat(v.dir); err == nil {
+		return nil
+	}
+	temp, err := os.MkdirTemp(filepath.Dir(v.dir), ".new-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(temp)
+	data := filepath.Join(temp, "_data")
+	err = errors.Join(os.Mkdir(data, 0o700), os.Chmod(data, 0o755))
+	for _, mark := range []string{volumeMark, volumeFresh} {
+		err = errors.Join(err, os.WriteFile(filepath.Join(temp, mark), nil, 0o600))
+	}
+	if err != nil {
+		return err
+	}
+	if err := os.Rename(temp, v.dir); err != nil && !errors.Is(err, unix.ENOTEMPTY) && !errors.Is(err, unix.EEXIST) {
+		return err
+	} else if err == nil {
+		v.Made = true
+	}
+	return nil
+}
+
+// lock waits for whoever has it. ENOENT is one that was removed meanwhile.
+func (v *Volume) lock() error {
+	fd, err := unix.Open(v.dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	v.fd = fd
+	if err := v.flock(unix.LOCK_EX); err != nil {
+		v.Unlock()
+		return err
+	}
+	_, err = os.Lstat(filepath.Join(v.dir, volumeFresh))
+	v.Fresh = err == nil
+	return nil
+}
+
+// flock waits for a lock of the directory, which must still be there then. ENOENT is one that is not.
+func (v *Volume) flock(how int) error {
+	var own, there unix.Stat_t
+	if err := retried(func() error { return unix.Flock(v.fd, how) }); err != nil {
+		return err
+	}
+	if err := errors.Join(unix.Fstat(v.fd, &own), unix.Lstat(v.dir, &there)); err != nil {
+		return err
+	}
+	if own.Ino != there.Ino {
+		return unix.ENOENT
+	}
+	return nil
+}
+
+func retried(f func() error) (err error) {
+	for err = unix.EINTR; errors.Is(err, unix.EINTR); {
+		err = f()
+	}
+	return err
+}
+
+// Begin says that a container has it from now on. Others may, too; it is not removed before Unlock. ENOENT is one that was removed
+// while the one lock became the other.
+func (v *Volume) Begin() error {
+	if err := os.Remove(filepath.Join(v.dir, volumeFresh)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return v.flock(unix.LOCK_SH)
+}
+
+// Undo removes it where this call has made it and there is nothing in it.
+func (v *Volume) Undo() {
+	if !v.Made || os.Remove(filepath.Join(v.dir, "_data")) != nil {
+		return
+	}
+	for _, name := range []string{volumeFresh, volumeMark, ""} {
+		_ = os.Remove(filepath.Join(v.dir, name))
+	}
+}
+
+// Inherit has the lock held by a program that this process becomes.
+func (v *Volume) Inherit() error {
+	_, err := unix.FcntlInt(uintptr(v.fd), unix.F_SETFD, 0)
+	return err
+}
+
+// Unlock lets go of it.
+func (v *Volume) Unlock() { unix.Close(v.fd) }

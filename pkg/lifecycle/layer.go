@@ -24,8 +24,17 @@ type Layer struct {
 	Name  string
 	Image string // the id of the image
 	Keep  string // the caller's ids in it (image.Keeper), for whoever reads its files
+	// Owner are the user and group of the root inside, where those are not the caller.
+	Owner []uint32
 	// Make makes it; own is the container's directory. What is left of it after an error is removed.
 	Make func(own *handle.Handle) error
+}
+
+func (l *Layer) rootOwner() []uint32 {
+	if l == nil {
+		return nil
+	}
+	return l.Owner
 }
 
 // LayerNote is what is written down of it.
@@ -37,8 +46,9 @@ type LayerNote struct {
 
 // layerOf is what was written down of a container's layer.
 func layerOf(d *state.Dir) (n LayerNote, ok bool) {
-	ok = json.Unmarshal([]byte(d.Link(state.LayerLink)), &n) == nil && spec.ValidID(n.Name) == nil
-	return n, ok
+	text := []byte(d.Link(state.LayerLink))
+	ok = json.Unmarshal(text, &n) == nil || json.Unmarshal(text, &n.Name) == nil // its name alone, before there was more to say
+	return n, ok && spec.ValidID(n.Name) == nil
 }
 
 // LayerOf is what was written down of a container's layer.

@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
@@ -16,9 +17,17 @@ func (r *Runtime) Mounting(source string) (ids []string) {
 		}
 		err = d.Recall(rec)
 		d.Close()
-		if err == nil && slices.ContainsFunc(rec.Spec.Mounts, func(m specs.Mount) bool { return m.Source == source }) {
+		if err == nil && slices.ContainsFunc(rec.Spec.Mounts, func(m specs.Mount) bool { return shows(&m, source) }) {
 			ids = append(ids, id)
 		}
 	}
 	return ids
+}
+
+// shows says whether a mount has a source: itself, or as a layer.
+func shows(m *specs.Mount, source string) bool {
+	return m.Source == source || slices.ContainsFunc(m.Options, func(o string) bool {
+		_, layers, _ := strings.Cut(o, "=")
+		return m.Type == "overlay" && slices.Contains(strings.Split(layers, ":"), source)
+	})
 }

@@ -91,7 +91,7 @@ func (g *program) compile(scratch rootfs.Scratch) error {
 		Mknod:    !g.userns() && g.run.Self.Has(unix.CAP_MKNOD) && g.run.Self.InitialUserns(),
 		MapsGID:  g.mapsGID,
 		NewMount: g.ownTree(), Whole: g.whole, Kcore: g.run.Kernel.Kcore(), FewFiles: proc.FewFiles(),
-		SELinux: g.Spec.Linux != nil && g.Spec.Linux.MountLabel != "" && g.run.Kernel.SELinux(), Clone: g.cloner(), IDMap: g.ownerMap, Group: g.groupSteps(),
+		SELinux: g.Spec.Linux != nil && g.Spec.Linux.MountLabel != "" && g.run.Kernel.SELinux(), Clone: g.cloner(), IDMap: g.ownerMap, Group: g.groupSteps(), RootOwner: g.Layer.rootOwner(),
 	})
 	if err != nil {
 		return err

@@ -53,6 +53,9 @@ func (t *Tree) createStack(p *plan.Plan, m *mount, layers []string) {
 	p.Here(old)
 	t.stackAtOnce(p, m, layers, rest)
 	p.Here(done)
+	if o := t.facts.RootOwner; o != nil {
+		p.Fchownat(m.tree, o[0], o[1])
+	}
 	p.Close(fs)
 	spread(p, m.tree, m.spread)
 }

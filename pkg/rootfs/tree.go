@@ -39,6 +39,9 @@ type Facts struct {
 	// own; and the flags of a mount's source stay, unless they were named.
 	Typed bool
 
+	// RootOwner are the user and group, inside, of a root that is made of layers, whose upper directory is the caller's; nil leaves it so.
+	RootOwner []uint32
+
 	// Clone copies a mount of the caller's tree now, before the fork, and
 	// returns its fd; nil leaves that to the child.
 	Clone func(Copy) (int, error)
