@@ -145,27 +145,32 @@ func exportCommand() *cobra.Command {
 			return err
 		}
 		defer s.Free()
-		_, dirs, err := c.below(s)
-		if err != nil {
-			return err
-		}
-		changed, err := s.found.Changed(c.layer)
-		if err != nil {
-			return fmt.Errorf("what the container has changed: %w", err)
-		}
-		defer changed.Close()
-		ids, err := c.owners()
-		if err != nil {
-			return err
-		}
-		root, err := mountAll(s.GraphRoot(), changed, dirs)
-		if err != nil {
-			return fmt.Errorf("mount what the container sees: %w", err)
-		}
-		defer unix.Close(root)
-		return into(output, func(w io.Writer) error { return (&archiver{ids: ids}).archive(w, root) })
+		return c.export(s, output)
 	}
 	return cmd
+}
+
+// export writes what the container sees as its root: its own layer and those of its image, mounted once more, for reading.
+func (c *container) export(s *opened, output string) error {
+	_, dirs, err := c.below(s)
+	if err != nil {
+		return err
+	}
+	ids, err := c.owners()
+	if err != nil {
+		return err
+	}
+	changed, err := s.found.Changed(c.layer)
+	if err != nil {
+		return fmt.Errorf("what the container has changed: %w", err)
+	}
+	defer changed.Close()
+	root, err := mountAll(s.GraphRoot(), changed, dirs)
+	if err != nil {
+		return fmt.Errorf("mount what the container sees: %w", err)
+	}
+	defer unix.Close(root)
+	return into(output, func(w io.Writer) error { return (&archiver{ids: ids}).archive(w, root) })
 }
 
 // mountAll opens an overlay of directories, the topmost first, that nothing can be written to. It has no place in the end.

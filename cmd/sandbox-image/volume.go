@@ -117,22 +117,26 @@ func volumeList() *cobra.Command {
 		case format != "":
 			return fmt.Errorf("--format %q: want json", format)
 		}
-		if !quiet {
-			fmt.Println("DRIVER      VOLUME NAME")
-		}
-		for _, v := range list {
-			if quiet {
-				fmt.Println(v.Name)
-			} else {
-				fmt.Printf("%-12s%s\n", v.Driver, v.Name)
-			}
-		}
+		printVolumes(list, quiet)
 		return nil
 	})
 	cmd.Aliases = []string{"list"}
 	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "names only")
 	cmd.Flags().StringVar(&format, "format", "", "`FORMAT` json")
 	return cmd
+}
+
+func printVolumes(list []shownVolume, quiet bool) {
+	if !quiet {
+		fmt.Println("DRIVER      VOLUME NAME")
+	}
+	for _, v := range list {
+		if quiet {
+			fmt.Println(v.Name)
+		} else {
+			fmt.Printf("%-12s%s\n", v.Driver, v.Name)
+		}
+	}
 }
 
 func volumeInspect() *cobra.Command {
@@ -158,28 +162,33 @@ func volumeRemove() *cobra.Command {
 		if len(args)+len(absent) == 0 {
 			return errors.New("volume rm wants the name of a volume")
 		}
-		var failed error
-		for _, name := range absent {
-			if err := s.notOwn(name); !force || !errors.Is(err, errNoVolume) {
-				failed = errors.Join(failed, err)
-			}
-		}
-		for _, name := range args {
-			if err := s.removeVolume(name); err == nil {
-				fmt.Println(name)
-			} else if !force || !errors.Is(err, errNoVolume) {
-				failed = errors.Join(failed, err)
-			}
-		}
-		if failed != nil {
-			return &exitError{oneLine(failed), 1}
-		}
-		return nil
+		return s.removeVolumes(args, absent, force)
 	})
 	cmd.Flags().StringArrayVar(&absent, "absent", nil, "said by sandbox: it is not there, or not ours")
 	_ = cmd.Flags().MarkHidden("absent")
 	cmd.Flags().BoolVarP(&force, "force", "f", false, "no error for one that is not there")
 	return cmd
+}
+
+// removeVolumes removes all that it can.
+func (s *opened) removeVolumes(names, absent []string, force bool) error {
+	var failed error
+	for _, name := range absent {
+		if err := s.notOwn(name); !force || !errors.Is(err, errNoVolume) {
+			failed = errors.Join(failed, err)
+		}
+	}
+	for _, name := range names {
+		if err := s.removeVolume(name); err == nil {
+			fmt.Println(name)
+		} else if !force || !errors.Is(err, errNoVolume) {
+			failed = errors.Join(failed, err)
+		}
+	}
+	if failed != nil {
+		return &exitError{oneLine(failed), 1}
+	}
+	return nil
 }
 
 var errNoVolume = errors.New("no such volume")

@@ -75,6 +75,10 @@ func (a *app) df(format string) error {
 	if format == "json" {
 		return printJSON(lines)
 	}
+	return printTaken(lines)
+}
+
+func printTaken(lines []used) error {
 	w := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
 	_, _ = fmt.Fprintln(w, "TYPE\tTOTAL\tACTIVE\tSIZE\tRECLAIMABLE") // the end tells
 	for _, u := range lines {
@@ -86,20 +90,19 @@ func (a *app) df(format string) error {
 // usage counts images, containers and volumes. What the files of containers and volumes take, only who has all ids can see.
 func (a *app) usage(r *lifecycle.Runtime, store *image.Store, containers []lifecycle.State) ([]used, error) {
 	var out bytes.Buffer
-	if status, err := runImageProgram(r, &out, "usage"); err != nil || status != 0 {
+	status, err := runImageProgram(r, &out, "usage")
+	if err != nil || status != 0 {
 		return nil, errors.Join(err, errors.New("what files take cannot be counted"))
 	}
 	var disk image.Usage
-	if err := json.Unmarshal(out.Bytes(), &disk); err != nil {
+	if err = json.Unmarshal(out.Bytes(), &disk); err != nil {
 		return nil, err
 	}
 	active := map[string]bool{}
 	made := used{Type: "Containers"}
 	for _, c := range containers {
-		n, err := r.LayerOf(c.ID)
-		if err == nil {
-			active[n.Image] = true
-		}
+		n, _ := r.LayerOf(c.ID) // one of a directory has none
+		active[n.Image] = true
 		made.add(disk.Layers[n.Name], c.Status != state.Stopped)
 	}
 	images, err := imageUsage(store, active)
