@@ -71,24 +71,18 @@ func (c *container) enter(s *opened) error {
 func diffCommand() *cobra.Command {
 	var c container
 	var format string
-	cmd := &cobra.Command{Use: "diff [flags] ID|IMAGE", Args: cobra.NoArgs}
-	c.flags(cmd)
-	cmd.Flags().StringVar(&format, "format", "", "`FORMAT` json")
-	cmd.RunE = func(*cobra.Command, []string) error {
+	cmd := withStore("diff [flags] ID|IMAGE", "", cobra.NoArgs, func(s *opened, _ []string) error {
 		if format != "" && format != "json" {
 			return fmt.Errorf("--format %q: want json", format)
 		}
-		s, err := openStore()
-		if err != nil {
-			return err
-		}
-		defer s.Free()
 		list, err := c.changes(s)
 		if err != nil {
 			return err
 		}
 		return printChanges(list, format)
-	}
+	})
+	c.flags(cmd)
+	cmd.Flags().StringVar(&format, "format", "", "`FORMAT` json")
 	return cmd
 }
 
@@ -133,20 +127,14 @@ func printChanges(list []archive.Change, format string) error {
 func exportCommand() *cobra.Command {
 	var c container
 	var output string
-	cmd := &cobra.Command{Use: "export [flags] ID", Args: cobra.NoArgs}
-	c.flags(cmd)
-	cmd.Flags().StringVarP(&output, "output", "o", "", "write `FILE` (default: standard output)")
-	cmd.RunE = func(*cobra.Command, []string) error {
+	cmd := withStore("export [flags] ID", "", cobra.NoArgs, func(s *opened, _ []string) error {
 		if err := noTerminal(output); err != nil {
 			return err
 		}
-		s, err := openStore()
-		if err != nil {
-			return err
-		}
-		defer s.Free()
 		return c.export(s, output)
-	}
+	})
+	c.flags(cmd)
+	cmd.Flags().StringVarP(&output, "output", "o", "", "write `FILE` (default: standard output)")
 	return cmd
 }
 
