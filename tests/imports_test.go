@@ -62,7 +62,7 @@ var table = map[string]rule{
 	},
 	"cmd/sandbox-image": { // whatever writes the store of images or speaks to a registry; a program of its own, so that no start pays for it
 		own:  []string{"image", "idmap", "userns", "kernel", "helper", "printable", "handle", "outfile"},
-		libs: []string{cobra, "go.podman.io/storage", "github.com/google/go-containerregistry", "github.com/opencontainers/go-digest", "github.com/vbauerster/mpb", "github.com/sirupsen/logrus"},
+		libs: []string{cobra, "go.podman.io/storage", "go.podman.io/common", "github.com/google/go-containerregistry", "github.com/opencontainers/go-digest", "github.com/vbauerster/mpb", "github.com/sirupsen/logrus"},
 		never: map[string]string{
 			"lifecycle": "an image is in the store before there is a container",
 			"cgroup2":   "an image is in the store before there is a container",
@@ -70,7 +70,7 @@ var table = map[string]rule{
 		},
 	},
 	"pkg/image": { // which layers an image is: what a start can afford to link
-		own:  []string{"handle"},
+		own:  []string{"handle", "proc"},
 		libs: []string{"github.com/pelletier/go-toml/v2"}, tests: []string{"go.podman.io/storage"}, // to compare with
 		never: map[string]string{
 			"lifecycle":                              "an image is found before there is a container",

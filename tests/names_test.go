@@ -57,7 +57,7 @@ const (
 )
 
 var named = map[string]string{
-	"pkg/image": ofStore, "pkg/image/conf.go": ofConfig, "pkg/image/registries.go": ofConfig, "pkg/lifecycle/layer.go": ofStore,
+	"pkg/image": ofStore, "pkg/image/conf.go": ofConfig, "pkg/image/registries.go": ofConfig, "pkg/lifecycle/layer.go": ofStore, "pkg/lifecycle/abandoned.go": ofStore,
 	"cmd/sandbox-image": ofPull, "cmd/sandbox-image/inside.go": ofKernel, "cmd/sandbox-image/registry.go": ofConfig, "cmd/sandbox-image/policy.go": ofConfig,
 	"cmd/sandbox/exec.go": ofOnce, "cmd/sandbox/foreground.go": ofNode, "cmd/sandbox/plan.go": ofNode, "cmd/sandbox/run.go": ofForm, "cmd/sandbox/sealed.go": ofKernel, "cmd/sandbox/update.go": ofOnce,
 	"pkg/cgroup2": ofGroups, "pkg/resctrl": ofGroups, "pkg/kernel": ofKernel, "pkg/kernel/runtimedir.go": ofState,

@@ -20,17 +20,19 @@ import (
 
 // container is one of an image, as far as the store knows it: sandbox says which.
 type container struct {
-	layer, image string // by their names in the store
-	keep         string // the caller's ids in it, where those are not 0:0 (image.Keeper)
+	layer, room string // what it has changed: a name in a directory, "" for the store's
+	image       string
+	keep        string // the caller's ids in it, where those are not 0:0 (image.Keeper)
 }
 
 // flags adds the words that nobody types.
 func (c *container) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&c.layer, "layer", "", "what the container has changed")
+	f.StringVar(&c.room, "room", "", "where that is")
 	f.StringVar(&c.image, "image", "", "the image of it")
 	f.StringVar(&c.keep, "keep", "", "the caller's ids in it")
-	for _, name := range []string{"layer", "image", "keep"} {
+	for _, name := range []string{"layer", "room", "image", "keep"} {
 		_ = f.MarkHidden(name)
 	}
 }
@@ -60,7 +62,7 @@ func (c *container) owners() (*idtools.IDMappings, error) {
 
 // enter makes what it has changed the working directory: the container may run, and exchange what it likes below that.
 func (c *container) enter(s *opened) error {
-	dir, err := s.found.Changed(c.layer)
+	dir, err := s.found.Changed(c.room, c.layer)
 	if err != nil {
 		return fmt.Errorf("what the container has changed: %w", err)
 	}
@@ -138,24 +140,33 @@ func exportCommand() *cobra.Command {
 	return cmd
 }
 
-// export writes what the container sees as its root: its own layer and those of its image, mounted once more, for reading.
-func (c *container) export(s *opened, output string) error {
+// root opens what the container sees as its root: its own layer and those of its image, mounted once more, for reading.
+func (c *container) root(s *opened) (int, error) {
 	_, dirs, err := c.below(s)
 	if err != nil {
-		return err
+		return -1, err
 	}
-	ids, err := c.owners()
+	changed, err := s.found.Changed(c.room, c.layer)
 	if err != nil {
-		return err
-	}
-	changed, err := s.found.Changed(c.layer)
-	if err != nil {
-		return fmt.Errorf("what the container has changed: %w", err)
+		return -1, fmt.Errorf("what the container has changed: %w", err)
 	}
 	defer changed.Close()
 	root, err := mountAll(s.GraphRoot(), changed, dirs)
 	if err != nil {
-		return fmt.Errorf("mount what the container sees: %w", err)
+		return -1, fmt.Errorf("mount what the container sees: %w", err)
+	}
+	return root, nil
+}
+
+// export writes that.
+func (c *container) export(s *opened, output string) error {
+	ids, err := c.owners()
+	if err != nil {
+		return err
+	}
+	root, err := c.root(s)
+	if err != nil {
+		return err
 	}
 	defer unix.Close(root)
 	return into(output, func(w io.Writer) error { return (&archiver{ids: ids}).archive(w, root) })

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +17,8 @@ import (
 	"github.com/opencontainers/go-digest"
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
+
+	"sandbox/pkg/image"
 )
 
 // committed is how an image is made of a container.
@@ -23,35 +26,30 @@ type committed struct {
 	container
 	author, message, format string
 	changes                 []string
-	quiet                   bool
+	quiet, squash           bool
 }
 
 func commitCommand() *cobra.Command {
 	var c committed
-	cmd := &cobra.Command{Use: "commit [flags] ID [IMAGE]", Args: cobra.MaximumNArgs(1)}
+	cmd := withStore("commit [flags] ID [IMAGE]", "", cobra.MaximumNArgs(1), func(s *opened, args []string) error {
+		names, err := allWhole(args)
+		if err != nil {
+			return err
+		}
+		id, err := c.commit(s, names)
+		if err == nil {
+			fmt.Println(id)
+		}
+		return err
+	})
 	c.flags(cmd)
 	f := cmd.Flags()
 	f.StringVarP(&c.author, "author", "a", "", "")
 	f.StringArrayVarP(&c.changes, "change", "c", nil, "")
 	f.StringVarP(&c.format, "format", "f", "oci", "")
 	f.StringVarP(&c.message, "message", "m", "", "")
+	f.BoolVarP(&c.squash, "squash", "s", false, "")
 	f.BoolVarP(&c.quiet, "quiet", "q", false, "")
-	cmd.RunE = func(_ *cobra.Command, args []string) error {
-		names, err := allWhole(args)
-		if err != nil {
-			return err
-		}
-		s, err := openStore()
-		if err != nil {
-			return err
-		}
-		defer s.Free()
-		id, err := c.commit(s, names)
-		if err == nil {
-			fmt.Println(id)
-		}
-		return err
-	}
 	return cmd
 }
 
@@ -68,24 +66,9 @@ func (c *committed) commit(s *opened, names []string) (string, error) {
 	if !ok {
 		return "", fmt.Errorf("--format %q: want oci or docker", c.format)
 	}
-	img, _, err := c.below(s)
+	config, layers, err := c.base(s, kind.layer)
 	if err != nil {
 		return "", err
-	}
-	base, err := img.Raw()
-	if err != nil {
-		return "", err
-	}
-	config, err := v1.ParseConfigFile(bytes.NewReader(base))
-	if err != nil {
-		return "", fmt.Errorf("the configuration of image %s: %w", img.Called(), err)
-	}
-	layers, err := s.plainLayers(img.Top, kind.layer)
-	if err != nil {
-		return "", err
-	}
-	if len(layers) != len(config.RootFS.DiffIDs) {
-		return "", fmt.Errorf("image %s has %d layers, and its configuration says %d", img.Called(), len(layers), len(config.RootFS.DiffIDs))
 	}
 	own, err := c.spool(s, kind.layer)
 	if err != nil {
@@ -102,6 +85,31 @@ func (c *committed) commit(s *opened, names []string) (string, error) {
 	return s.store(made, names, c.quiet)
 }
 
+// base is what the image of the container says, and its layers: none where all is to be one.
+func (c *committed) base(s *opened, kind types.MediaType) (*v1.ConfigFile, []*plainLayer, error) {
+	img, _, err := c.below(s)
+	if err != nil {
+		return nil, nil, err
+	}
+	raw, err := img.Raw()
+	if err != nil {
+		return nil, nil, err
+	}
+	config, err := v1.ParseConfigFile(bytes.NewReader(raw))
+	if err != nil {
+		return nil, nil, fmt.Errorf("the configuration of image %s: %w", img.Called(), err)
+	}
+	if c.squash {
+		config.History = nil
+		return config, nil, nil
+	}
+	layers, err := s.plainLayers(img.Top, kind)
+	if err == nil && len(layers) != len(config.RootFS.DiffIDs) {
+		err = fmt.Errorf("image %s has %d layers, and its configuration says %d", img.Called(), len(layers), len(config.RootFS.DiffIDs))
+	}
+	return config, layers, err
+}
+
 // describe says in a configuration what is new.
 func (c *committed) describe(config *v1.ConfigFile) error {
 	now := v1.Time{Time: time.Now().UTC()}
@@ -109,9 +117,15 @@ func (c *committed) describe(config *v1.ConfigFile) error {
 	if config.OS == "" {
 		config.OS, config.Architecture = "linux", runtime.GOARCH
 	}
+	var p image.Process
+	if err := json.Unmarshal([]byte(os.Getenv(image.CommittedVariable)), &p); err != nil {
+		return fmt.Errorf("%s: %w", image.CommittedVariable, err)
+	}
+	own := &config.Config
+	own.Entrypoint, own.Cmd, own.Env, own.User, own.WorkingDir = p.Entrypoint, p.Cmd, p.Env, p.User, p.WorkingDir
 	config.History = append(config.History, v1.History{Created: now, Author: c.author, Comment: c.message, CreatedBy: "sandbox commit"})
 	for _, text := range c.changes {
-		if err := change(&config.Config, text); err != nil {
+		if err := change(own, text); err != nil {
 			return err
 		}
 	}
@@ -166,24 +180,24 @@ func (s *opened) plainLayers(top string, kind types.MediaType) (list []*plainLay
 	return list, nil
 }
 
-// spool archives what the container has changed in a file that has no name.
+// spool archives what the container has changed, or all that it sees, in a file that has no name.
 func (c *committed) spool(s *opened, kind types.MediaType) (*plainLayer, error) {
 	f, err := os.OpenFile(s.GraphRoot(), unix.O_TMPFILE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	changed, err := s.found.Changed(c.layer)
+	from, err := c.open(s)
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	defer changed.Close()
+	defer unix.Close(from)
 	ids, err := c.owners()
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	sum := digest.SHA256.Digester()
-	made := &archiver{ids: ids, upper: true, except: []string{"etc/apt/apt.conf.d/99sandbox"}} // what one id alone has needed
-	err = made.archive(io.MultiWriter(f, sum.Hash()), changed.FD)
+	made := &archiver{ids: ids, upper: !c.squash, except: []string{"etc/apt/apt.conf.d/99sandbox"}} // what one id alone has needed
+	err = made.archive(io.MultiWriter(f, sum.Hash()), from)
 	size, seekErr := f.Seek(0, io.SeekCurrent)
 	if err = errors.Join(err, seekErr); err != nil {
 		return nil, errors.Join(err, f.Close())
@@ -192,4 +206,16 @@ func (c *committed) spool(s *opened, kind types.MediaType) (*plainLayer, error) 
 		hash: v1.Hash{Algorithm: "sha256", Hex: sum.Digest().Encoded()}, size: size, kind: kind, file: f,
 		open: func() (io.ReadCloser, error) { return os.Open(byDescriptor(f)) },
 	}, nil
+}
+
+// open opens the directory with that.
+func (c *committed) open(s *opened) (int, error) {
+	if c.squash {
+		return c.root(s)
+	}
+	changed, err := s.found.Changed(c.room, c.layer)
+	if err != nil {
+		return -1, err
+	}
+	return changed.FD, nil
 }

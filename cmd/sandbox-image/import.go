@@ -19,28 +19,26 @@ func importCommand() *cobra.Command {
 	var message string
 	var quiet bool
 	var changes []string
-	cmd := &cobra.Command{Use: "import [flags] FILE|- [NAME]", Short: "Make an image of a tar archive with a root", Args: cobra.RangeArgs(1, 2)}
-	cmd.Flags().StringArrayVarP(&changes, "change", "c", nil, "an instruction of a Containerfile: `'CMD [\"sh\"]'`, ENTRYPOINT, ENV, EXPOSE, LABEL, STOPSIGNAL, USER, VOLUME or WORKDIR")
-	cmd.Flags().StringVarP(&message, "message", "m", "", "`TEXT` for the history")
-	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "say nothing but the image's id")
-	cmd.Flags().Int64Var(&maxSize, "max-size", maxSize, "how many `BYTES` it may unpack to")
-	cmd.RunE = func(_ *cobra.Command, args []string) error {
-		s, err := openStore()
-		if err != nil {
-			return err
-		}
-		defer s.Free()
-		id, err := s.importTar(args, message, changes, quiet)
+	made := v1.Platform{}
+	cmd := withStore("import [flags] FILE|- [NAME]", "Make an image of a tar archive with a root", cobra.RangeArgs(1, 2), func(s *opened, args []string) error {
+		id, err := s.importTar(args, message, changes, quiet, made)
 		if err == nil {
 			fmt.Println("sha256:" + id)
 		}
 		return err
-	}
+	})
+	cmd.Flags().StringArrayVarP(&changes, "change", "c", nil, "an instruction of a Containerfile: `'CMD [\"sh\"]'`, ENTRYPOINT, ENV, EXPOSE, LABEL, STOPSIGNAL, USER, VOLUME or WORKDIR")
+	cmd.Flags().StringVar(&made.OS, "os", "linux", "`OS` that it is for")
+	cmd.Flags().StringVar(&made.Architecture, "arch", runtime.GOARCH, "`ARCH` that it is for")
+	cmd.Flags().StringVar(&made.Variant, "variant", "", "`VARIANT` of that")
+	cmd.Flags().StringVarP(&message, "message", "m", "", "`TEXT` for the history")
+	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "say nothing but the image's id")
+	cmd.Flags().Int64Var(&maxSize, "max-size", maxSize, "how many `BYTES` it may unpack to")
 	return cmd
 }
 
 // importTar makes an image of FILE [NAME].
-func (s *opened) importTar(args []string, message string, changes []string, quiet bool) (string, error) {
+func (s *opened) importTar(args []string, message string, changes []string, quiet bool, platform v1.Platform) (string, error) {
 	as, err := allWhole(args[1:])
 	if err != nil {
 		return "", err
@@ -50,7 +48,7 @@ func (s *opened) importTar(args []string, message string, changes []string, quie
 		return "", err
 	}
 	defer drop()
-	img, err := fromTar(path, message, changes)
+	img, err := fromTar(path, message, changes, platform)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", args[0], err)
 	}
@@ -58,7 +56,7 @@ func (s *opened) importTar(args []string, message string, changes []string, quie
 }
 
 // fromTar is an image of one layer.
-func fromTar(path, message string, changes []string) (v1.Image, error) {
+func fromTar(path, message string, changes []string, platform v1.Platform) (v1.Image, error) {
 	layer, err := tarball.LayerFromFile(path, tarball.WithMediaType(types.OCILayer))
 	if err != nil {
 		return nil, err
@@ -74,7 +72,7 @@ func fromTar(path, message string, changes []string) (v1.Image, error) {
 		return nil, err
 	}
 	config = config.DeepCopy()
-	config.OS, config.Architecture, config.Created = "linux", runtime.GOARCH, now
+	config.OS, config.Architecture, config.Variant, config.Created = platform.OS, platform.Architecture, platform.Variant, now
 	for _, c := range changes {
 		if err := change(&config.Config, c); err != nil {
 			return nil, err

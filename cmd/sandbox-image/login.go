@@ -23,6 +23,7 @@ import (
 // loginFlags are podman's.
 type loginFlags struct {
 	user, password, authFile string
+	certDir                  string
 	stdin, tlsVerify, get    bool
 }
 
@@ -35,6 +36,7 @@ func loginCommand() *cobra.Command {
 	fs.BoolVar(&f.stdin, "password-stdin", false, "read the password from standard input")
 	fs.BoolVar(&f.tlsVerify, "tls-verify", true, "insist on HTTPS with a certificate that is known")
 	fs.StringVar(&f.authFile, "authfile", "", "`FILE` for it (default $XDG_RUNTIME_DIR/containers/auth.json)")
+	fs.StringVar(&f.certDir, "cert-dir", "", "also the certificates in `DIR`")
 	fs.BoolVar(&f.get, "get-login", false, "print the user that is logged in")
 	cmd.RunE = func(_ *cobra.Command, args []string) error { return f.login(args[0]) }
 	return cmd
@@ -51,7 +53,7 @@ func (f *loginFlags) login(host string) error {
 	if err := f.ask(); err != nil {
 		return err
 	}
-	if err := try(host, f.user, f.password, !f.tlsVerify); err != nil {
+	if err := f.try(host); err != nil {
 		return oneLine(err)
 	}
 	auth := base64.StdEncoding.EncodeToString([]byte(f.user + ":" + f.password))
@@ -161,8 +163,8 @@ func silence() func() {
 }
 
 // try asks the registry whether it takes the password.
-func try(host, user, password string, insecure bool) error {
-	how := []name.Option{name.StrictValidation}
+func (f *loginFlags) try(host string) error {
+	how, insecure := []name.Option{name.StrictValidation}, !f.tlsVerify
 	if insecure {
 		how = append(how, name.Insecure)
 	}
@@ -170,11 +172,11 @@ func try(host, user, password string, insecure bool) error {
 	if err != nil {
 		return err
 	}
-	client, err := newTransport(host, insecure)
+	client, err := newTransport(host, insecure, f.certDir)
 	if err != nil {
 		return err
 	}
-	speaks, err := transport.NewWithContext(context.Background(), reg, &authn.Basic{Username: user, Password: password}, client, nil)
+	speaks, err := transport.NewWithContext(context.Background(), reg, &authn.Basic{Username: f.user, Password: f.password}, client, nil)
 	if err != nil {
 		return fmt.Errorf("log in to %s: %w", host, err)
 	}

@@ -43,7 +43,7 @@ func execute(args []string) int {
 		}
 		return fail(fmt.Errorf("sandbox and sandbox-image are of different builds (protocol %q, want %q): build both (CGO_ENABLED=0 go build -o . ./cmd/...)", said, image.Protocol))
 	}
-	if !isInside() {
+	if !isInside() && !(len(args) > 1 && args[1] == "render") { // which needs no ids
 		status, err := enter(args)
 		if err != nil {
 			return fail(err)
@@ -81,6 +81,6 @@ func command() *cobra.Command {
 	}
 	root.AddCommand(pullCommand(), loadCommand(), importCommand(), rmiCommand(), tagCommand(), untagCommand(),
 		saveCommand(), pushCommand(), loginCommand(), logoutCommand(), pruneCommand(),
-		commitCommand(), diffCommand(), exportCommand(), volumeCommand(), fillCommand(), usageCommand(), shiftCommand())
+		commitCommand(), diffCommand(), exportCommand(), volumeCommand(), fillCommand(), usageCommand(), shiftCommand(), renderCommand())
 	return root
 }

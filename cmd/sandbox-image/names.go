@@ -73,35 +73,36 @@ func named(typed string, f func(*opened, *image.Image) error) error {
 
 func rmiCommand() *cobra.Command {
 	var all, force, ignore bool
-	cmd := &cobra.Command{Use: "rmi [flags] IMAGE...", Short: "Remove images"}
-	cmd.Flags().BoolVarP(&all, "all", "a", false, "all images")
-	cmd.Flags().BoolVarP(&force, "force", "f", false, "also images with several names; one that does not exist is no error")
-	cmd.Flags().BoolVarP(&ignore, "ignore", "i", false, "one that does not exist is no error")
-	cmd.RunE = func(_ *cobra.Command, args []string) error {
-		s, err := openStore()
-		if err != nil {
-			return err
-		}
-		defer s.Free()
+	cmd := withStore("rmi [flags] IMAGE...", "Remove images", cobra.ArbitraryArgs, func(s *opened, args []string) error {
 		if all {
-			if len(args) > 0 {
-				return errors.New("--all and names of images say different things")
-			}
-			list, err := s.found.Images()
-			if err != nil {
+			var err error
+			if args, err = s.removable(args); err != nil {
 				return err
-			}
-			for _, i := range list {
-				if !i.ReadOnly {
-					args = append(args, i.ID)
-				}
 			}
 		} else if len(args) == 0 {
 			return errors.New("image name or ID must be specified")
 		}
 		return s.remove(args, force || all, force || ignore)
-	}
+	})
+	cmd.Flags().BoolVarP(&all, "all", "a", false, "all images")
+	cmd.Flags().BoolVarP(&force, "force", "f", false, "also images with several names; one that does not exist is no error")
+	accepted(cmd, "no-prune")
+	cmd.Flags().BoolVarP(&ignore, "ignore", "i", false, "one that does not exist is no error")
 	return cmd
+}
+
+// removable are the ids of all images that can be removed; nothing was to be typed then.
+func (s *opened) removable(typed []string) (ids []string, err error) {
+	if len(typed) > 0 {
+		return nil, errors.New("--all and names of images say different things")
+	}
+	list, err := s.found.Images()
+	for _, i := range list {
+		if !i.ReadOnly {
+			ids = append(ids, i.ID)
+		}
+	}
+	return ids, err
 }
 
 // remove removes images, or one of several names of an image. Statuses are podman's: 1 where one does not exist, 2 where one is
@@ -128,10 +129,11 @@ func (s *opened) remove(args []string, force, ignore bool) error {
 		}
 		failed = errors.Join(failed, err)
 	}
+	dropped := s.dropShifted()
 	if failed != nil {
 		return &exitError{oneLine(failed), status}
 	}
-	return s.dropShifted()
+	return dropped
 }
 
 func (s *opened) removeOne(img *image.Image, typed string, force bool) error {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/spf13/cobra"
 
 	"sandbox/pkg/image"
@@ -16,7 +17,7 @@ import (
 // pullFlags are podman's.
 type pullFlags struct {
 	registryFlags
-	quiet                      bool
+	quiet, allTags             bool
 	platform, arch, os, policy string
 	variant                    string
 }
@@ -25,6 +26,7 @@ type pullFlags struct {
 type registryFlags struct {
 	tlsVerify       bool
 	authFile, creds string
+	certDir         string
 }
 
 func (f *registryFlags) add(cmd *cobra.Command) {
@@ -32,6 +34,7 @@ func (f *registryFlags) add(cmd *cobra.Command) {
 	fs.BoolVar(&f.tlsVerify, "tls-verify", true, "insist on HTTPS with a certificate that is known")
 	fs.StringVar(&f.authFile, "authfile", "", "`FILE` with credentials (default $XDG_RUNTIME_DIR/containers/auth.json, then ~/.docker/config.json)")
 	fs.StringVar(&f.creds, "creds", "", "`USER:PASSWORD` for the registry")
+	fs.StringVar(&f.certDir, "cert-dir", "", "also the certificates in `DIR`: *.crt of authorities, *.cert and *.key of yours")
 }
 
 func pullCommand() *cobra.Command {
@@ -39,6 +42,8 @@ func pullCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "pull [flags] IMAGE...", Short: "Pull images from a registry or a file into the store", Args: cobra.MinimumNArgs(1)}
 	fs := cmd.Flags()
 	fs.BoolVarP(&f.quiet, "quiet", "q", false, "say nothing but the image's id")
+	fs.BoolVarP(&f.allTags, "all-tags", "a", false, "all images of the repository")
+	accepted(cmd, "disable-content-trust")
 	fs.StringVar(&f.platform, "platform", "", "the image for `OS/ARCH[/VARIANT]`")
 	fs.StringVar(&f.arch, "arch", "", "the image for `ARCH`")
 	fs.StringVar(&f.os, "os", "", "the image for `OS`")
@@ -56,6 +61,11 @@ func pullCommand() *cobra.Command {
 			return err
 		}
 		defer s.Free()
+		if f.allTags {
+			if args, err = s.allTags(args, o); err != nil {
+				return err
+			}
+		}
 		for _, arg := range args {
 			id, err := s.pull(arg, o, f)
 			if err != nil {
@@ -68,8 +78,52 @@ func pullCommand() *cobra.Command {
 	return cmd
 }
 
+// accepted are flags of podman's that say what is so anyway.
+func accepted(cmd *cobra.Command, names ...string) {
+	for _, name := range names {
+		cmd.Flags().Bool(name, false, "accepted for podman's callers")
+	}
+}
+
+// allTags are the names of all images that a registry has in repositories.
+func (s *opened) allTags(repos []string, o options) (names []string, err error) {
+	for _, repo := range repos {
+		var all error
+		found := len(names)
+		for _, full := range s.regs.Candidates(strings.TrimPrefix(repo, "docker://")) {
+			tags, err := o.tags(s.regs, full)
+			all = errors.Join(all, err)
+			if names = append(names, tags...); err == nil {
+				break
+			}
+		}
+		if len(names) == found {
+			return nil, oneLine(errors.Join(fmt.Errorf("%s: no images", repo), all))
+		}
+	}
+	return names, nil
+}
+
+// tags are the names of the images of one repository.
+func (o options) tags(regs *image.Registries, full string) (names []string, err error) {
+	at := where{name: full}
+	if reg := regs.Of(full); reg != nil {
+		at = places(reg, full)[len(places(reg, full))-1]
+	}
+	ref, how, err := o.reach(at)
+	if err != nil {
+		return nil, err
+	}
+	tags, err := remote.List(ref.Context(), how...)
+	repo := full[:strings.LastIndex(full, ":")]
+	for _, tag := range tags {
+		names = append(names, repo+":"+tag)
+	}
+	return names, err
+}
+
 func (f *pullFlags) options(cmd *cobra.Command) (o options, err error) {
-	o.authFile, o.creds = f.authFile, f.creds
+	o.authFile, o.creds, o.certDir = f.authFile, f.creds, f.certDir
 	if cmd.Flags().Changed("tls-verify") {
 		o.tlsVerify = &f.tlsVerify
 	}

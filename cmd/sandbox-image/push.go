@@ -20,6 +20,7 @@ func pushCommand() *cobra.Command {
 	fs := cmd.Flags()
 	fs.BoolVarP(&f.quiet, "quiet", "q", false, "say nothing")
 	f.add(cmd)
+	accepted(cmd, "disable-content-trust", "remove-signatures")
 	fs.StringVar(&digestFile, "digestfile", "", "write the manifest's digest to `FILE`")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		f.policy = "always"

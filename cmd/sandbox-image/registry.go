@@ -76,6 +76,7 @@ type options struct {
 	tlsVerify *bool
 	authFile  string
 	creds     string
+	certDir   string
 }
 
 func (o options) pullFrom(at where) (v1.Image, error) {
@@ -100,7 +101,7 @@ func (o options) reach(at where) (name.Reference, []remote.Option, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	client, err := newTransport(ref.Context().RegistryStr(), insecure)
+	client, err := newTransport(ref.Context().RegistryStr(), insecure, o.certDir)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -137,8 +138,8 @@ func (o options) auth(repo name.Repository) (authn.Authenticator, error) {
 
 // newTransport speaks to one registry. Where that sends us is looked at: it must not be this host, nor the services of a cloud,
 // unless the registry itself is there.
-func newTransport(host string, insecure bool) (http.RoundTripper, error) {
-	conf, err := certificates(host)
+func newTransport(host string, insecure bool, certDir string) (http.RoundTripper, error) {
+	conf, err := certificates(host, certDir)
 	if err != nil {
 		return nil, err
 	}
@@ -215,11 +216,18 @@ func (l *limitedBody) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// certificates are those of containers-certs.d(5) for a registry.
-func certificates(host string) (*tls.Config, error) {
+// certificates are those of containers-certs.d(5) for a registry, and those in a directory that was typed.
+func certificates(host, typed string) (*tls.Config, error) {
 	conf := &tls.Config{MinVersion: tls.VersionTLS12}
-	for _, dir := range []string{"/etc/docker/certs.d", "/etc/containers/certs.d", filepath.Join(home(), ".config/containers/certs.d")} {
-		files, err := filepath.Glob(filepath.Join(dir, host, "*"))
+	dirs := []string{filepath.Join("/etc/docker/certs.d", host), filepath.Join("/etc/containers/certs.d", host), filepath.Join(home(), ".config/containers/certs.d", host)}
+	if typed != "" {
+		if _, err := os.Stat(typed); err != nil {
+			return nil, fmt.Errorf("--cert-dir: %w", err)
+		}
+		dirs = append(dirs, typed)
+	}
+	for _, dir := range dirs {
+		files, err := filepath.Glob(filepath.Join(dir, "*"))
 		if err != nil {
 			return nil, err
 		}

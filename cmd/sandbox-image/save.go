@@ -29,6 +29,7 @@ func saveCommand() *cobra.Command {
 	cmd.Flags().StringVarP(&output, "output", "o", "", "write `FILE` (default: standard output)")
 	cmd.Flags().StringVar(&format, "format", "docker-archive", "`FORMAT` docker-archive, oci-archive or oci-dir")
 	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "accepted for podman's callers")
+	cmd.Flags().BoolP("multi-image-archive", "m", false, "accepted for podman's callers: an archive can have several images")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		if err := noTerminal(output); err != nil {
 			return err

@@ -94,9 +94,11 @@ func lockRoom(room string, how int) (unlock func(), err error) {
 
 // dropHalves removes what was left; the room is locked.
 func dropHalves(room string) error {
-	left, err := filepath.Glob(filepath.Join(room, half+"*"))
-	for _, dir := range left {
-		err = errors.Join(err, os.RemoveAll(dir))
+	entries, err := os.ReadDir(room)
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), half) {
+			err = errors.Join(err, os.RemoveAll(filepath.Join(room, e.Name())))
+		}
 	}
 	return err
 }

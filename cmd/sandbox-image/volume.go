@@ -10,7 +10,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"time"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"go.podman.io/storage/pkg/archive"
@@ -41,37 +44,49 @@ func withStore(use, short string, args cobra.PositionalArgs, do func(s *opened, 
 }
 
 func volumeCreate() *cobra.Command {
-	return withStore("create [NAME]", "Make a volume", cobra.MaximumNArgs(1), func(s *opened, args []string) error {
+	var labels []string
+	var ignore bool
+	var driver string
+	cmd := withStore("create [flags] [NAME]", "Make a volume", cobra.MaximumNArgs(1), func(s *opened, args []string) error {
+		if driver != "local" {
+			return fmt.Errorf("--driver %q: want local", driver)
+		}
 		var b [32]byte
 		_, _ = rand.Read(b[:]) // it never fails
-		name := hex.EncodeToString(b[:])
-		if len(args) == 1 {
-			name = args[0]
-			if _, err := os.Lstat(s.found.VolumePath(name)); err == nil && image.VolumeName(name) {
-				return fmt.Errorf("volume with name %s already exists", name)
-			}
-		}
-		v, err := s.found.Volume(name)
-		if err != nil {
-			return err
-		}
-		v.Unlock()
-		fmt.Println(name)
-		return nil
+		return s.createVolume(append(args, hex.EncodeToString(b[:]))[0], labels, ignore)
 	})
+	cmd.Flags().StringArrayVarP(&labels, "label", "l", nil, "`KEY=VALUE` for whoever lists volumes")
+	cmd.Flags().StringVarP(&driver, "driver", "d", "local", "local, which is the only one here")
+	cmd.Flags().BoolVar(&ignore, "ignore", false, "no error for one that is there")
+	return cmd
 }
 
-// shownVolume is a volume with podman's names.
-type shownVolume struct {
-	Name       string    `json:"Name"`
-	Driver     string    `json:"Driver"`
-	Mountpoint string    `json:"Mountpoint"`
-	Created    time.Time `json:"CreatedAt"`
-	Scope      string    `json:"Scope"`
+func (s *opened) createVolume(name string, labels []string, ignore bool) error {
+	v, err := s.found.NewVolume(name, pairs(labels))
+	switch {
+	case errors.Is(err, fs.ErrExist) && !ignore:
+		return fmt.Errorf("volume with name %s already exists", name)
+	case err == nil:
+		v.Unlock()
+	case !errors.Is(err, fs.ErrExist):
+		return err
+	}
+	fmt.Println(name)
+	return nil
+}
+
+// pairs are words KEY=VALUE by their keys.
+func pairs(words []string) map[string]string {
+	m := map[string]string{}
+	for _, word := range words {
+		key, value, _ := strings.Cut(word, "=")
+		m[key] = value
+	}
+	return m
 }
 
 // volumes are those that were typed, or all.
-func (s *opened) volumes(names []string) ([]shownVolume, error) {
+func (s *opened) volumes(names []string) ([]image.ShownVolume, error) {
 	all := len(names) == 0
 	if all {
 		entries, err := os.ReadDir(s.found.VolumesPath())
@@ -82,17 +97,27 @@ func (s *opened) volumes(names []string) ([]shownVolume, error) {
 			names = append(names, e.Name())
 		}
 	}
-	list := make([]shownVolume, 0, len(names))
+	list := make([]image.ShownVolume, 0, len(names))
 	for _, name := range names {
-		path := s.found.VolumePath(name)
-		info, err := os.Lstat(path)
-		if there := image.VolumeName(name) && err == nil && info.IsDir(); there {
-			list = append(list, shownVolume{name, "local", path, info.ModTime(), "local"})
+		if v, there := s.volume(name); there {
+			list = append(list, v)
 		} else if !all {
 			return nil, &exitError{fmt.Errorf("no volume with name %q: no such volume", name), 1}
 		}
 	}
 	return list, nil
+}
+
+func (s *opened) volume(name string) (v image.ShownVolume, there bool) {
+	path := s.found.VolumePath(name)
+	info, err := os.Lstat(path)
+	if !image.VolumeName(name) || err != nil || !info.IsDir() {
+		return v, false
+	}
+	return image.ShownVolume{
+		Name: name, Driver: "local", Mountpoint: path, CreatedAt: info.ModTime(), Scope: "local",
+		Labels: s.found.VolumeLabels(name), Options: map[string]string{},
+	}, true
 }
 
 func volumeExists() *cobra.Command {
@@ -105,29 +130,81 @@ func volumeExists() *cobra.Command {
 }
 
 func volumeList() *cobra.Command {
-	var quiet bool
+	var quiet, noHeading bool
 	var format string
+	var filters, free []string
 	cmd := withStore("ls [flags]", "List volumes", cobra.NoArgs, func(s *opened, _ []string) error {
 		list, err := s.volumes(nil)
+		if err == nil {
+			list, err = filterVolumes(list, filters, free)
+		}
 		switch {
 		case err != nil:
 			return err
-		case format == "json":
-			return printJSON(list)
-		case format != "":
-			return fmt.Errorf("--format %q: want json", format)
+		case format != "" && format != "table":
+			return printAs("volumes", format, list)
 		}
-		printVolumes(list, quiet)
+		printVolumes(list, quiet, noHeading)
 		return nil
 	})
 	cmd.Aliases = []string{"list"}
 	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "names only")
-	cmd.Flags().StringVar(&format, "format", "", "`FORMAT` json")
+	cmd.Flags().BoolVarP(&noHeading, "noheading", "n", false, "no line over the columns")
+	cmd.Flags().StringVar(&format, "format", "", "`FORMAT` table, json or a template of Go's")
+	cmd.Flags().StringArrayVarP(&filters, "filter", "f", nil, "only volumes of which `KEY=VALUE` holds: name, label, driver, scope or dangling")
+	cmd.Flags().StringArrayVar(&free, "free", nil, "said by sandbox: it is ours, and no container has it")
+	_ = cmd.Flags().MarkHidden("free")
 	return cmd
 }
 
-func printVolumes(list []shownVolume, quiet bool) {
-	if !quiet {
+// volumeFilters say whether a volume is meant by a value. Dangling are those of ours that no container has: podman's may be in one of its containers.
+var volumeFilters = map[string]func(v *image.ShownVolume, value string, free []string) bool{
+	"name": func(v *image.ShownVolume, value string, _ []string) bool {
+		ok, err := regexp.MatchString(value, v.Name)
+		return ok && err == nil
+	},
+	"driver": func(v *image.ShownVolume, value string, _ []string) bool { return v.Driver == value },
+	"scope":  func(v *image.ShownVolume, value string, _ []string) bool { return v.Scope == value },
+	"label": func(v *image.ShownVolume, value string, _ []string) bool {
+		key, want, valued := strings.Cut(value, "=")
+		has, ok := v.Labels[key]
+		return ok && (!valued || has == want)
+	},
+	"dangling": func(v *image.ShownVolume, value string, free []string) bool {
+		return strconv.FormatBool(slices.Contains(free, v.Name)) == value
+	},
+}
+
+// filterVolumes are those of which all kinds of filters say that they are meant: of each kind, one.
+func filterVolumes(list []image.ShownVolume, filters, free []string) ([]image.ShownVolume, error) {
+	kinds := map[string][]string{}
+	for _, f := range filters {
+		key, value, ok := strings.Cut(f, "=")
+		if volumeFilters[key] == nil || !ok {
+			return nil, fmt.Errorf("--filter %q: want KEY=VALUE of name, label, driver, scope or dangling", f)
+		}
+		kinds[key] = append(kinds[key], value)
+	}
+	return slices.DeleteFunc(list, func(v image.ShownVolume) bool {
+		for key, values := range kinds {
+			if !slices.ContainsFunc(values, func(value string) bool { return volumeFilters[key](&v, value, free) }) {
+				return true
+			}
+		}
+		return false
+	}), nil
+}
+
+// printAs prints JSON, or rows by a template.
+func printAs(of, format string, rows any) error {
+	if format == "json" {
+		return printJSON(rows)
+	}
+	return render(of, format, rows)
+}
+
+func printVolumes(list []image.ShownVolume, quiet, noHeading bool) {
+	if !quiet && !noHeading {
 		fmt.Println("DRIVER      VOLUME NAME")
 	}
 	for _, v := range list {
@@ -140,13 +217,21 @@ func printVolumes(list []shownVolume, quiet bool) {
 }
 
 func volumeInspect() *cobra.Command {
-	return withStore("inspect NAME...", "Print what volumes are, as JSON", cobra.MinimumNArgs(1), func(s *opened, args []string) error {
+	var format string
+	var all bool
+	cmd := withStore("inspect [flags] NAME...", "Print what volumes are, as JSON", cobra.ArbitraryArgs, func(s *opened, args []string) error {
+		if all == (len(args) > 0) {
+			return errors.New("volume inspect wants names of volumes, or --all")
+		}
 		list, err := s.volumes(args)
 		if err != nil {
 			return err
 		}
-		return printJSON(list)
+		return printAs("volumes", format, list)
 	})
+	cmd.Flags().StringVarP(&format, "format", "f", "json", "`FORMAT` json or a template of Go's")
+	cmd.Flags().BoolVarP(&all, "all", "a", false, "all volumes")
+	return cmd
 }
 
 func printJSON(value any) error {
@@ -156,10 +241,10 @@ func printJSON(value any) error {
 }
 
 func volumeRemove() *cobra.Command {
-	var force bool
+	var force, all bool
 	var absent []string
 	cmd := withStore("rm [flags] NAME...", "Remove volumes", cobra.ArbitraryArgs, func(s *opened, args []string) error {
-		if len(args)+len(absent) == 0 {
+		if len(args)+len(absent) == 0 && !all {
 			return errors.New("volume rm wants the name of a volume")
 		}
 		return s.removeVolumes(args, absent, force)
@@ -167,6 +252,7 @@ func volumeRemove() *cobra.Command {
 	cmd.Flags().StringArrayVar(&absent, "absent", nil, "said by sandbox: it is not there, or not ours")
 	_ = cmd.Flags().MarkHidden("absent")
 	cmd.Flags().BoolVarP(&force, "force", "f", false, "no error for one that is not there")
+	cmd.Flags().BoolVarP(&all, "all", "a", false, "all of sandbox's")
 	return cmd
 }
 
@@ -244,28 +330,33 @@ func fillCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		root, drop, err := s.mountImage(img)
-		if err != nil {
-			return err
-		}
-		defer drop()
-		from, err := unix.Openat2(root, args[1], &unix.OpenHow{Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS})
-		if errors.Is(err, unix.ENOTDIR) {
-			return nil // a file of the image, which the volume covers
-		}
-		if err != nil {
-			return &fs.PathError{Op: "open", Path: args[1], Err: err}
-		}
-		defer unix.Close(from)
 		ids, err := c.owners()
 		if err != nil {
 			return err
 		}
-		return s.fill(args[0], from, ids)
+		return s.fillFrom(args[0], img, args[1], ids)
 	})
 	cmd.Hidden = true
 	c.flags(cmd)
 	return cmd
+}
+
+// fillFrom fills a volume with what an image has at a place.
+func (s *opened) fillFrom(name string, img *image.Image, place string, ids *idtools.IDMappings) error {
+	root, drop, err := s.mountImage(img)
+	if err != nil {
+		return err
+	}
+	defer drop()
+	from, err := unix.Openat2(root, place, &unix.OpenHow{Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS})
+	if errors.Is(err, unix.ENOTDIR) {
+		return nil // a file of the image, which the volume covers
+	}
+	if err != nil {
+		return &fs.PathError{Op: "open", Path: place, Err: err}
+	}
+	defer unix.Close(from)
+	return s.fill(name, from, ids)
 }
 
 // copyTree copies what is in a directory, with owners, modes and extended attributes, and the directory's own. ids are how owners are

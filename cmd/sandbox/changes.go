@@ -2,12 +2,14 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"os/signal"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -16,6 +18,7 @@ import (
 	"sandbox/pkg/image"
 	"sandbox/pkg/lifecycle"
 	"sandbox/pkg/outfile"
+	"sandbox/pkg/spec"
 	"sandbox/pkg/state"
 )
 
@@ -28,12 +31,16 @@ func (a *app) commit(cmd *cobra.Command) {
 	f.StringArrayP("change", "c", nil, "an instruction of a Containerfile: `'CMD [\"sh\"]'`, ENTRYPOINT, ENV, EXPOSE, LABEL, STOPSIGNAL, USER, VOLUME or WORKDIR")
 	f.StringP("format", "f", "oci", "`FORMAT` of the manifest: oci or docker")
 	f.StringP("message", "m", "", "`TEXT` for the history")
+	f.BoolP("squash", "s", false, "make one layer of all")
 	f.BoolP("quiet", "q", false, "say nothing but the image's id")
 	pause := f.BoolP("pause", "p", false, "pause the container meanwhile")
 	iidfile := f.String("iidfile", "", "write the image's id to `FILE` too")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		r, about, err := a.aboutContainer(args[0])
 		if err != nil {
+			return err
+		}
+		if err := a.sayCommitted(r, args[0]); err != nil {
 			return err
 		}
 		typed := append(typedFlags(cmd.Flags(), "pause", "iidfile"), args[1:]...)
@@ -49,6 +56,33 @@ func (a *app) commit(cmd *cobra.Command) {
 		}
 		return a.commitTo(r, *iidfile, append(about, typed...))
 	}
+}
+
+// sayCommitted tells the other program what the image is to say of its process: in its environment, which is nobody else's to read.
+func (a *app) sayCommitted(r *lifecycle.Runtime, id string) error {
+	n, err := r.LayerOf(id)
+	if err != nil {
+		return err
+	}
+	s, err := r.SpecOf(id)
+	if err != nil {
+		return err
+	}
+	_, conf, _, err := a.oneImage(n.Image)
+	if err != nil {
+		return err
+	}
+	p := conf.Config
+	made, secrets := spec.Image{Entrypoint: p.Entrypoint, Cmd: p.Cmd, Env: p.Env, User: p.User, Workdir: p.WorkingDir}.Committed(s, n.User)
+	if len(secrets) > 0 {
+		a.warn("not a part of the image, for they look like secrets: " + strings.Join(secrets, " ") + "; --change 'ENV NAME=VALUE' adds one")
+	}
+	p.Entrypoint, p.Cmd, p.Env, p.User, p.WorkingDir = made.Entrypoint, made.Cmd, made.Env, made.User, made.Workdir
+	text, err := json.Marshal(p)
+	if err != nil {
+		return err
+	}
+	return os.Setenv(image.CommittedVariable, string(text))
 }
 
 // pauseFor stops a container that runs until resume is called. Signals end the other program, and this one goes on to that.
@@ -124,13 +158,12 @@ func (a *app) export(cmd *cobra.Command) {
 
 // aboutContainer is what the other program has to know of a container.
 func (a *app) aboutContainer(id string) (*lifecycle.Runtime, []string, error) {
-	a.status = 125
 	r, err := a.runtime()
 	if err != nil {
 		return nil, nil, err
 	}
 	n, err := r.LayerOf(id)
-	return r, []string{"--layer=" + n.Name, "--image=" + n.Image, "--keep=" + n.Keep}, err
+	return r, []string{"--layer=" + n.Name, "--room=" + n.Room, "--image=" + n.Image, "--keep=" + n.Keep}, err
 }
 
 // typedFlags are the flags of a command as they were typed, but for some, and the end of them.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"text/tabwriter"
 	"time"
 
@@ -18,9 +19,9 @@ func (a *app) history(cmd *cobra.Command) {
 	cmd.Args = exactly(1)
 	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "ids only")
 	cmd.Flags().BoolVar(&whole, "no-trunc", false, "whole ids and commands")
-	format := formatFlag(cmd, "")
+	human := cmd.Flags().BoolP("human", "H", true, "sizes and dates for reading")
+	format := templateFlag(cmd, "")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
-		a.status = 125
 		img, conf, sizes, err := a.oneImage(args[0])
 		if err != nil {
 			return err
@@ -29,7 +30,11 @@ func (a *app) history(cmd *cobra.Command) {
 		if *format == "json" {
 			return printJSON(lines)
 		}
-		return printHistory(lines, quiet, whole)
+		steps := stepsOf(lines, whole, *human)
+		if format.isTemplate() {
+			return a.templated("history", format, steps)
+		}
+		return printHistory(steps, quiet)
 	}
 }
 
@@ -56,24 +61,36 @@ func historyOf(img *image.Image, conf *image.Config, sizes *image.Sizes) (lines 
 	return lines
 }
 
-func printHistory(lines []step, quiet, whole bool) error {
+// stepsOf are the lines as a table has them.
+func stepsOf(lines []step, whole, human bool) (steps []image.Step) {
+	for _, l := range lines {
+		s := image.Step{ID: l.ID, CreatedSince: ago(l.Created), CreatedAt: l.Created.Format(time.RFC3339), CreatedBy: l.By, Size: decimal(l.Size), Comment: l.Comment}
+		s.Created = s.CreatedSince
+		if !human {
+			s.Created, s.Size = s.CreatedAt, strconv.FormatInt(l.Size, 10)
+		}
+		if !whole && len(s.ID) > 12 {
+			s.ID = s.ID[:12]
+		}
+		if r := []rune(s.CreatedBy); !whole && len(r) > 45 {
+			s.CreatedBy = string(r[:42]) + "..."
+		}
+		steps = append(steps, s)
+	}
+	return steps
+}
+
+func printHistory(steps []image.Step, quiet bool) error {
 	w := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
 	if !quiet {
 		_, _ = fmt.Fprintln(w, "ID\tCREATED\tCREATED BY\tSIZE\tCOMMENT")
 	}
-	for _, s := range lines {
-		id, by := s.ID, printable.Text(s.By)
-		if !whole && len(id) > 12 {
-			id = id[:12]
-		}
-		if r := []rune(by); !whole && len(r) > 45 {
-			by = string(r[:42]) + "..."
-		}
+	for _, s := range steps {
 		if quiet {
-			_, _ = fmt.Fprintln(w, id)
+			_, _ = fmt.Fprintln(w, s.ID)
 			continue
 		}
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", id, ago(s.Created), by, decimal(s.Size), printable.Text(s.Comment))
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", s.ID, s.Created, printable.Text(s.CreatedBy), s.Size, printable.Text(s.Comment))
 	}
 	return w.Flush()
 }

@@ -17,7 +17,6 @@ import (
 	"sandbox/pkg/image"
 	"sandbox/pkg/lifecycle"
 	"sandbox/pkg/spec"
-	"sandbox/pkg/state"
 )
 
 // imageCaller is whose images are meant.
@@ -204,41 +203,55 @@ func (f *runFlags) layers(r *lifecycle.Runtime, store *image.Store, img *image.I
 
 // layer is where the container is to have what it changes.
 type layer struct {
-	room *handle.Handle // nil: the container's own directory
-	dir  string         // in it
-	mode uint32         // of the root
+	room *handle.Handle
+	dir  string // in it
+	mode uint32 // of the root
 	// image is the id of what is below it, keep the caller's ids in the container
 	image string
 	keep  *image.Keeper
 }
 
-// changes decides on that: beside the store, or in the container's own directory where that is read-only or cannot carry an
-// overlay.
+// changes decides on that: beside the store, or where that is read-only or cannot carry an overlay, in $TMPDIR if that is the
+// caller's alone, else beside the state of containers.
 func (f *runFlags) changes(r *lifecycle.Runtime, store *image.Store, img *image.Image, o *lifecycle.Options) error {
-	o.Layer = &lifecycle.Layer{Make: func(own *handle.Handle) error { return f.makeLayer(own, o.Paths) }}
-	room, err := store.Room()
-	if err != nil {
-		f.layer.dir = filepath.Join(absolute(r.Root.Path), o.ID, state.Changes)
-		r.Warn("what the container changes lies beside its state, in " + f.layer.dir + ": " + err.Error())
-		return nil
-	}
 	name, err := randomID()
 	if err != nil {
 		return err
 	}
-	f.layer.room, f.layer.dir, o.Layer.Name = room, filepath.Join(room.Path, name), name
-	o.Layer.Image, o.Layer.Keep = img.ID, f.layer.keep.String()
-	f.held = &holder{hold: func() error { return store.Hold(img, name) }}
+	o.Layer = &lifecycle.Layer{
+		Name: name, Image: img.ID, Keep: f.layer.keep.String(), User: f.wish.User, Make: func(sign string) error { return f.makeLayer(sign, o.Paths) },
+	}
+	room, why := store.Room()
+	if why != nil {
+		if room, err = otherRoom(r); err != nil {
+			return fmt.Errorf("%w; nor in the store: %w", err, why)
+		}
+		o.Layer.Room = room.Path
+		r.Warn("what the container changes lies in " + room.Path + ": " + why.Error())
+	}
+	f.layer.room, f.layer.dir = room, filepath.Join(room.Path, name)
+	f.held = &holder{hold: func() error { return store.Hold(img, name, o.Layer.Room) }}
 	return nil
 }
 
-// makeLayer makes it, with what is to be in it from the beginning. The start looks whether its room still is the one.
-func (f *runFlags) makeLayer(own *handle.Handle, paths handle.Set) error {
-	room := f.layer.room
-	if room == nil {
-		room = own
+// otherRoom is one that is not the store's.
+func otherRoom(r *lifecycle.Runtime) (*handle.Handle, error) {
+	if room, err := image.TempRoom(os.Getenv("TMPDIR")); err == nil {
+		return room, nil
 	}
-	upper, err := image.MakeLayer(room, filepath.Base(f.layer.dir), f.layer.mode)
+	if _, err := r.Root.Create(); err != nil {
+		return nil, err
+	}
+	room, err := image.TempRoom(absolute(r.Root.Path))
+	if err != nil {
+		err = fmt.Errorf("what the container changes can lie nowhere: %w", err)
+	}
+	return room, err
+}
+
+// makeLayer makes it, with what is to be in it from the beginning. The start looks whether its room still is the one.
+func (f *runFlags) makeLayer(sign string, paths handle.Set) error {
+	upper, err := image.MakeLayer(f.layer.room, filepath.Base(f.layer.dir), f.layer.mode, [2]string{lifecycle.LayerSign, sign})
 	if err != nil {
 		return err
 	}
@@ -248,7 +261,7 @@ func (f *runFlags) makeLayer(own *handle.Handle, paths handle.Set) error {
 			return err
 		}
 	}
-	held, err := room.Dup()
+	held, err := f.layer.room.Dup()
 	if err == nil {
 		paths.Add(filepath.Dir(f.layer.dir), held)
 	}

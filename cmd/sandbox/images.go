@@ -1,9 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"strings"
@@ -31,7 +31,6 @@ func (a *app) byHelper(cmd *cobra.Command) {
 }
 
 func (a *app) become(verb string, args []string) error {
-	a.status = 125
 	r, err := a.runtime()
 	if err != nil {
 		return err
@@ -47,13 +46,13 @@ func (a *app) become(verb string, args []string) error {
 // imageGroup are the commands under podman's other names for them.
 func (a *app) imageGroup(cmd *cobra.Command) {
 	cmd.DisableFlagParsing = true
-	own := map[string]func(*cobra.Command){"ls": a.images, "list": a.images, "inspect": a.inspect, "history": a.history, "tree": a.imageTree, "diff": a.imageDiff}
+	own := map[string]func(*cobra.Command){"exists": a.imageExists, "ls": a.images, "list": a.images, "inspect": a.inspect, "history": a.history, "tree": a.imageTree, "diff": a.imageDiff}
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		if len(args) == 1 && (args[0] == "--help" || args[0] == "-h") {
 			return cmd.Help()
 		}
 		if len(args) == 0 || strings.HasPrefix(args[0], "-") {
-			return &usageError{errors.New("image takes a command: ls, inspect, history, tree, diff, pull, push, load, save, import, tag, untag, rm or prune"), 125}
+			return &usageError{errors.New("image takes a command: ls, exists, inspect, history, tree, diff, pull, push, load, save, import, tag, untag, rm or prune"), podmanFailed}
 		}
 		build := own[args[0]]
 		if build == nil {
@@ -70,6 +69,22 @@ func (a *app) imageGroup(cmd *cobra.Command) {
 	}
 }
 
+// imageExists tells by its status alone, as podman does.
+func (a *app) imageExists(cmd *cobra.Command) {
+	cmd.Args = exactly(1)
+	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		store, err := a.callersStore()
+		if err != nil {
+			return err
+		}
+		if _, err = store.Find(args[0]); errors.Is(err, image.ErrUnknown) {
+			a.exit = 1
+			return nil
+		}
+		return err
+	}
+}
+
 func findImageProgram(f *helper.Finder) (*helper.Program, error) {
 	p, err := f.Find(imageProgram, nil)
 	var missing *helper.MissingError
@@ -81,127 +96,153 @@ func findImageProgram(f *helper.Finder) (*helper.Program, error) {
 
 // shownImage is a line of `images`, with podman's names.
 type shownImage struct {
-	ID      string    `json:"Id"`
-	Names   []string  `json:"Names"`
-	Digest  string    `json:"Digest"`
-	Created time.Time `json:"CreatedAt"`
-	Unix    int64     `json:"Created"`
-	Size    int64     `json:"Size"`
-	Only    bool      `json:"ReadOnly"`
+	ID      string            `json:"Id"`
+	Names   []string          `json:"Names"`
+	Digest  string            `json:"Digest"`
+	Created time.Time         `json:"CreatedAt"`
+	Unix    int64             `json:"Created"`
+	Size    int64             `json:"Size"`
+	Labels  map[string]string `json:"Labels"`
+	Only    bool              `json:"ReadOnly"`
+}
+
+// imagesFlags are those of `images`.
+type imagesFlags struct {
+	quiet, whole, digests, all, noHeading bool
+	filters                               []string
+	sort                                  string
+	format                                *format
+}
+
+func (f *imagesFlags) add(cmd *cobra.Command) {
+	cmd.Flags().BoolVarP(&f.quiet, "quiet", "q", false, "ids only")
+	cmd.Flags().BoolVar(&f.whole, "no-trunc", false, "whole ids")
+	cmd.Flags().BoolVar(&f.digests, "digests", false, "digests too")
+	cmd.Flags().BoolVarP(&f.all, "all", "a", false, "also images without a name that others are made of")
+	cmd.Flags().BoolVarP(&f.noHeading, "noheading", "n", false, "no line over the columns")
+	cmd.Flags().VarP(each(&f.filters), "filter", "f", "only images of which `KEY=VALUE` holds: dangling, reference, label, before, since, until, id, digest, readonly or intermediate")
+	cmd.Flags().StringVar(&f.sort, "sort", "created", "`BY` created, id, repository, size or tag")
+	f.format = templateFlag(cmd, "")
 }
 
 func (a *app) images(cmd *cobra.Command) {
-	var quiet, whole, digests, all bool
+	var f imagesFlags
+	f.add(cmd)
 	cmd.Args = cobra.MaximumNArgs(1)
-	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "ids only")
-	cmd.Flags().BoolVar(&whole, "no-trunc", false, "whole ids")
-	cmd.Flags().BoolVar(&digests, "digests", false, "digests too")
-	cmd.Flags().BoolVarP(&all, "all", "a", false, "also images without a name that others are made of")
-	format := formatFlag(cmd, "")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
-		a.status = 125
-		list, err := a.listImages(args, all)
+		list, err := a.listImages(args, &f)
 		if err != nil {
 			return err
 		}
-		if *format == "json" {
+		if *f.format == "json" {
 			return printJSON(list)
 		}
-		return printImages(list, quiet, whole, digests)
+		rows, err := rowsOf(list, f.whole, f.sort)
+		switch {
+		case err != nil:
+			return err
+		case f.format.isTemplate():
+			return a.templated("images", f.format, rows)
+		}
+		return printImages(rows, &f)
 	}
 }
 
 // listImages are the images of the store, the newest first.
-func (a *app) listImages(args []string, all bool) ([]shownImage, error) {
-	store, found, err := a.findImages(args)
-	if err != nil || len(found) == 0 {
-		return []shownImage{}, err
+func (a *app) listImages(args []string, f *imagesFlags) ([]shownImage, error) {
+	store, err := a.callersStore()
+	if err != nil {
+		return nil, err
+	}
+	all, err := store.Images()
+	if err != nil {
+		return nil, err
 	}
 	sizes, err := store.Sizes()
 	if err != nil {
 		return nil, err
 	}
-	list := make([]shownImage, 0, len(found))
-	configs := map[string]*image.Config{}
-	for _, i := range found {
-		if c, err := i.Config(); err == nil {
-			configs[i.ID] = c
-		}
+	c, err := f.choose(image.NewChosen(store, all), args)
+	if err != nil {
+		return nil, err
 	}
-	for _, i := range found {
-		if all || len(args) > 0 || !between(i, found, configs) {
-			list = append(list, shown(i, configs[i.ID], sizes))
+	list := []shownImage{}
+	for _, i := range all {
+		if c.Has(i) {
+			list = append(list, shown(i, c.Configs[i.ID], sizes))
 		}
 	}
 	slices.SortStableFunc(list, func(a, b shownImage) int { return b.Created.Compare(a.Created) })
 	return list, nil
 }
 
-// findImages are those that were typed, or all.
-func (a *app) findImages(args []string) (*image.Store, []*image.Image, error) {
+// choose adds what was typed.
+func (f *imagesFlags) choose(c *image.Chosen, args []string) (*image.Chosen, error) {
+	if len(args) > 0 {
+		c.Want("reference", c.Reference(args[0]))
+	} else if !f.all {
+		c.Want("", func(i *image.Image) bool { return !c.Between(i) })
+	}
+	for _, filter := range f.filters {
+		if err := c.Filter(filter); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+// callersStore is the store of whoever has typed a command.
+func (a *app) callersStore() (*image.Store, error) {
 	r, err := a.runtime()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	store, err := a.imageStore(r)
-	if err != nil {
-		return nil, nil, err
-	}
-	if len(args) == 0 {
-		found, err := store.Images()
-		return store, found, err
-	}
-	one, err := store.Find(args[0])
-	if errors.Is(err, image.ErrUnknown) {
-		return store, nil, nil
-	}
-	return store, []*image.Image{one}, err
+	return a.imageStore(r)
 }
 
 func shown(i *image.Image, c *image.Config, sizes *image.Sizes) shownImage {
-	created := i.Created
+	created, labels := i.Created, map[string]string(nil)
+	if c != nil {
+		labels = c.Config.Labels
+	}
 	if c != nil && !c.Created.IsZero() {
 		created = c.Created
 	}
-	return shownImage{i.ID, i.Names, i.Digest, created, created.Unix(), sizes.Of(i), i.ReadOnly}
+	return shownImage{i.ID, i.Names, i.Digest, created, created.Unix(), sizes.Of(i), labels, i.ReadOnly}
 }
 
-// between says whether an image has no name, and another one was made of it: a step of a build.
-func between(i *image.Image, others []*image.Image, configs map[string]*image.Config) bool {
-	own := configs[i.ID]
-	if len(i.Names) > 0 || own == nil {
-		return false
+// rowsOf are images as a table has them: one with several names has several lines.
+func rowsOf(list []shownImage, whole bool, by string) (rows []image.Row, err error) {
+	less, ok := map[string]func(a, b shownImage) int{
+		"created": func(a, b shownImage) int { return b.Created.Compare(a.Created) },
+		"id":      func(a, b shownImage) int { return strings.Compare(a.ID, b.ID) },
+		"size":    func(a, b shownImage) int { return cmp.Compare(a.Size, b.Size) },
+		// of each line, not of the image
+		"repository": nil, "tag": nil,
+	}[by]
+	if !ok {
+		return nil, &usageError{fmt.Errorf("--sort %q: want created, id, repository, size or tag", by), podmanFailed}
 	}
-	return slices.ContainsFunc(others, func(o *image.Image) bool {
-		c := configs[o.ID]
-		return c != nil && len(c.History) > len(own.History) && slices.Equal(c.History[:len(own.History)], own.History) &&
-			len(c.RootFS.DiffIDs) >= len(own.RootFS.DiffIDs) && slices.Equal(c.RootFS.DiffIDs[:len(own.RootFS.DiffIDs)], own.RootFS.DiffIDs)
-	})
-}
-
-func printImages(list []shownImage, quiet, whole, digests bool) error {
-	w := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
-	head := "REPOSITORY\tTAG\tIMAGE ID\tCREATED\tSIZE\n"
-	if digests {
-		head = "REPOSITORY\tTAG\tDIGEST\tIMAGE ID\tCREATED\tSIZE\n"
-	}
-	if !quiet {
-		_, _ = fmt.Fprint(w, head) // the end tells
+	if less != nil {
+		slices.SortStableFunc(list, less)
 	}
 	for _, i := range list {
-		printImage(w, i, quiet, whole, digests)
+		rows = append(rows, i.rows(whole)...)
 	}
-	return w.Flush()
+	switch by {
+	case "repository":
+		slices.SortStableFunc(rows, func(a, b image.Row) int { return strings.Compare(a.Repository, b.Repository) })
+	case "tag":
+		slices.SortStableFunc(rows, func(a, b image.Row) int { return strings.Compare(a.Tag, b.Tag) })
+	}
+	return rows, nil
 }
 
-func printImage(w io.Writer, i shownImage, quiet, whole, digests bool) {
+// rows are the lines of one image.
+func (i *shownImage) rows(whole bool) (rows []image.Row) {
 	id := i.ID[:12]
 	if whole {
 		id = "sha256:" + i.ID
-	}
-	if quiet {
-		_, _ = fmt.Fprintln(w, id)
-		return
 	}
 	names := i.Names
 	if len(names) == 0 {
@@ -209,12 +250,39 @@ func printImage(w io.Writer, i shownImage, quiet, whole, digests bool) {
 	}
 	for _, name := range names {
 		at := strings.LastIndex(name, ":")
-		repo, tag := printable.Text(name[:max(at, 0)]), printable.Text(name[at+1:])
-		if digests {
-			tag += "\t" + i.Digest
-		}
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", repo, tag, id, ago(i.Created), decimal(i.Size))
+		rows = append(rows, image.Row{
+			ID: id, Repository: name[:max(at, 0)], Tag: name[at+1:], Digest: i.Digest,
+			Created: ago(i.Created), CreatedSince: ago(i.Created), CreatedAt: i.Created.UTC().String(), CreatedTime: i.Created.UTC().String(),
+			Size: decimal(i.Size), VirtualSize: decimal(i.Size), Names: i.Names, RepoTags: i.Names, Labels: i.Labels,
+			ReadOnly: i.Only, Dangling: len(i.Names) == 0,
+		})
 	}
+	return rows
+}
+
+func printImages(rows []image.Row, f *imagesFlags) error {
+	w := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
+	head := "REPOSITORY\tTAG\tIMAGE ID\tCREATED\tSIZE\n"
+	if f.digests {
+		head = "REPOSITORY\tTAG\tDIGEST\tIMAGE ID\tCREATED\tSIZE\n"
+	}
+	if !f.quiet && !f.noHeading {
+		_, _ = fmt.Fprint(w, head) // the end tells
+	}
+	last := ""
+	for _, i := range rows {
+		switch tag := printable.Text(i.Tag); {
+		case f.quiet && i.ID == last: // by another name
+		case f.quiet:
+			_, _ = fmt.Fprintln(w, i.ID)
+		case f.digests:
+			_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", printable.Text(i.Repository), tag, i.Digest, i.ID, i.Created, i.Size)
+		default:
+			_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", printable.Text(i.Repository), tag, i.ID, i.Created, i.Size)
+		}
+		last = i.ID
+	}
+	return w.Flush()
 }
 
 // ago is a time as podman tells it.

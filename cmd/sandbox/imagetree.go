@@ -14,7 +14,6 @@ import (
 func (a *app) imageTree(cmd *cobra.Command) {
 	cmd.Args = exactly(1)
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
-		a.status = 125
 		img, _, sizes, err := a.oneImage(args[0])
 		if err != nil {
 			return err

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -33,32 +32,16 @@ func (a *app) oneImage(typed string) (*image.Image, *image.Config, *image.Sizes,
 	return img, conf, sizes, err
 }
 
-// inspected is an image as podman shows it.
-type inspected struct {
-	ID           string            `json:"Id"`
-	Digest       string            `json:"Digest"`
-	Tags         []string          `json:"RepoTags"`
-	Digests      []string          `json:"RepoDigests"`
-	Created      time.Time         `json:"Created"`
-	Author       string            `json:"Author"`
-	Architecture string            `json:"Architecture"`
-	OS           string            `json:"Os"`
-	Size         int64             `json:"Size"`
-	Config       image.Process     `json:"Config"`
-	User         string            `json:"User"`
-	Labels       map[string]string `json:"Labels"`
-	RootFS       struct {
-		Type   string   `json:"Type"`
-		Layers []string `json:"Layers"`
-	} `json:"RootFS"`
-	History []image.History `json:"History"`
-}
-
 func (a *app) inspect(cmd *cobra.Command) {
 	cmd.Args = cobra.MinimumNArgs(1)
+	format := templateFlag(cmd, "f")
+	kind := cmd.Flags().StringP("type", "t", "image", "`TYPE` image")
+	cmd.Flags().BoolP("size", "s", false, "accepted for podman's callers: the size is always there")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
-		a.status = 125
-		all := make([]inspected, 0, len(args))
+		if *kind != "image" && *kind != "all" {
+			return fmt.Errorf("--type %q: want image; `sandbox state ID` says what a container is", *kind)
+		}
+		all := make([]image.Inspected, 0, len(args))
 		for _, arg := range args {
 			img, conf, sizes, err := a.oneImage(arg)
 			if errors.Is(err, image.ErrUnknown) {
@@ -69,19 +52,22 @@ func (a *app) inspect(cmd *cobra.Command) {
 			}
 			all = append(all, inspectedOf(img, conf, sizes))
 		}
+		if format.isTemplate() {
+			return a.templated("inspect", format, all)
+		}
 		return printJSON(all)
 	}
 }
 
-func inspectedOf(img *image.Image, conf *image.Config, sizes *image.Sizes) inspected {
-	i := inspected{
-		ID: img.ID, Digest: img.Digest, Tags: img.Names, Created: conf.Created, Author: conf.Author, Architecture: conf.Architecture,
-		OS: conf.OS, Size: sizes.Of(img), Config: conf.Config, User: conf.Config.User, Labels: conf.Config.Labels, History: conf.History,
+func inspectedOf(img *image.Image, conf *image.Config, sizes *image.Sizes) image.Inspected {
+	i := image.Inspected{
+		ID: img.ID, Digest: img.Digest, RepoTags: img.Names, Created: conf.Created, Author: conf.Author, Architecture: conf.Architecture,
+		Os: conf.OS, Size: sizes.Of(img), VirtualSize: sizes.Of(img), Config: conf.Config, User: conf.Config.User, Labels: conf.Config.Labels, History: conf.History,
 	}
 	i.RootFS.Type, i.RootFS.Layers = conf.RootFS.Type, conf.RootFS.DiffIDs
 	for _, name := range img.Names {
 		if repo := name[:max(strings.LastIndex(name, ":"), 0)]; repo != "" && img.Digest != "" {
-			i.Digests = append(i.Digests, repo+"@"+img.Digest)
+			i.RepoDigests = append(i.RepoDigests, repo+"@"+img.Digest)
 		}
 	}
 	return i

@@ -65,6 +65,9 @@ func execute(args []string) int {
 		app.report(err)
 		return 3 // runc's
 	}
+	if app.is(podmans) {
+		app.status = podmanFailed
+	}
 	root := app.command(app.verb)
 	root.SetArgs(longFlags(args))
 	err := filtered(limited(root.Execute()))
@@ -82,6 +85,9 @@ func execute(args []string) int {
 	}
 	return app.failed(1)
 }
+
+// podmanFailed is the status with which podman says that it has failed itself.
+const podmanFailed = 125
 
 // app is one invocation.
 type app struct {
@@ -226,8 +232,9 @@ type verb struct {
 type trait uint8
 
 const (
-	sealed trait = 1 << iota // it starts a process in a container, which may look at the program of ours that it comes from
-	loud                     // nobody reads its standard error when all goes well
+	sealed  trait = 1 << iota // it starts a process in a container, which may look at the program of ours that it comes from
+	loud                      // nobody reads its standard error when all goes well
+	podmans                   // podman has it and runc has not: every failure of ours has podman's status
 )
 
 func (v *verb) name() string {
@@ -270,25 +277,25 @@ func (a *app) verbs() []verb {
 		{"port ID | port add ID PORT... | port rm ID HOSTPORT...", "List, publish or withdraw a container's ports", a.port, 0, ""},
 		{"list [flags]", "List containers", a.list, 0, "ls"},
 		{"ps [flags] ID [ps options]", "List the processes of a container", a.ps, 0, ""},
-		{"images [flags] [IMAGE]", "List the images of the store that podman and buildah share", a.images, 0, ""},
-		{"pull [flags] IMAGE...", "Pull images from a registry or a file into the store", a.byHelper, 0, ""},
-		{"load [flags]", "Load images from an archive of docker or podman save", a.byHelper, 0, ""},
-		{"import [flags] FILE|- [NAME]", "Make an image of a tar archive with a root", a.byHelper, 0, ""},
-		{"save [flags] IMAGE...", "Save images to an archive", a.byHelper, 0, ""},
-		{"push [flags] IMAGE [DESTINATION]", "Push an image to a registry", a.byHelper, 0, ""},
-		{"login [flags] REGISTRY", "Log in to a registry", a.byHelper, 0, ""},
-		{"logout [flags] [REGISTRY]", "Log out of a registry", a.byHelper, 0, ""},
-		{"commit [flags] ID [IMAGE]", "Make an image of a container and what it has changed", a.commit, 0, ""},
-		{"diff [flags] ID|IMAGE", "List what a container has changed of its image, or an image's last layer", a.diff, 0, ""},
-		{"export [flags] ID", "Write the root of a container as a tar archive", a.export, 0, ""},
-		{"rmi [flags] IMAGE...", "Remove images", a.byHelper, 0, ""},
-		{"image COMMAND", "The same commands as podman groups them, and image prune", a.imageGroup, 0, ""},
-		{"tag IMAGE NAME...", "Give an image more names", a.byHelper, 0, ""},
-		{"untag IMAGE [NAME...]", "Take names from an image", a.byHelper, 0, ""},
-		{"volume COMMAND", "Directories that outlive containers, by names: create, ls, inspect, rm", a.volume, 0, ""},
-		{"system COMMAND", "What images, containers and volumes take, and remove what nothing uses: df, prune", a.system, 0, ""},
-		{"inspect IMAGE...", "Print what images are, as JSON", a.inspect, 0, ""},
-		{"history [flags] IMAGE", "Show how an image came to be", a.history, 0, ""},
+		{"images [flags] [IMAGE]", "List the images of the store that podman and buildah share", a.images, podmans, ""},
+		{"pull [flags] IMAGE...", "Pull images from a registry or a file into the store", a.byHelper, podmans, ""},
+		{"load [flags]", "Load images from an archive of docker or podman save", a.byHelper, podmans, ""},
+		{"import [flags] FILE|- [NAME]", "Make an image of a tar archive with a root", a.byHelper, podmans, ""},
+		{"save [flags] IMAGE...", "Save images to an archive", a.byHelper, podmans, ""},
+		{"push [flags] IMAGE [DESTINATION]", "Push an image to a registry", a.byHelper, podmans, ""},
+		{"login [flags] REGISTRY", "Log in to a registry", a.byHelper, podmans, ""},
+		{"logout [flags] [REGISTRY]", "Log out of a registry", a.byHelper, podmans, ""},
+		{"commit [flags] ID [IMAGE]", "Make an image of a container and what it has changed", a.commit, loud | podmans, ""},
+		{"diff [flags] ID|IMAGE", "List what a container has changed of its image, or an image's last layer", a.diff, podmans, ""},
+		{"export [flags] ID", "Write the root of a container as a tar archive", a.export, podmans, ""},
+		{"rmi [flags] IMAGE...", "Remove images", a.byHelper, podmans, ""},
+		{"image COMMAND", "The same commands as podman groups them, and image prune", a.imageGroup, podmans, ""},
+		{"tag IMAGE NAME...", "Give an image more names", a.byHelper, podmans, ""},
+		{"untag IMAGE [NAME...]", "Take names from an image", a.byHelper, podmans, ""},
+		{"volume COMMAND", "Directories that outlive containers, by names: create, ls, inspect, rm", a.volume, podmans, ""},
+		{"system COMMAND", "What images, containers and volumes take, and remove what nothing uses: df, prune", a.system, podmans, ""},
+		{"inspect IMAGE...", "Print what images are, as JSON", a.inspect, podmans, ""},
+		{"history [flags] IMAGE", "Show how an image came to be", a.history, podmans, ""},
 		{"plan [flags] -- CMD [ARG...] | ROOTFS [CMD...] | -b BUNDLE", "Print every step a start would take, and take none", a.plan, 0, ""},
 		{"spec [flags]", "Write a config.json to begin with", a.spec, 0, ""},
 		{"explain [CODE]", "Explain a cause code, or list them all", a.explain, 0, ""},

@@ -201,8 +201,8 @@ const (
 	formBundle
 )
 
-// form finds out which of the three was typed. Flags may also follow the first
-// word (runc's callers write `run ID -b DIR`), but not the command.
+// form finds out which of the forms was typed. Flags may also follow the id of a bundle's container (runc's callers write
+// `run ID -b DIR`); behind a directory or an image all is the command's.
 func (f *runFlags) form(cmd *cobra.Command, args []string) (form, []string, error) {
 	fs := cmd.Flags()
 	if fs.ArgsLenAtDash() == 0 {
@@ -211,7 +211,7 @@ func (f *runFlags) form(cmd *cobra.Command, args []string) (form, []string, erro
 	if fs.Changed("rootfs") {
 		return formRootfs, args, nil
 	}
-	if len(args) > 1 && strings.HasPrefix(args[1], "-") {
+	if len(args) > 1 && strings.HasPrefix(args[1], "-") && spec.ValidID(args[0]) == nil && (f.bundle != "" || saysBundle(args[1:]) || inBundle()) {
 		first := args[0]
 		if err := fs.Parse(args[1:]); err != nil {
 			return 0, nil, &usageError{fmt.Errorf("%w (see 'sandbox run --help')", err), f.failed()}

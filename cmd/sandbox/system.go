@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -21,16 +22,17 @@ import (
 func (a *app) system(cmd *cobra.Command) {
 	cmd.Args = cobra.NoArgs
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		return &usageError{errors.New("system takes a command: df or prune"), 125}
+		return &usageError{errors.New("system takes a command: df or prune"), podmanFailed}
 	}
 	df := &cobra.Command{Use: "df", Short: "Show what images, containers and volumes take", Args: cobra.NoArgs}
-	format := formatFlag(df, "")
-	df.RunE = func(*cobra.Command, []string) error { return a.df(string(*format)) }
+	format := templateFlag(df, "")
+	df.RunE = func(*cobra.Command, []string) error { return a.df(format) }
 	prune := &cobra.Command{Use: "prune [flags]", Short: "Remove ended containers and images that nothing uses", Args: cobra.NoArgs}
 	all := prune.Flags().BoolP("all", "a", false, "also images with a name")
 	force := prune.Flags().BoolP("force", "f", false, "ask nobody")
 	volumes := prune.Flags().Bool("volumes", false, "also volumes that no container has")
-	prune.RunE = func(*cobra.Command, []string) error { return a.prune(*all, *force, *volumes) }
+	filters := prune.Flags().StringArray("filter", nil, "only images of which `KEY=VALUE` holds: until or label")
+	prune.RunE = func(*cobra.Command, []string) error { return a.prune(*all, *force, *volumes, *filters) }
 	cmd.AddCommand(df, prune)
 }
 
@@ -54,41 +56,50 @@ func (u *used) add(size int64, active bool) {
 	}
 }
 
-func (a *app) df(format string) error {
-	a.status = 125
+func (a *app) df(format *format) error {
 	r, err := a.runtime()
 	if err != nil {
 		return err
 	}
-	store, err := a.imageStore(r)
+	lines, err := a.usage(r)
 	if err != nil {
 		return err
 	}
-	containers, err := r.List()
-	if err != nil {
-		return err
-	}
-	lines, err := a.usage(r, store, containers)
-	if err != nil {
-		return err
-	}
-	if format == "json" {
+	if *format == "json" {
 		return printJSON(lines)
 	}
-	return printTaken(lines)
+	rows := takenRows(lines)
+	if format.isTemplate() {
+		return a.templated("df", format, rows)
+	}
+	return printTaken(rows)
 }
 
-func printTaken(lines []used) error {
+func takenRows(lines []used) (rows []image.Used) {
+	for _, u := range lines {
+		rows = append(rows, image.Used{
+			Type: u.Type, Total: u.Total, Active: u.Active, Size: decimal(u.Size), RawSize: u.Size, RawReclaimable: u.Reclaimable,
+			Reclaimable: fmt.Sprintf("%s (%d%%)", decimal(u.Reclaimable), 100*u.Reclaimable/max(u.Size, 1)),
+		})
+	}
+	return rows
+}
+
+func printTaken(rows []image.Used) error {
 	w := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
 	_, _ = fmt.Fprintln(w, "TYPE\tTOTAL\tACTIVE\tSIZE\tRECLAIMABLE") // the end tells
-	for _, u := range lines {
-		_, _ = fmt.Fprintf(w, "%s\t%d\t%d\t%s\t%s (%d%%)\n", u.Type, u.Total, u.Active, decimal(u.Size), decimal(u.Reclaimable), 100*u.Reclaimable/max(u.Size, 1))
+	for _, u := range rows {
+		_, _ = fmt.Fprintf(w, "%s\t%d\t%d\t%s\t%s\n", u.Type, u.Total, u.Active, u.Size, u.Reclaimable)
 	}
 	return w.Flush()
 }
 
 // usage counts images, containers and volumes. What the files of containers and volumes take, only who has all ids can see.
-func (a *app) usage(r *lifecycle.Runtime, store *image.Store, containers []lifecycle.State) ([]used, error) {
+func (a *app) usage(r *lifecycle.Runtime) ([]used, error) {
+	store, err := a.imageStore(r)
+	if err != nil {
+		return nil, err
+	}
 	var out bytes.Buffer
 	status, err := runImageProgram(r, &out, "usage")
 	if err != nil || status != 0 {
@@ -98,12 +109,9 @@ func (a *app) usage(r *lifecycle.Runtime, store *image.Store, containers []lifec
 	if err = json.Unmarshal(out.Bytes(), &disk); err != nil {
 		return nil, err
 	}
-	active := map[string]bool{}
-	made := used{Type: "Containers"}
-	for _, c := range containers {
-		n, _ := r.LayerOf(c.ID) // one of a directory has none
-		active[n.Image] = true
-		made.add(disk.Layers[n.Name], c.Status != state.Stopped)
+	made, active, err := containerUsage(r, disk.Layers)
+	if err != nil {
+		return nil, err
 	}
 	images, err := imageUsage(store, active)
 	volumes := used{Type: "Local Volumes"}
@@ -111,6 +119,25 @@ func (a *app) usage(r *lifecycle.Runtime, store *image.Store, containers []lifec
 		volumes.add(size, len(r.Mounting(store.VolumePath(name))) > 0)
 	}
 	return []used{images, made, volumes}, err
+}
+
+// containerUsage counts what containers have changed, and what lost ones have left; active are the images of containers.
+func containerUsage(r *lifecycle.Runtime, sizes map[string]int64) (made used, active map[string]bool, err error) {
+	made, active = used{Type: "Containers"}, map[string]bool{}
+	containers, err := r.List()
+	if err != nil {
+		return made, nil, err
+	}
+	for _, c := range containers {
+		n, _ := r.LayerOf(c.ID) // one of a directory has none
+		active[n.Image] = true
+		made.add(sizes[n.Name], c.Status != state.Stopped)
+	}
+	lost, err := r.Abandoned()
+	for _, name := range lost {
+		made.add(sizes[name], false)
+	}
+	return made, active, err
 }
 
 // imageUsage counts a layer once, however many images have it.
@@ -146,8 +173,7 @@ func imageUsage(store *image.Store, active map[string]bool) (used, error) {
 	return u, nil
 }
 
-func (a *app) prune(all, force, volumes bool) error {
-	a.status = 125
+func (a *app) prune(all, force, volumes bool, filters []string) error {
 	r, err := a.runtime()
 	if err != nil {
 		return err
@@ -155,7 +181,7 @@ func (a *app) prune(all, force, volumes bool) error {
 	if !force && !confirmed(whatGoes(all, volumes)...) {
 		return nil
 	}
-	if err := pruneContainers(r); err != nil {
+	if err := a.pruneEnded(r, filters); err != nil {
 		return err
 	}
 	if volumes {
@@ -166,6 +192,9 @@ func (a *app) prune(all, force, volumes bool) error {
 	args := []string{"prune"}
 	if all {
 		args = append(args, "--all")
+	}
+	for _, f := range filters {
+		args = append(args, "--filter="+f)
 	}
 	a.exit, err = runImageProgram(r, os.Stdout, args...)
 	return err
@@ -190,13 +219,33 @@ func confirmed(what ...string) bool {
 	return slices.Contains([]string{"y", "yes"}, strings.ToLower(strings.TrimSpace(answer)))
 }
 
-func pruneContainers(r *lifecycle.Runtime) error {
+// pruneEnded removes containers that have ended and are meant by filters, and what is left of lost ones. A container has no labels.
+func (a *app) pruneEnded(r *lifecycle.Runtime, filters []string) error {
+	until := time.Now()
+	for _, f := range filters {
+		key, value, _ := strings.Cut(f, "=")
+		if key != "until" {
+			return nil
+		}
+		var err error
+		if until, err = image.Moment(value); err != nil {
+			return fmt.Errorf("--filter %q: %w", f, err)
+		}
+	}
+	if err := pruneContainers(r, until); err != nil || len(filters) > 0 {
+		return err
+	}
+	return a.pruneLost(r)
+}
+
+func pruneContainers(r *lifecycle.Runtime, until time.Time) error {
 	list, err := r.List()
 	if err != nil {
 		return err
 	}
 	for _, c := range list {
-		if c.Status != state.Stopped {
+		created, err := time.Parse(time.RFC3339Nano, c.Created)
+		if c.Status != state.Stopped || err == nil && created.After(until) {
 			continue
 		}
 		if err := r.Delete(c.ID, false); err != nil {
@@ -205,4 +254,20 @@ func pruneContainers(r *lifecycle.Runtime) error {
 		fmt.Println(c.ID)
 	}
 	return nil
+}
+
+// pruneLost removes what is left of containers that were taken away with their state: by a boot, or the end of the last session.
+func (a *app) pruneLost(r *lifecycle.Runtime) error {
+	store, err := a.imageStore(r)
+	if err != nil {
+		return err
+	}
+	lost, err := r.Abandoned()
+	for _, name := range lost {
+		if err := r.DropLayer(lifecycle.LayerNote{Name: name}); err != nil {
+			return err
+		}
+		fmt.Println(name)
+	}
+	return errors.Join(err, store.LetGoLost())
 }

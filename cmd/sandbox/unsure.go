@@ -84,7 +84,7 @@ func (a *app) knownImage(word string) (whole string, known bool, err error) {
 
 // hasImages says whether the caller uses images.
 func (a *app) hasImages() bool {
-	list, err := a.listImages(nil, true)
+	list, err := a.listImages(nil, &imagesFlags{all: true})
 	return err == nil && len(list) > 0
 }
 

@@ -95,12 +95,11 @@ func (f *runFlags) leaveVolumes(failed bool) {
 func (a *app) volume(cmd *cobra.Command) {
 	cmd.DisableFlagParsing = true
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		a.status = 125
 		verb := slices.IndexFunc(args, func(arg string) bool { return !strings.HasPrefix(arg, "-") })
 		switch {
 		case slices.Contains(args, "-h") || slices.Contains(args, "--help"):
 		case verb < 0:
-			return &usageError{errors.New("volume takes a command: create, ls, inspect, exists, rm or prune"), 125}
+			return &usageError{errors.New("volume takes a command: create, ls, inspect, exists, rm or prune"), podmanFailed}
 		case args[verb] == "prune":
 			return a.pruneAsked(args[verb+1:])
 		case args[verb] == "rm":
@@ -109,6 +108,12 @@ func (a *app) volume(cmd *cobra.Command) {
 				return err
 			}
 			args = append([]string{"rm"}, locked...)
+		case strings.Contains(strings.Join(args, " "), "dangling"):
+			free, err := a.freeVolumes()
+			if err != nil {
+				return err
+			}
+			args = append(args, free...)
 		}
 		return a.become("volume", args)
 	}
@@ -127,6 +132,13 @@ func (a *app) unusedVolumes(words []string) (args []string, err error) {
 	}
 	for _, word := range words {
 		switch {
+		case saysAll(word):
+			all, err := a.unusedVolumes(store.OwnVolumes())
+			if err != nil {
+				return nil, err
+			}
+			args = append(append(args, word), all...)
+			continue
 		case strings.HasPrefix(word, "-"):
 			args = append(args, word)
 			continue
@@ -143,6 +155,30 @@ func (a *app) unusedVolumes(words []string) (args []string, err error) {
 		args = append(args, word)
 	}
 	return args, nil
+}
+
+// saysAll says whether a word is --all, or has its letter.
+func saysAll(word string) bool {
+	letters, ok := strings.CutPrefix(word, "-")
+	return word == "--all" || ok && strings.Contains(letters, "a") && strings.Trim(letters, "af") == ""
+}
+
+// freeVolumes are those that no container has, in the words of the other program, which does not know containers.
+func (a *app) freeVolumes() (words []string, err error) {
+	r, err := a.runtime()
+	if err != nil {
+		return nil, err
+	}
+	store, err := a.imageStore(r)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range store.OwnVolumes() {
+		if len(r.Mounting(store.VolumePath(name))) == 0 {
+			words = append(words, "--free="+name)
+		}
+	}
+	return words, nil
 }
 
 // lockUnused locks a volume for the program that this one becomes or starts, and says which containers have it.
@@ -165,7 +201,7 @@ func (a *app) pruneAsked(flags []string) error {
 	}
 	switch force := slices.Contains(flags, "-f") || slices.Contains(flags, "--force"); {
 	case len(flags) > 1 || len(flags) == 1 && !force:
-		return &usageError{errors.New("volume prune takes --force and nothing else"), 125}
+		return &usageError{errors.New("volume prune takes --force and nothing else"), podmanFailed}
 	case !force && !confirmed("all volumes that no container has"):
 		return nil
 	}
@@ -176,6 +212,9 @@ func (a *app) pruneAsked(flags []string) error {
 func (a *app) pruneVolumes(r *lifecycle.Runtime) error {
 	store, err := a.imageStore(r)
 	if err != nil {
+		return err
+	}
+	if err := store.DropHalfVolumes(); err != nil {
 		return err
 	}
 	args := []string{"volume", "rm", "--force", "--"}

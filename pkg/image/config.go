@@ -39,6 +39,9 @@ type Process struct {
 	StopSignal   string              `json:"StopSignal,omitempty"`
 }
 
+// CommittedVariable is the variable of sandbox-image's environment that has the process of an image to be made, as JSON.
+const CommittedVariable = "SANDBOX_IMAGE_PROCESS"
+
 // History is how one layer came to be, or a step that made none.
 type History struct {
 	Created    time.Time `json:"created"`

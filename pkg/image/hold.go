@@ -2,6 +2,7 @@ package image
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -11,7 +12,10 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
+
+	"sandbox/pkg/proc"
 )
 
 // A container's layers are the store's, and would be gone while it runs if somebody removed the image. So a container that runs
@@ -38,8 +42,15 @@ func containerID(name string) string {
 	return hex.EncodeToString(second.Sum(first.Sum(nil)))
 }
 
-// Hold writes down that a container uses an image. [ErrUnknown] is one that is gone by now.
-func (s *Store) Hold(i *Image, name string) error {
+// heldFor is what is written down of the container besides, where its layer is not in the store.
+type heldFor struct {
+	Room string `json:"room,omitempty"`
+	Boot string `json:"boot,omitempty"` // of the machine with that directory: a store may be several machines'
+}
+
+// Hold writes down that a container uses an image; room is where its layer lies, "" for the store. [ErrUnknown] is one that is
+// gone by now.
+func (s *Store) Hold(i *Image, name, room string) error {
 	if i.ReadOnly {
 		return nil
 	}
@@ -52,14 +63,27 @@ func (s *Store) Hold(i *Image, name string) error {
 	if _, err := os.Stat(filepath.Join(i.place.dir, i.place.driver+"-images", i.ID)); err != nil {
 		return fmt.Errorf("%s: %w", i.Called(), ErrUnknown)
 	}
-	id := containerID(name)
-	own, err := json.Marshal(container{
-		ID: id, Names: []string{"sandbox-" + name}, Image: i.ID, Layer: id, Metadata: "{}", Created: time.Now().UTC(), Flags: map[string]any{},
-	})
+	own, err := holding(i, name, room)
 	if err != nil {
 		return err
 	}
 	return s.containers(func(list []json.RawMessage) ([]json.RawMessage, bool) { return append(list, own), true })
+}
+
+// holding is what is written down.
+func holding(i *Image, name, room string) ([]byte, error) {
+	held := heldFor{Room: room}
+	if room != "" {
+		held.Boot = proc.Boot()
+	}
+	about, err := json.Marshal(held)
+	if err != nil {
+		return nil, err
+	}
+	id := containerID(name)
+	return json.Marshal(container{
+		ID: id, Names: []string{"sandbox-" + name}, Image: i.ID, Layer: id, Metadata: string(about), Created: time.Now().UTC(), Flags: map[string]any{},
+	})
 }
 
 // LetGo takes that back, and says whether it was still there.
@@ -80,6 +104,35 @@ func (s *Store) LetGo(name string) (was bool, err error) {
 		return kept, was
 	})
 	return was, err
+}
+
+// LetGoLost does so for all containers whose layer is gone.
+func (s *Store) LetGoLost() error {
+	data, err := read(s.containersFile(), maxList)
+	if err != nil {
+		return nil //nolint:nilerr // there is nothing to take back
+	}
+	var list []container
+	if err := json.Unmarshal(data, &list); err != nil {
+		return fmt.Errorf("%s: %w", s.containersFile(), err)
+	}
+	for _, c := range list {
+		if name, ours := strings.CutPrefix(strings.Join(c.Names, ","), "sandbox-"); ours && c.ID == containerID(name) && s.lost(&c, name) {
+			if _, err := s.LetGo(name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (s *Store) lost(c *container, layer string) bool {
+	var held heldFor
+	if json.Unmarshal([]byte(c.Metadata), &held) != nil || held.Room != "" && held.Boot != proc.Boot() {
+		return false
+	}
+	_, err := os.Lstat(filepath.Join(cmp.Or(held.Room, s.RoomPath()), layer))
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 func (s *Store) containersFile() string {

@@ -1,6 +1,7 @@
 package image
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"os"
@@ -227,7 +228,7 @@ func TestHold(t *testing.T) {
 		}
 		return all
 	}
-	if err := s.Hold(i, "one"); err != nil {
+	if err := s.Hold(i, "one", ""); err != nil {
 		t.Fatal(err)
 	}
 	if all := list(); len(all) != 2 || all[1]["image"] != i.ID || all[1]["layer"] == i.Top {
@@ -239,10 +240,33 @@ func TestHold(t *testing.T) {
 	if was, err := s.LetGo("one"); !was || err != nil || len(list()) != 1 {
 		t.Errorf("let go: %v, %v", was, err)
 	}
+	// of five, two have a layer that is there, and one may have it on another machine
+	for name, room := range map[string]string{"there": "", "gone": "", "aside": dir + "/sandbox@layers", "left": dir + "/sandbox@layers", "far": dir + "/far"} {
+		if err := s.Hold(i, name, room); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(t, dir, map[string]string{"graph/sandbox/there/of": "", "sandbox@layers/aside/of": ""})
+	file := dir + "/graph/overlay-containers/containers.json"
+	data, err := os.ReadFile(file)
+	if err == nil { // another boot
+		data = bytes.Replace(data, []byte(`"{\"room\":\"`+dir+`/far\",\"boot\":\"`), []byte(`"{\"room\":\"`+dir+`/far\",\"boot\":\"x`), 1)
+		err = os.WriteFile(file, data, 0o600)
+	}
+	if err = errors.Join(err, s.LetGoLost()); err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, c := range list()[1:] {
+		names = append(names, c["names"].([]any)[0].(string))
+	}
+	if slices.Sort(names); !slices.Equal(names, []string{"sandbox-aside", "sandbox-far", "sandbox-there"}) {
+		t.Errorf("held: %v", names)
+	}
 	if err := os.RemoveAll(dir + "/graph/overlay-images/" + id("a")); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Hold(i, "three"); !errors.Is(err, ErrUnknown) || len(list()) != 1 {
+	if err := s.Hold(i, "three", ""); !errors.Is(err, ErrUnknown) || len(list()) != 4 {
 		t.Errorf("an image that is gone: %v", err)
 	}
 }

@@ -1,6 +1,7 @@
 package image
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -21,19 +22,38 @@ func (s *Store) RoomPath() string { return filepath.Join(s.Graph, roomName) }
 // Room opens it, made where it is not there yet. An error is a store that cannot be written to, or lies on a kind of file system
 // on which an overlay cannot stand.
 func (s *Store) Room() (*handle.Handle, error) {
-	dir := s.RoomPath()
 	if err := os.MkdirAll(s.Graph, 0o700); err != nil {
 		return nil, err
 	}
-	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
-		return nil, err
+	return openRoom(s.RoomPath())
+}
+
+// TempRoomName is how a room is called that is not a store's.
+const TempRoomName = "sandbox@layers"
+
+// TempRoom opens one in another directory, which has to be the caller's alone.
+func TempRoom(temp string) (*handle.Handle, error) {
+	if !filepath.IsAbs(temp) {
+		return nil, &os.PathError{Op: "open", Path: temp, Err: os.ErrNotExist}
+	}
+	return openRoom(filepath.Join(temp, TempRoomName))
+}
+
+func openRoom(dir string) (*handle.Handle, error) {
+	made := os.Mkdir(dir, 0o700)
+	if made != nil && !errors.Is(made, os.ErrExist) {
+		return nil, made
 	}
 	h, err := handle.OpenOwn(dir)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		if err = carries(h); err != nil {
+			h.Close()
+		}
 	}
-	if err := carries(h); err != nil {
-		h.Close()
+	if err != nil {
+		if made == nil {
+			_ = os.Remove(dir)
+		}
 		return nil, err
 	}
 	return h, nil
@@ -57,8 +77,9 @@ func carries(h *handle.Handle) error {
 // lustreMagic is of Lustre (statfs(2) does not have it).
 const lustreMagic = 0x0BD00BD0
 
-// MakeLayer makes the directories of one container in a room, by its name, and opens the one for what it changes.
-func MakeLayer(room *handle.Handle, name string, mode uint32) (upper *handle.Handle, err error) {
+// MakeLayer makes the directories of one container in a room, by its name, and opens the one for what it changes. Link is the name
+// of a link beside them, and its text.
+func MakeLayer(room *handle.Handle, name string, mode uint32, link [2]string) (upper *handle.Handle, err error) {
 	if err := unix.Mkdirat(room.FD, name, 0o700); err != nil {
 		return nil, &os.PathError{Op: "mkdir", Path: filepath.Join(room.Path, name), Err: err}
 	}
@@ -72,6 +93,9 @@ func MakeLayer(room *handle.Handle, name string, mode uint32) (upper *handle.Han
 			return nil, &os.PathError{Op: "mkdir", Path: filepath.Join(dir.Path, sub), Err: err}
 		}
 	}
+	if err := unix.Symlinkat(link[1], dir.FD, link[0]); err != nil {
+		return nil, &os.PathError{Op: "symlink", Path: filepath.Join(dir.Path, link[0]), Err: err}
+	}
 	if upper, err = dir.Beneath("diff"); err != nil {
 		return nil, err
 	}
@@ -83,14 +107,14 @@ func MakeLayer(room *handle.Handle, name string, mode uint32) (upper *handle.Han
 	return upper, nil
 }
 
-// Changed opens what a container has changed, by the name of its layer.
-func (s *Store) Changed(name string) (*handle.Handle, error) {
-	room, err := handle.OpenOwn(s.RoomPath())
+// Changed opens what a container has changed, by the name of its layer and the path of its room, "" for the store's.
+func (s *Store) Changed(room, name string) (*handle.Handle, error) {
+	at, err := handle.OpenOwn(cmp.Or(room, s.RoomPath()))
 	if err != nil {
 		return nil, err
 	}
-	defer room.Close()
-	return room.Beneath(filepath.Join(filepath.Base(name), "diff"))
+	defer at.Close()
+	return at.Beneath(filepath.Join(filepath.Base(name), "diff"))
 }
 
 // RootMode is the mode of the image's root directory.

@@ -1,6 +1,7 @@
 package image
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -59,17 +60,48 @@ type Volume struct {
 	Made  bool // by this call
 	dir   string
 	fd    int
+	mark  []byte
+}
+
+// volumeNote is what is written down of a volume of ours.
+type volumeNote struct {
+	Labels map[string]string `json:"labels,omitempty"`
+}
+
+// VolumeLabels are what was typed with --label when a volume of ours was made.
+func (s *Store) VolumeLabels(name string) map[string]string {
+	var note volumeNote
+	if data, err := read(filepath.Join(s.VolumesPath(), name, volumeMark), maxConfig); err == nil && len(data) > 0 {
+		_ = json.Unmarshal(data, &note) // it has none then
+	}
+	return note.Labels
+}
+
+// NewVolume makes a volume with labels, and locks it. One that is there is [os.ErrExist].
+func (s *Store) NewVolume(name string, labels map[string]string) (*Volume, error) {
+	mark, err := json.Marshal(volumeNote{labels})
+	if err != nil {
+		return nil, err
+	}
+	v, err := s.volume(name, mark)
+	if err == nil && !v.Made {
+		v.Unlock()
+		return nil, os.ErrExist
+	}
+	return v, err
 }
 
 // Volume makes a volume, unless it is there, and locks it: nobody fills or removes it meanwhile.
-func (s *Store) Volume(name string) (*Volume, error) {
+func (s *Store) Volume(name string) (*Volume, error) { return s.volume(name, nil) }
+
+func (s *Store) volume(name string, mark []byte) (*Volume, error) {
 	if !VolumeName(name) {
 		return nil, fmt.Errorf("%q is no name of a volume: letters, digits and _.- that begin with a letter or digit", name)
 	}
 	if err := os.MkdirAll(s.VolumesPath(), 0o700); err != nil {
 		return nil, err
 	}
-	v := &Volume{Name: name, dir: filepath.Join(s.VolumesPath(), name)}
+	v := &Volume{Name: name, dir: filepath.Join(s.VolumesPath(), name), mark: mark}
 	for range 100 { // one that is removed meanwhile is made again
 		err := v.make()
 		if err == nil {
@@ -85,21 +117,34 @@ func (s *Store) Volume(name string) (*Volume, error) {
 	return nil, fmt.Errorf("volume %s is removed all the time", name)
 }
 
+// halfVolume is how the names of volumes begin that are being made, or were when somebody was killed.
+const halfVolume = ".new-"
+
+// DropHalfVolumes removes those. Whoever still makes one begins again.
+func (s *Store) DropHalfVolumes() error {
+	entries, _ := os.ReadDir(s.VolumesPath()) // there may be none
+	var err error
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), halfVolume) {
+			err = errors.Join(err, os.RemoveAll(filepath.Join(s.VolumesPath(), e.Name())))
+		}
+	}
+	return err
+}
+
 // make makes it under another name, so that it is there as a whole or not at all.
 func (v *Volume) make() error {
 	if _, err := os.Lstat(v.dir); err == nil {
 		return nil
 	}
-	temp, err := os.MkdirTemp(filepath.Dir(v.dir), ".new-")
+	temp, err := os.MkdirTemp(filepath.Dir(v.dir), halfVolume)
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(temp)
 	data := filepath.Join(temp, "_data")
 	err = errors.Join(os.Mkdir(data, 0o700), os.Chmod(data, 0o755))
-	for _, mark := range []string{volumeMark, volumeFresh} {
-		err = errors.Join(err, os.WriteFile(filepath.Join(temp, mark), nil, 0o600))
-	}
+	err = errors.Join(err, os.WriteFile(filepath.Join(temp, volumeMark), v.mark, 0o600), os.WriteFile(filepath.Join(temp, volumeFresh), nil, 0o600))
 	if err != nil {
 		return err
 	}

@@ -4,10 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 
+	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"sandbox/pkg/handle"
@@ -20,14 +20,15 @@ import (
 // Layer is where a container changes a root that is made of an image's layers. It ends with the container's record, in which
 // there is its name alone: the record may lie in a directory that others could write to, and the place of layers is the caller's.
 type Layer struct {
-	// Name is that in [Runtime.Layers], "" for a layer that lies in the container's own directory, as [state.Changes].
 	Name  string
+	Room  string // the directory with it, where that is not [Runtime.Layers]: its name is [TempLayers]
 	Image string // the id of the image
 	Keep  string // the caller's ids in it (image.Keeper), for whoever reads its files
+	User  string // --user, for whoever makes an image of it
 	// Owner are the user and group of the root inside, where those are not the caller.
 	Owner []uint32
-	// Make makes it; own is the container's directory. What is left of it after an error is removed.
-	Make func(own *handle.Handle) error
+	// Make makes it; sign is the text of the link [LayerSign] that is to lie in the layer. What is left of it after an error is removed.
+	Make func(sign string) error
 }
 
 func (l *Layer) rootOwner() []uint32 {
@@ -37,18 +38,27 @@ func (l *Layer) rootOwner() []uint32 {
 	return l.Owner
 }
 
+// TempLayers is the name of every directory with layers that is not [Runtime.Layers], and no container's: what a record names is removed, and may have
+// been written by somebody else.
+const TempLayers = "sandbox@layers"
+
 // LayerNote is what is written down of it.
 type LayerNote struct {
 	Name  string `json:"name"`
+	Room  string `json:"room,omitempty"`
 	Image string `json:"image"`
 	Keep  string `json:"keep,omitempty"`
+	User  string `json:"user,omitempty"`
 }
 
 // layerOf is what was written down of a container's layer.
 func layerOf(d *state.Dir) (n LayerNote, ok bool) {
-	text := []byte(d.Link(state.LayerLink))
-	ok = json.Unmarshal(text, &n) == nil || json.Unmarshal(text, &n.Name) == nil // its name alone, before there was more to say
-	return n, ok && spec.ValidID(n.Name) == nil
+	return readLayerNote(d.Link(state.LayerLink))
+}
+
+func readLayerNote(text string) (n LayerNote, ok bool) {
+	ok = json.Unmarshal([]byte(text), &n) == nil || json.Unmarshal([]byte(text), &n.Name) == nil // its name alone, before there was more to say
+	return n, ok && spec.ValidID(n.Name) == nil && (n.Room == "" || filepath.Base(n.Room) == TempLayers)
 }
 
 // LayerOf is what was written down of a container's layer.
@@ -60,9 +70,20 @@ func (r *Runtime) LayerOf(id string) (n LayerNote, err error) {
 	defer d.Close()
 	n, ok := layerOf(d)
 	if !ok {
-		return n, fmt.Errorf("container %s changes no image in the store of images: its root is a directory, or what it changes lies beside its state", id)
+		return n, fmt.Errorf("container %s changes no image in the store of images: its root is a directory", id)
 	}
 	return n, nil
+}
+
+// SpecOf is what a container was made from.
+func (r *Runtime) SpecOf(id string) (*specs.Spec, error) {
+	d, rec, err := r.Root.Find(id)
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	err = d.Recall(rec)
+	return rec.Spec, err
 }
 
 // open makes the layer, which is written down before.
@@ -70,40 +91,23 @@ func (l *Layer) open(d *state.Dir) error {
 	if l == nil {
 		return nil
 	}
-	if l.Name != "" {
-		if err := d.Note(state.LayerLink, LayerNote{l.Name, l.Image, l.Keep}); err != nil {
-			return err
-		}
+	if err := d.Note(state.LayerLink, LayerNote{l.Name, l.Room, l.Image, l.Keep, l.User}); err != nil {
+		return err
 	}
-	own, err := handle.Of(d.FD(), d.Path)
+	sign, err := signFor(d)
 	if err != nil {
 		return err
 	}
-	defer own.Close()
-	return l.Make(own)
+	return l.Make(sign)
 }
 
 // leaveLayer removes it.
 func (r *Runtime) leaveLayer(d *state.Dir) {
-	own, err := handle.Of(d.FD(), d.Path)
-	if err == nil {
-		err = r.wipeIn(own, state.Changes)
-		own.Close()
-	}
-	if err != nil {
-		r.Warn("remove what the container has changed: " + err.Error())
-	}
 	layer, ok := layerOf(d)
 	if !ok || r.Layers == nil {
 		return
 	}
-	r.LetGo(layer.Name)
-	room, err := handle.OpenOwn(r.Layers())
-	if err == nil {
-		err = r.wipeIn(room, layer.Name)
-		room.Close()
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := r.DropLayer(layer); err != nil {
 		r.Warn("remove what the container has changed: " + err.Error())
 	}
 }

@@ -47,7 +47,7 @@ var errAgain = errors.New("try again")
 
 // tryClaim makes the directory, or makes room for it. It is EWOULDBLOCK while somebody has it who has written no record.
 func (r *Root) tryClaim(id string, room func(*Dir) error) (*Dir, error) {
-	root, err := r.create()
+	root, err := r.Create()
 	if err != nil {
 		return nil, r.Kernel.Because(kernel.Op{Do: kernel.UseRuntime, Path: r.Path}, err)
 	}

@@ -19,7 +19,6 @@ const (
 	PidLink    = "pid"        // a link to "PID BEGIN BOOT", of an init too: leads to the process without the record, which may be damaged
 	groupLink  = "group"      // a link to the cgroup2.Placement as JSON: what is made before there is a record can be removed
 	LayerLink  = "layer"      // a link to what the container changes of an image's layers, as JSON
-	Changes    = "changes"    // a directory of what the container changes of an image's layers, where the store cannot have it
 	ShareLink  = "share"      // a link to the groups of resctrl that end with the container, as JSON
 	StartFile  = "start"      // the socket on which a created container waits; gone once it was started
 	NetworkDir = "network"    // the directory of its network's helper, and of the files that speak of its network

@@ -69,7 +69,7 @@ func (d *Dir) Left() bool {
 
 // ours are the names of what a start makes in its directory before there is a record.
 var ours = []string{
-	RecordFile, SpecFile, PidLink, groupLink, ShareLink, LayerLink, Changes, StartFile, NetworkDir, NotifyDir,
+	RecordFile, SpecFile, PidLink, groupLink, ShareLink, LayerLink, StartFile, NetworkDir, NotifyDir,
 	RecordFile + newSuffix, SpecFile + newSuffix, groupLink + newSuffix, ShareLink + newSuffix, LayerLink + newSuffix,
 }
 

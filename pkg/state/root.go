@@ -58,8 +58,8 @@ func (r *Root) Open() (*os.File, error) {
 	return f, nil
 }
 
-// create opens it, and makes it where it is not there.
-func (r *Root) create() (*os.File, error) {
+// Create opens it, and makes it where it is not there.
+func (r *Root) Create() (*os.File, error) {
 	f, err := r.Open()
 	if !errors.Is(err, fs.ErrNotExist) {
 		return f, err
