@@ -25,6 +25,7 @@ func (s *suite) measure(warmup, rounds int) {
 				// Another one begins each round: who comes first finds the caches as the last of the round before left them.
 				r := g.rows[(i+n)%len(g.rows)]
 				if r.wants(n, warmup, rounds) {
+					s.before()
 					r.sample(n >= warmup)
 				}
 			}

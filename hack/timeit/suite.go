@@ -13,6 +13,7 @@ import (
 type suite struct {
 	groups   []*group
 	programs []string
+	before   func() // what is done before each sample
 }
 
 type group struct {
@@ -31,7 +32,7 @@ type row struct {
 }
 
 func parseSuite(text string) (*suite, error) {
-	s := &suite{}
+	s := &suite{before: func() {}}
 	for i, line := range strings.Split(text, "\n") {
 		if strings.TrimSpace(line) == "" || strings.HasPrefix(line, "#") {
 			continue
