@@ -151,7 +151,7 @@ func (c *container) root(s *opened) (int, error) {
 		return -1, fmt.Errorf("what the container has changed: %w", err)
 	}
 	defer changed.Close()
-	root, err := mountAll(s.GraphRoot(), changed, dirs)
+	root, err := s.mountAll(changed, dirs)
 	if err != nil {
 		return -1, fmt.Errorf("mount what the container sees: %w", err)
 	}
@@ -173,7 +173,7 @@ func (c *container) export(s *opened, output string) error {
 }
 
 // mountAll opens an overlay of directories, the topmost first, that nothing can be written to. It has no place in the end.
-func mountAll(graph string, changed *handle.Handle, layers []string) (root int, err error) {
+func (s *opened) mountAll(changed *handle.Handle, layers []string) (root int, err error) {
 	// By descriptors, whose paths are short, so that all fit into the page of options, and have no comma or colon.
 	var lower []string
 	if changed != nil {
@@ -194,11 +194,11 @@ func mountAll(graph string, changed *handle.Handle, layers []string) (root int, 
 	if os.Getenv(rootlessVariable) != "" {
 		options += ",userxattr"
 	}
-	place, err := os.MkdirTemp(graph, ".sandbox-export-")
+	place, drop, err := s.tempDir("export")
 	if err != nil {
 		return -1, err
 	}
-	defer os.Remove(place)
+	defer drop()
 	if err := unix.Mount("overlay", place, "overlay", unix.MS_RDONLY|unix.MS_NODEV|unix.MS_NOSUID, options); err != nil {
 		return -1, err
 	}

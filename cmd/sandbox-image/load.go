@@ -38,6 +38,7 @@ func loadCommand() *cobra.Command {
 			return err
 		}
 		defer drop()
+		s.loads = true
 		_, err = s.loadFile(path, cmp.Or(input, "standard input"), "", quiet)
 		return err
 	}
@@ -85,7 +86,7 @@ func (s *opened) loadOne(from source, quiet bool) (string, error) {
 			return "", err
 		}
 		defer dir.Close()
-		return s.loadLayout(byDescriptor(dir), from.name, quiet)
+		return s.loadLayout(byDescriptor(dir), from.path, from.name, quiet)
 	}
 	path, drop, err := plainArchive(from.path, s.GraphRoot())
 	if err != nil {
@@ -130,36 +131,36 @@ func (s *opened) loadFile(path, typed, name string, quiet bool) (ids []string, e
 			return ids, err
 		}
 		ids = append(ids, id)
-		fmt.Println("Loaded image: " + firstOf(names, "sha256:"+id))
+		s.tellLoaded(names, id)
 	}
 	return ids, nil
 }
 
 // loadPacked is that for an archive of an OCI layout.
 func (s *opened) loadPacked(path, typed, name string, quiet bool) (string, error) {
-	dir, err := os.MkdirTemp(s.GraphRoot(), ".sandbox-load-")
+	dir, drop, err := s.tempDir("load")
 	if err != nil {
 		return "", err
 	}
-	defer os.RemoveAll(dir)
+	defer drop()
 	if err := unpackLayout(path, dir); err != nil {
 		return "", fmt.Errorf("%s: %w", typed, err)
 	}
-	return s.loadLayout(dir, name, quiet)
+	return s.loadLayout(dir, typed, name, quiet)
 }
 
-func firstOf(list []string, other string) string {
-	if len(list) > 0 {
-		return list[0]
+// tellLoaded is what `load` says of an image; `pull` prints its id.
+func (s *opened) tellLoaded(names []string, id string) {
+	if s.loads {
+		fmt.Println("Loaded image: " + append(names, "sha256:"+id)[0])
 	}
-	return other
 }
 
-// loadLayout takes in an image of a directory as the OCI defines it.
-func (s *opened) loadLayout(dir, name string, quiet bool) (string, error) {
+// loadLayout takes in an image of a directory as the OCI defines it, which people know as typed.
+func (s *opened) loadLayout(dir, typed, name string, quiet bool) (string, error) {
 	index, err := layout.ImageIndexFromPath(dir)
 	if err != nil {
-		return "", fmt.Errorf("%s is no OCI layout: %w", dir, err)
+		return "", fmt.Errorf("%s is no OCI layout: %w", typed, err)
 	}
 	manifest, err := index.IndexManifest()
 	if err != nil {
@@ -167,18 +168,18 @@ func (s *opened) loadLayout(dir, name string, quiet bool) (string, error) {
 	}
 	img, as, err := chosen(index, manifest.Manifests, name, 0)
 	if err != nil {
-		return "", fmt.Errorf("%s: %w", dir, err)
+		return "", fmt.Errorf("%s: %w", typed, err)
 	}
 	var names []string
 	if as != "" {
 		names = []string{as}
 	}
 	if names, err = allWhole(names); err != nil {
-		return "", fmt.Errorf("%s: %w", dir, err)
+		return "", fmt.Errorf("%s: %w", typed, err)
 	}
 	id, err := s.store(img, names, quiet)
 	if err == nil {
-		fmt.Println("Loaded image: " + firstOf(names, "sha256:"+id))
+		s.tellLoaded(names, id)
 	}
 	return id, err
 }

@@ -20,6 +20,7 @@ func pruneCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		s.dropLeft()
 		return s.prune(all, meant)
 	})
 	cmd.Flags().BoolVarP(&all, "all", "a", false, "also those with a name")

@@ -13,36 +13,66 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func pushCommand() *cobra.Command {
+func pushCommand() (cmd *cobra.Command) {
 	var f pullFlags
 	var digestFile string
-	cmd := &cobra.Command{Use: "push [flags] IMAGE [DESTINATION]", Short: "Push an image to a registry", Args: cobra.RangeArgs(1, 2)}
-	fs := cmd.Flags()
-	fs.BoolVarP(&f.quiet, "quiet", "q", false, "say nothing")
-	f.add(cmd)
-	accepted(cmd, "disable-content-trust", "remove-signatures")
-	fs.StringVar(&digestFile, "digestfile", "", "write the manifest's digest to `FILE`")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+	cmd = withStore("push [flags] IMAGE [DESTINATION]", "Push an image to a registry, an archive or a directory", cobra.RangeArgs(1, 2), func(s *opened, args []string) error {
 		f.policy = "always"
 		o, err := f.options(cmd)
 		if err != nil {
 			return err
 		}
-		s, err := openStore()
-		if err != nil {
-			return err
-		}
-		defer s.Free()
-		digest, err := s.push(args, o, f.quiet)
-		if err != nil {
+		digest, err := s.pushTyped(args, o, f.quiet)
+		if err != nil || digestFile == "" {
 			return oneLine(err)
 		}
-		if digestFile != "" {
-			return os.WriteFile(digestFile, []byte(digest), 0o644)
-		}
-		return nil
-	}
+		return os.WriteFile(digestFile, []byte(digest), 0o644)
+	})
+	fs := cmd.Flags()
+	fs.BoolVarP(&f.quiet, "quiet", "q", false, "say nothing")
+	f.add(cmd)
+	accepted(cmd, "disable-content-trust", "remove-signatures")
+	fs.StringVar(&digestFile, "digestfile", "", "write the manifest's digest to `FILE`")
 	return cmd
+}
+
+// pushTyped sends an image to a registry, or writes it to a file or directory.
+func (s *opened) pushTyped(args []string, o options, quiet bool) (digest string, err error) {
+	var to *source
+	if len(args) == 2 {
+		to, err = archiveOf(args[1])
+	}
+	switch {
+	case err != nil:
+		return "", err
+	case to != nil:
+		return s.pushFile(args[0], to)
+	}
+	return s.push(args, o, quiet)
+}
+
+// pushFile writes an image to an archive or a directory, under the name that was typed for it there, if any.
+func (s *opened) pushFile(typed string, to *source) (string, error) {
+	list, err := s.named([]string{typed})
+	if err != nil {
+		return "", err
+	}
+	if to.name != "" {
+		tag, err := name.NewTag(to.name, name.WithDefaultRegistry(""))
+		if err != nil {
+			return "", err
+		}
+		list[0].tags, list[0].as = []name.Tag{tag}, to.name
+	}
+	format := to.kind
+	if format == "oci" {
+		format = "oci-dir"
+	}
+	if err := s.write(list, to.path, format); err != nil {
+		return "", err
+	}
+	digest, err := list[0].image.Digest()
+	return digest.String(), err
 }
 
 // push sends an image to where its name says, or another one.

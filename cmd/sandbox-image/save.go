@@ -2,6 +2,7 @@ package main
 
 import (
 	"archive/tar"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -58,6 +59,11 @@ func (s *opened) save(args []string, output, format string) error {
 	if err != nil {
 		return err
 	}
+	return s.write(list, output, format)
+}
+
+// write is that of images that have been found.
+func (s *opened) write(list []taggedImage, output, format string) error {
 	switch {
 	case format == "docker-archive":
 		byTag := map[name.Tag]v1.Image{}
@@ -79,11 +85,11 @@ func (s *opened) save(args []string, output, format string) error {
 
 // savePacked writes an archive of an OCI layout.
 func (s *opened) savePacked(list []taggedImage, output string) error {
-	dir, err := os.MkdirTemp(s.GraphRoot(), ".sandbox-save-")
+	dir, drop, err := s.tempDir("save")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer drop()
 	if err := writeLayout(dir, list); err != nil {
 		return err
 	}
@@ -94,6 +100,7 @@ func (s *opened) savePacked(list []taggedImage, output string) error {
 type taggedImage struct {
 	image v1.Image
 	tags  []name.Tag
+	as    string // the name in a layout, where that was typed
 }
 
 // named are the images that somebody typed; one that was typed by a name has that one, another all.
@@ -177,7 +184,7 @@ func writeLayout(dir string, list []taggedImage) error {
 	}
 	for _, i := range list {
 		for _, t := range i.tags {
-			if err := p.AppendImage(i.image, layout.WithAnnotations(map[string]string{"org.opencontainers.image.ref.name": t.Name()})); err != nil {
+			if err := p.AppendImage(i.image, layout.WithAnnotations(map[string]string{"org.opencontainers.image.ref.name": cmp.Or(i.as, t.Name())})); err != nil {
 				return err
 			}
 		}

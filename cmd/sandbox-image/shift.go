@@ -110,7 +110,7 @@ func (s *opened) mountImage(img *image.Image) (root int, drop func(), err error)
 		return -1, nil, err
 	}
 	if !layers.Foreign {
-		root, err = mountAll(s.GraphRoot(), nil, layers.Dirs)
+		root, err = s.mountAll(nil, layers.Dirs)
 		return root, func() { unix.Close(root) }, err
 	}
 	place, err := s.MountImage(img.ID, nil, "")

@@ -26,6 +26,7 @@ type opened struct {
 	storage.Store
 	found *image.Store // the same, as it is read
 	regs  *image.Registries
+	loads bool // whether what is loaded is told as such
 }
 
 // lockShared takes a lock by the library that has the others.
@@ -68,7 +69,7 @@ func openStore() (*opened, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the store %s: %w", found.Graph, err)
 	}
-	return &opened{s, found, regs}, nil
+	return &opened{s, found, regs, false}, nil
 }
 
 // getStore opens it. What a killed pull has left is removed then, and its process that unpacks may not have noticed yet that

@@ -178,6 +178,9 @@ func (a *app) prune(all, force, volumes bool, filters []string) error {
 	if err != nil {
 		return err
 	}
+	if volumes && len(filters) > 0 {
+		return &usageError{errors.New("--filter says nothing of volumes: --volumes alone"), podmanFailed}
+	}
 	if !force && !confirmed(whatGoes(all, volumes)...) {
 		return nil
 	}
