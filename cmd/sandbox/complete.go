@@ -18,7 +18,7 @@ var flagValues = map[string][]string{
 	"userns": {"auto", "single", "keep-id", "host"}, "uts": namespaceModes, "ipc": namespaceModes, "pid": namespaceModes, "cgroupns": namespaceModes,
 	"network": {"slirp4netns", "pasta", "none", "host", "ns:", "container:"}, "cgroups": {"enabled", "disabled"},
 	"cgroup-manager": {"systemd", "cgroupfs", "disabled"}, "log-format": {"text", "json"}, "format": {"table", "json"},
-	"env-pass": {"all", "none", "default"}, "no-protect": {"all"}, "group-add": {"keep-groups"},
+	"env-host": {"yes", "no"}, "env-pass": {"all", "none", "default"}, "no-protect": {"all"}, "group-add": {"keep-groups"},
 	"security-opt": {"no-new-privileges", "seccomp=", "seccomp=unconfined", "socketcall", "apparmor=", "label=disable", "mask=", "unmask=", "proc-opts="},
 	"require":      kernel.Features(), "cap-add": kernel.Capabilities(), "cap-drop": kernel.Capabilities(),
 }

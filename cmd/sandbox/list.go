@@ -1,6 +1,27 @@
 package main
 
-import "strings"
+import (
+	"errors"
+	"strings"
+)
+
+// yesNo is a flag that is not said, yes or no.
+type yesNo string
+
+func (y *yesNo) Set(value string) error {
+	switch value {
+	case "yes", "true", "1":
+		*y = "yes"
+	case "no", "false", "0":
+		*y = "no"
+	default:
+		return errors.New("want yes or no")
+	}
+	return nil
+}
+
+func (y *yesNo) String() string { return string(*y) }
+func (y *yesNo) Type() string   { return "yes or no" }
 
 // list is a flag that may be given more than once. The flag library's own
 // encodes each default value through a buffer of 4 KiB, in every start.

@@ -54,6 +54,8 @@ func (r *runFlags) add(f *pflag.FlagSet) {
 	f.BoolVarP(&w.Terminal, "tty", "t", false, "give it a terminal of its own (default when standard input and output are one; never with --bundle)")
 	f.VarP(each(&w.Env), "env", "e", "set `NAME=VALUE`, or pass NAME on")
 	f.Var(each(&w.EnvFiles), "env-file", "read environment variables from `FILE`")
+	f.Var((*yesNo)(&w.EnvHost), "env-host", "your variables, but secrets: `yes or no` (default yes with --, else no)")
+	f.Lookup("env-host").NoOptDefVal = "yes"
 	f.Var(each(&w.EnvPass), "env-pass", "with --: which variables pass: `WHICH` all, none, default (no secrets), or names")
 	f.StringVarP(&w.Workdir, "workdir", "w", "", "working directory `DIR` inside")
 	f.StringVarP(&w.User, "user", "u", "", "`USER[:GROUP]` inside, names or numbers")

@@ -25,6 +25,7 @@ func (b *builder) env() error {
 	if b.pass, err = parseEnvPass(b.wish.EnvPass); err != nil {
 		return err
 	}
+	b.pass.none = b.pass.none || b.wish.EnvHost == "no" && !b.pass.all
 	if b.wish.Tree {
 		env = b.treeEnv
 	}
@@ -90,8 +91,21 @@ func (b *builder) rootfsEnv() []string {
 	if b.spec.Hostname != "" {
 		env = append(env, "HOSTNAME="+b.spec.Hostname)
 	}
+	if b.wish.EnvHost == "yes" {
+		env = append(env, b.hostEnv()...)
+	}
 	if b.wish.Image != nil {
 		env = append(env, b.wish.Image.Env...)
+	}
+	return env
+}
+
+// hostEnv is what of the caller's environment means something in another tree.
+func (b *builder) hostEnv() (env []string) {
+	for _, e := range b.treeEnv() {
+		if name, _, _ := strings.Cut(e, "="); !oneOf(name, "HOME HOSTNAME PWD OLDPWD TMPDIR container") {
+			env = append(env, e)
+		}
 	}
 	return env
 }

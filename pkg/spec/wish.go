@@ -22,6 +22,7 @@ type Wish struct {
 	Entrypoint *string // a program, or a JSON array; "" clears it
 
 	Env, EnvFiles           []string
+	EnvHost                 string   // whether the caller's variables pass: yes, no, "" for what is usual
 	EnvPass                 []string // which of the caller's variables pass: all, default, none, names
 	Workdir, User, Hostname string
 	Umask                   string
