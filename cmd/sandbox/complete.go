@@ -3,6 +3,7 @@ package main
 import (
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -14,34 +15,38 @@ import (
 var namespaceModes = []string{"private", "host", "ns:"}
 
 // flagValues are the values of flags that have few, whatever the command is.
-var flagValues = map[string][]string{
-	"userns": {"auto", "single", "keep-id", "host"}, "uts": namespaceModes, "ipc": namespaceModes, "pid": namespaceModes, "cgroupns": namespaceModes,
-	"network": {"slirp4netns", "pasta", "none", "host", "ns:", "container:"}, "cgroups": {"enabled", "disabled"},
-	"cgroup-manager": {"systemd", "cgroupfs", "disabled"}, "log-format": {"text", "json"}, "format": {"table", "json"},
-	"env-host": {"yes", "no"}, "env-pass": {"all", "none", "default"}, "no-protect": {"all"}, "group-add": {"keep-groups"},
-	"security-opt": {"no-new-privileges", "seccomp=", "seccomp=unconfined", "socketcall", "apparmor=", "label=disable", "mask=", "unmask=", "proc-opts="},
-	"require":      kernel.Features(), "cap-add": kernel.Capabilities(), "cap-drop": kernel.Capabilities(),
-}
+var flagValues = sync.OnceValue(func() map[string][]string {
+	return map[string][]string{
+		"userns": {"auto", "single", "keep-id", "host"}, "uts": namespaceModes, "ipc": namespaceModes, "pid": namespaceModes, "cgroupns": namespaceModes,
+		"network": {"slirp4netns", "pasta", "none", "host", "ns:", "container:"}, "cgroups": {"enabled", "disabled"},
+		"cgroup-manager": {"systemd", "cgroupfs", "disabled"}, "log-format": {"text", "json"}, "format": {"table", "json"},
+		"env-host": {"yes", "no"}, "env-pass": {"all", "none", "default"}, "no-protect": {"all"}, "group-add": {"keep-groups"},
+		"security-opt": {"no-new-privileges", "seccomp=", "seccomp=unconfined", "socketcall", "apparmor=", "label=disable", "mask=", "unmask=", "proc-opts="},
+		"require":      kernel.Features(), "cap-add": kernel.Capabilities(), "cap-drop": kernel.Capabilities(),
+	}
+})
 
 // lists are flags that take several of these, with commas between.
 var lists = []string{"require", "cap-add", "cap-drop"}
 
 // takesID are the commands whose first word is a container, and in which states that is of use; none means any.
-var takesID = map[string][]string{
-	"start": {"created"}, "state": nil, "exec": {"running"}, "kill": {"created", "running"}, "delete": nil, "pause": {"running"}, "resume": {"paused"},
-	"update": {"created", "running", "paused"}, "events": {"created", "running", "paused"}, "stats": {"running", "paused"}, "ps": {"running", "paused"}, "port": {"created", "running", "paused"}, "diff": nil, "commit": nil, "export": nil,
-}
+var takesID = sync.OnceValue(func() map[string][]string {
+	return map[string][]string{
+		"start": {"created"}, "state": nil, "exec": {"running"}, "kill": {"created", "running"}, "delete": nil, "pause": {"running"}, "resume": {"paused"},
+		"update": {"created", "running", "paused"}, "events": {"created", "running", "paused"}, "stats": {"running", "paused"}, "ps": {"running", "paused"}, "port": {"created", "running", "paused"}, "diff": nil, "commit": nil, "export": nil,
+	}
+})
 
 var someSignals = []string{"TERM", "KILL", "INT", "HUP", "QUIT", "USR1", "USR2", "STOP", "CONT", "WINCH"}
 
 // complete teaches a command what its words can be.
 func (a *app) complete(cmd *cobra.Command, name string) {
-	for flag, values := range flagValues {
+	for flag, values := range flagValues() {
 		if cmd.Flags().Lookup(flag) != nil || cmd.PersistentFlags().Lookup(flag) != nil {
 			_ = cmd.RegisterFlagCompletionFunc(flag, oneOf(values, slices.Contains(lists, flag))) // fails for a flag that has one
 		}
 	}
-	states, named := takesID[name]
+	states, named := takesID()[name]
 	if !named && name != "explain" {
 		return // files, as shells complete them
 	}

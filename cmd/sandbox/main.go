@@ -97,6 +97,7 @@ type app struct {
 
 	store    *image.Store
 	verb     string
+	all      []verb   // see verbs
 	warnings []string // for the log
 
 	exe    original // this program, when we are a copy of it
@@ -204,12 +205,16 @@ func (a *app) command(verb string) *cobra.Command {
 	if strings.HasPrefix(verb, "__") {
 		a.complete(root, "")
 	}
+	one := !strings.HasPrefix(verb, "__") && a.find(verb) != nil // and the others are not looked at: each is memory that a start would touch
 	for _, c := range a.verbs() {
+		if one && !c.called(verb) {
+			continue
+		}
 		cmd := &cobra.Command{Use: c.use, Short: c.short}
 		if c.alias != "" {
 			cmd.Aliases = []string{c.alias}
 		}
-		if c.called(verb) || verb == "" || verb == "help" || strings.HasPrefix(verb, "__") {
+		if one || verb == "" || verb == "help" || strings.HasPrefix(verb, "__") {
 			c.build(cmd)
 		}
 		if strings.HasPrefix(verb, "__") {
@@ -260,7 +265,15 @@ func (a *app) is(t trait) bool {
 	return v != nil && v.traits&t != 0
 }
 
+// verbs are all commands, in the order of the help.
 func (a *app) verbs() []verb {
+	if a.all == nil {
+		a.all = a.makeVerbs()
+	}
+	return a.all
+}
+
+func (a *app) makeVerbs() []verb {
 	return []verb{
 		{"run [flags] -- CMD [ARG...] | ROOTFS [CMD...] | -b BUNDLE ID", "Run a command in a new container", a.run, sealed, ""},
 		{"create [flags] ID", "Create a container from a bundle; start runs it", a.create, sealed, ""},

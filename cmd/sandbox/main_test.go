@@ -70,17 +70,17 @@ func TestVerbs(t *testing.T) {
 
 // TestElsewhere: what people know from other programs leads to commands that there are.
 func TestElsewhere(t *testing.T) {
-	for name := range elsewhere {
+	for name := range elsewhere() {
 		if (&app{}).find(name) != nil {
 			t.Errorf("%s is a command", name)
 		}
 	}
-	for name, like := range alike {
-		if (&app{}).find(name) != nil || elsewhere[like] == "" {
+	for name, like := range alike() {
+		if (&app{}).find(name) != nil || elsewhere()[like] == "" {
 			t.Errorf("%s is a command, or %s has no text", name, like)
 		}
 	}
-	for name, text := range elsewhere {
+	for name, text := range elsewhere() {
 		for i, part := range strings.Split(text, "`sandbox ") {
 			verb, _, _ := strings.Cut(part, " ")
 			if i > 0 && (&app{}).find(strings.TrimRight(verb, "`,")) == nil {

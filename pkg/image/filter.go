@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -46,34 +47,36 @@ func (c *Chosen) Has(i *Image) bool {
 }
 
 // filterKinds are podman's (podman-images(1)).
-var filterKinds = map[string]func(c *Chosen, value string) (Filter, error){
-	"dangling":     yesOrNo(func(c *Chosen, i *Image) bool { return len(i.Names) == 0 && !c.Between(i) }),
-	"intermediate": yesOrNo(func(c *Chosen, i *Image) bool { return c.Between(i) }),
-	"readonly":     yesOrNo(func(_ *Chosen, i *Image) bool { return i.ReadOnly }),
-	"reference":    func(c *Chosen, value string) (Filter, error) { return c.Reference(value), nil },
-	"label":        func(c *Chosen, value string) (Filter, error) { return c.label(value), nil },
-	"id": func(_ *Chosen, value string) (Filter, error) {
-		return func(i *Image) bool { return strings.HasPrefix(i.ID, strings.TrimPrefix(value, "sha256:")) }, nil
-	},
-	"digest": func(_ *Chosen, value string) (Filter, error) {
-		return func(i *Image) bool {
-			return strings.HasPrefix(i.Digest, value) || strings.HasPrefix(strings.TrimPrefix(i.Digest, "sha256:"), value)
-		}, nil
-	},
-	"before": func(c *Chosen, value string) (Filter, error) { return c.aside(value, time.Time.Before) },
-	"since":  func(c *Chosen, value string) (Filter, error) { return c.aside(value, time.Time.After) },
-	"after":  func(c *Chosen, value string) (Filter, error) { return c.aside(value, time.Time.After) },
-	"until": func(c *Chosen, value string) (Filter, error) {
-		end, err := Moment(value)
-		return func(i *Image) bool { return c.created(i).Before(end) }, err
-	},
-}
+var filterKinds = sync.OnceValue(func() map[string]func(c *Chosen, value string) (Filter, error) {
+	return map[string]func(c *Chosen, value string) (Filter, error){
+		"dangling":     yesOrNo(func(c *Chosen, i *Image) bool { return len(i.Names) == 0 && !c.Between(i) }),
+		"intermediate": yesOrNo(func(c *Chosen, i *Image) bool { return c.Between(i) }),
+		"readonly":     yesOrNo(func(_ *Chosen, i *Image) bool { return i.ReadOnly }),
+		"reference":    func(c *Chosen, value string) (Filter, error) { return c.Reference(value), nil },
+		"label":        func(c *Chosen, value string) (Filter, error) { return c.label(value), nil },
+		"id": func(_ *Chosen, value string) (Filter, error) {
+			return func(i *Image) bool { return strings.HasPrefix(i.ID, strings.TrimPrefix(value, "sha256:")) }, nil
+		},
+		"digest": func(_ *Chosen, value string) (Filter, error) {
+			return func(i *Image) bool {
+				return strings.HasPrefix(i.Digest, value) || strings.HasPrefix(strings.TrimPrefix(i.Digest, "sha256:"), value)
+			}, nil
+		},
+		"before": func(c *Chosen, value string) (Filter, error) { return c.aside(value, time.Time.Before) },
+		"since":  func(c *Chosen, value string) (Filter, error) { return c.aside(value, time.Time.After) },
+		"after":  func(c *Chosen, value string) (Filter, error) { return c.aside(value, time.Time.After) },
+		"until": func(c *Chosen, value string) (Filter, error) {
+			end, err := Moment(value)
+			return func(i *Image) bool { return c.created(i).Before(end) }, err
+		},
+	}
+})
 
 // Filter adds what was typed as KEY=VALUE, or KEY!=VALUE.
 func (c *Chosen) Filter(typed string) error {
 	key, value, ok := strings.Cut(typed, "=")
 	key, not := strings.CutSuffix(key, "!")
-	make := filterKinds[key]
+	make := filterKinds()[key]
 	if make == nil || !ok {
 		return fmt.Errorf("--filter %q: want KEY=VALUE of dangling, reference, label, before, since, until, id, digest, readonly or intermediate", typed)
 	}

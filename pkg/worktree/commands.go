@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -12,19 +13,21 @@ import (
 )
 
 // programKeys are the keys, by their section, whose values git runs (git-config(1)).
-var programKeys = map[string]string{
-	"core": "fsmonitor editor pager sshcommand askpass gitproxy alternaterefscommand", "sequence": "editor", "interactive": "difffilter",
-	"gpg": "program defaultkeycommand", "credential": "helper", "diff": "external command textconv", "filter": "clean smudge process",
-	"merge": "driver", "mergetool": "cmd path", "difftool": "cmd path", "browser": "cmd path", "man": "cmd path", "guitool": "cmd",
-	"remote": "uploadpack receivepack vcs", "uploadpack": "packobjectshook", "gc": "recentobjectshook", "trailer": "command cmd",
-	"tar": "command", "hook": "command", "imap": "tunnel", "web": "browser", "sendemail": "sendmailcmd tocmd cccmd headercmd smtpserver",
-	"lfs": "path", "pager": "*", "submodule": "update",
-}
+var programKeys = sync.OnceValue(func() map[string]string {
+	return map[string]string{
+		"core": "fsmonitor editor pager sshcommand askpass gitproxy alternaterefscommand", "sequence": "editor", "interactive": "difffilter",
+		"gpg": "program defaultkeycommand", "credential": "helper", "diff": "external command textconv", "filter": "clean smudge process",
+		"merge": "driver", "mergetool": "cmd path", "difftool": "cmd path", "browser": "cmd path", "man": "cmd path", "guitool": "cmd",
+		"remote": "uploadpack receivepack vcs", "uploadpack": "packobjectshook", "gc": "recentobjectshook", "trailer": "command cmd",
+		"tar": "command", "hook": "command", "imap": "tunnel", "web": "browser", "sendemail": "sendmailcmd tocmd cccmd headercmd smtpserver",
+		"lfs": "path", "pager": "*", "submodule": "update",
+	}
+})
 
 // runs says whether git runs what a variable says. An alias is run by its name, as a Makefile is, but what it names counts
 // where it is there.
 func runs(v variable) bool {
-	keys := programKeys[v.section]
+	keys := programKeys()[v.section]
 	return keys == "*" || slices.Contains(strings.Fields(keys), v.key)
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // SafeConfig is what of a person's git configuration may be known to everybody.
@@ -14,16 +15,18 @@ type SafeConfig struct {
 
 // safeKeys are keys, by their section, whose values are no secrets and name no programs. They decide who commits, and how
 // git prints what it prints.
-var safeKeys = map[string]string{
-	"user":   "name email useconfigonly",
-	"author": "name email", "committer": "name email",
-	"init":   "defaultbranch defaultobjectformat",
-	"core":   "autocrlf eol safecrlf quotepath abbrev ignorecase precomposeunicode symlinks filemode commentchar whitespace untrackedcache",
-	"status": "*", "column": "*", "color": "*", "advice": "*",
-	"push": "default autosetupremote followtags", "pull": "rebase ff", "merge": "conflictstyle ff", "rebase": "autosquash autostash updaterefs",
-	"diff": "algorithm renames mnemonicprefix noprefix colormoved context submodule", "log": "date decorate abbrevcommit follow",
-	"branch": "sort autosetuprebase autosetupmerge", "tag": "sort", "fetch": "prune", "rerere": "enabled autoupdate", "commit": "cleanup status verbose", "submodule": "recurse",
-}
+var safeKeys = sync.OnceValue(func() map[string]string {
+	return map[string]string{
+		"user":   "name email useconfigonly",
+		"author": "name email", "committer": "name email",
+		"init":   "defaultbranch defaultobjectformat",
+		"core":   "autocrlf eol safecrlf quotepath abbrev ignorecase precomposeunicode symlinks filemode commentchar whitespace untrackedcache",
+		"status": "*", "column": "*", "color": "*", "advice": "*",
+		"push": "default autosetupremote followtags", "pull": "rebase ff", "merge": "conflictstyle ff", "rebase": "autosquash autostash updaterefs",
+		"diff": "algorithm renames mnemonicprefix noprefix colormoved context submodule", "log": "date decorate abbrevcommit follow",
+		"branch": "sort autosetuprebase autosetupmerge", "tag": "sort", "fetch": "prune", "rerere": "enabled autoupdate", "commit": "cleanup status verbose", "submodule": "recurse",
+	}
+})
 
 // Safe reads configuration files, the later ones of which win, and makes one of what may be known. An alias that runs a
 // program of the shell's is none of git's own, and stays out.
@@ -41,7 +44,7 @@ func Safe(files [][]byte) (s SafeConfig) {
 			case v.section == "alias" && v.subsection == "" && !strings.HasPrefix(v.value, "!") && !v.bare:
 				write(&b, v)
 			case v.subsection == "" || v.section == "color":
-				if keys := safeKeys[v.section]; keys == "*" || slices.Contains(strings.Fields(keys), v.key) {
+				if keys := safeKeys()[v.section]; keys == "*" || slices.Contains(strings.Fields(keys), v.key) {
 					write(&b, v)
 				}
 			}
