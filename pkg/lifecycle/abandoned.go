@@ -21,9 +21,9 @@ const LayerSign = "of"
 
 // layerOwner is the container that a layer belongs to, in the text of that link as JSON.
 type layerOwner struct {
-	Boot string `json:"boot"` // [proc.Boot]
-	Pids string `json:"pids"` // the pid namespace of whoever made it
-	Dir  string `json:"dir"`  // the container's directory, as that one saw it
+	Boot  string `json:"boot"`  // [proc.Boot]
+	Place string `json:"place"` // the mount namespace of whoever made it
+	Dir   string `json:"dir"`   // the container's directory, as that one saw it
 }
 
 func signFor(d *state.Dir) (string, error) {
@@ -31,17 +31,18 @@ func signFor(d *state.Dir) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	text, err := json.Marshal(layerOwner{proc.Boot(), ownPids(), dir})
+	text, err := json.Marshal(layerOwner{proc.Boot(), ownPlace(), dir})
 	return string(text), err
 }
 
-func ownPids() string {
-	name, _ := os.Readlink("/proc/self/ns/pid") // "" where there is no /proc
+func ownPlace() string {
+	name, _ := os.Readlink("/proc/self/ns/mnt") // "" where there is no /proc
 	return name
 }
 
-// Abandoned are the layers of containers that are no more, though nobody has deleted them. What somebody in another container has
-// made, which sees other directories than we do, is not judged before the machine has started anew.
+// Abandoned are the layers of containers that are no more, though nobody has deleted them. What somebody in another mount
+// namespace has made, who may see other directories than we do (a container, a service with a /tmp of its own), is not judged before
+// the machine has started anew.
 func (r *Runtime) Abandoned() (names []string, err error) {
 	entries, err := os.ReadDir(r.Layers())
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -53,11 +54,18 @@ func (r *Runtime) Abandoned() (names []string, err error) {
 		if err != nil || json.Unmarshal([]byte(text), &o) != nil { // an earlier binary's
 			continue
 		}
-		if (o.Boot != proc.Boot() || o.Pids == ownPids()) && !o.has(e.Name()) {
+		if o.seen() && !o.has(e.Name()) {
 			names = append(names, e.Name())
 		}
 	}
 	return names, nil
+}
+
+// seen says whether we would see the container's directory: where it was made, or after another boot. What cannot be known
+// (a masked /proc) is neither.
+func (o *layerOwner) seen() bool {
+	boot, place := proc.Boot(), ownPlace()
+	return boot != "" && o.Boot != "" && o.Boot != boot || place != "" && o.Place == place
 }
 
 // has says whether the container still has a layer, or cannot be asked.
